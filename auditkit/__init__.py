@@ -1,0 +1,34 @@
+"""Turns the state of Kubernetes clusters into SOC 2 evidence that an auditor can rely on."""
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from auditkit.api import capture, check, checks, demo, diff, load, run, tables, verify, workpaper
+
+__all__ = ["capture", "check", "checks", "demo", "diff", "load", "run", "tables", "verify", "workpaper"]
+
+
+class _Package(ModuleType):
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Importing a submodule binds it on its package; run, capture, checks and tables are functions here.
+        if not (name in __all__ and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `auditkit --help` must not wait for pandas.
+    if name not in __all__:
+        raise AttributeError(f"module 'auditkit' has no attribute {name!r}")
+    from auditkit import api
+
+    globals().update({public: getattr(api, public) for public in __all__})
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return __all__

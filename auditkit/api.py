@@ -1,0 +1,134 @@
+"""The public functions of `import auditkit as ak`."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from auditkit import engagement as _engagement
+from auditkit import evaluate, seal
+from auditkit.capture import from_files, open_source
+from auditkit.capture.snapshot import Options
+from auditkit.declare import CHECKS, TABLES
+from auditkit.evaluate import Results, Snapshot
+from auditkit.kinds import Kind, resource
+from auditkit.report import workpaper as _workpaper
+from auditkit.run import Run
+from auditkit.run import run as _run
+from auditkit.seal import Verdict
+
+
+def capture(
+    *,
+    path: str | Path,
+    taken_at: datetime | None = None,
+    secrets: bool = False,
+    tls_secrets: bool = False,
+    secret_facts: bool = False,
+) -> Snapshot:
+    """Read files (a dump of `kubectl get -o json`, manifests, an archive of them) into a snapshot with tables.
+
+    Of Secrets nothing is read unless asked: `secrets` metadata, `tls_secrets` public certificates,
+    `secret_facts` expiry and usage of tokens; values never.
+    """
+    options = Options(secrets=secrets, tls_secrets=tls_secrets, secret_facts=secret_facts)
+    return Snapshot.of(from_files(Path(path), taken_at=taken_at, options=options))
+
+
+def load(path: str | Path) -> Snapshot:
+    """Open a pack, a saved snapshot, a dump or manifests; also "demo"."""
+    return Snapshot.of(open_source(path))
+
+
+def demo() -> Snapshot:
+    """The fictional cluster that comes with auditkit."""
+    return load("demo")
+
+
+def check(
+    snapshot: Snapshot, ids: Iterable[str] | None = None, *, settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> Results:
+    """Run checks (default: all) over a snapshot: `.frame`, `["RBAC-01"].exceptions`, `.population`, `.why(row)`."""
+    return evaluate.run(snapshot.tables, ids, settings=settings)
+
+
+def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> Run:
+    """Write a sealed pack of a source into a new folder; options are those of auditkit.run.run."""
+    snapshot = source if isinstance(source, Snapshot) else load(source)
+    return _run(snapshot, Path(out), engagement=_engagement.load(Path(config) if config else None), **options)
+
+
+def verify(pack: str | Path, *, key: str | Path | None = None) -> Verdict:
+    """Compare a pack with its seal; `str()` of the verdict names every fault."""
+    return seal.verify(Path(pack), key=Path(key) if key else None)
+
+
+def workpaper(name: str, source: str | Path = "demo") -> _workpaper.Workpaper:
+    """The sections of an evidence notebook ("access", "network", ...) over a source; writes nothing."""
+    own = Path(source) / "inputs" / "auditkit.toml"
+    engagement = _engagement.load(own if own.is_file() else None)
+    snapshot = load(source)
+    packed = (Path(source) / "snapshot").is_dir()
+    return _workpaper.workpaper(name, snapshot, _workpaper.evaluated(snapshot, engagement), engagement, packed=packed)
+
+
+def tables() -> pd.DataFrame:
+    """One row per column of every table: table, column, dtype, key (joins on equal names), doc, and what a row is."""
+    rows = [
+        {"table": t.name, "row": t.title, "column": c.name, "dtype": c.dtype, "key": c.name in t.key, "doc": c.doc}
+        for t in sorted(TABLES.values(), key=lambda t: t.name)
+        for c in t.columns
+    ]
+    return pd.DataFrame(rows)
+
+
+def checks() -> pd.DataFrame:
+    """One row per check: id, title, severity, population (table), reads, settings."""
+    rows = [
+        {
+            "id": c.id,
+            "title": c.title,
+            "severity": c.severity,
+            "population": c.population,
+            "reads": list(c.reads),
+            "settings": dict(c.settings),
+        }
+        for _, c in sorted(CHECKS.items())
+    ]
+    return pd.DataFrame(rows)
+
+
+def diff(a: Snapshot, b: Snapshot) -> pd.DataFrame:
+    """What changed from snapshot a to b: one row per object added, removed or changed, with the fields that differ."""
+    rows = []
+    for kind in dict.fromkeys([*a.objects, *b.objects]):
+        before, after = _by_name(a, kind), _by_name(b, kind)
+        for key in sorted(set(before) | set(after)):
+            old, new = before.get(key), after.get(key)
+            fields = _fields(old, new) if old and new else []
+            if not (old and new) or fields:
+                change = "changed" if old and new else "added" if new else "removed"
+                rows.append(
+                    {"change": change, "kind": resource(kind), "namespace": key[0], "name": key[1], "fields": fields}
+                )
+    return pd.DataFrame(rows, columns=["change", "kind", "namespace", "name", "fields"])
+
+
+def _by_name(snapshot: Snapshot, kind: type[Kind]) -> dict[tuple[str, str], Kind]:
+    return {(o.namespace, o.name): o for o in snapshot.objects[kind]}
+
+
+def _fields(old: Kind, new: Kind) -> list[str]:
+    """Dotted names, two deep, of the fields that differ, without managedFields."""
+    before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
+    found = []
+    for top in sorted(set(before) | set(after)):
+        x, y = before.get(top), after.get(top)
+        if isinstance(x, dict) and isinstance(y, dict):
+            found += [f"{top}.{k}" for k in sorted(set(x) | set(y)) if x.get(k) != y.get(k) and k != "managedFields"]
+        elif x != y:
+            found.append(top)
+    return found

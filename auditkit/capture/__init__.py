@@ -1,0 +1,45 @@
+"""The door in: opens whatever a user names as a source, and gives a snapshot."""
+
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from auditkit.capture import snapshot
+from auditkit.capture.snapshot import Options, Snapshot
+from auditkit.errors import UsageError
+from auditkit.resources import folder
+
+DEFAULTS = Options()
+
+
+def tool() -> str:
+    """ "auditkit/<version>": user agent, and the tool named in origin.json."""
+    try:
+        return f"auditkit/{version('auditkit')}"
+    except PackageNotFoundError:
+        return "auditkit/unknown"
+
+
+def from_files(
+    path: Path, *, cluster: str = "", taken_at: datetime | None = None, options: Options = DEFAULTS
+) -> Snapshot:
+    """Read a dump, manifests, a saved snapshot, or the snapshot inside a pack.
+
+    Raises UsageError where the path holds none of them.
+    """
+    for saved in (path, path / "snapshot"):
+        if (saved / "origin.json").is_file():
+            return snapshot.load(saved)
+    from auditkit.capture import files
+
+    return files.capture(path, cluster=cluster, taken_at=taken_at, options=options, tool=tool())
+
+
+def open_source(source: str | Path) -> Snapshot:
+    """A source by name: `demo`, or the path of a pack, a snapshot, a dump or manifests."""
+    text = str(source)
+    if text == "demo":
+        return snapshot.load(folder("data") / "demo")
+    if not Path(text).exists():
+        raise UsageError(f"{text}: no such file or folder; a source is a path or demo")
+    return from_files(Path(text))

@@ -1,0 +1,202 @@
+"""A snapshot: the kept objects of one cluster at one time, what was asked for, and where it came from."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from auditkit import kinds
+from auditkit.errors import UsageError
+from auditkit.kinds import Kind, Malformed, resource
+
+K = TypeVar("K", bound=Kind)
+
+# Raised when a Struct changes so that the same cluster state gives other kept bytes.
+SCHEMA = "auditkit-snapshot/1"
+
+State = Literal["collected", "partial", "denied", "failed", "not served", "excluded", "not read"]
+INCOMPLETE: frozenset[State] = frozenset({"partial", "denied", "failed"})
+
+
+class Identity(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """Who read the cluster, by its own SelfSubjectReview."""
+
+    username: str = ""
+    groups: tuple[str, ...] = ()
+
+
+class Options(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What the user allowed beyond the default: metadata of Secrets, public certificates, facts of tokens."""
+
+    secrets: bool = False
+    tls_secrets: bool = False
+    secret_facts: bool = False
+
+
+class Origin(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """Where a snapshot came from: cluster, identity, time, tool.
+
+    `taken_at` is the server's first Date header, a dump's `recorded-as`, or `--taken-at`; None is undated.
+    `dated_by` says which. `basis` is "listed" (the API's lists) or "as supplied" (somebody's manifests).
+    """
+
+    cluster: str
+    source: str
+    basis: Literal["listed", "as supplied"] = "listed"
+    cluster_uid: str = ""
+    server: str = ""
+    version: str = ""
+    identity: Identity = Identity()
+    taken_at: datetime | None = None
+    dated_by: str = ""
+    clock_skew_seconds: float | None = None
+    options: Options = Options()
+    tool: str = ""
+
+
+class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """How the request for one kind ended.
+
+    `seen` objects came from the source, `kept` are in the snapshot, `malformed` could not be read.
+    `expected` is the server's own count (first page + remainingItemCount) where it gave one.
+    `pages` are the sha256 of the raw pages: a commitment that whoever holds the bytes can check.
+    """
+
+    resource: str
+    state: State
+    kind: str = ""
+    version: str = ""
+    seen: int = 0
+    kept: int = 0
+    expected: int | None = None
+    malformed: tuple[Malformed, ...] = ()
+    pages: tuple[str, ...] = ()
+    restarts: int = 0
+    resource_version: str = ""
+    list_allowed: bool | None = None
+    request: str = ""
+    note: str = ""
+
+
+class Objects(Mapping[type[Kind], Sequence[Kind]]):
+    """The kept objects by kind; a kind of which nothing was kept is an empty sequence."""
+
+    def __init__(self, objects: Mapping[type[Kind], Sequence[Kind]]) -> None:
+        self._objects = {
+            kind: tuple(sorted(found, key=lambda o: (o.namespace, o.name, o.metadata.uid)))
+            for kind, found in objects.items()
+        }
+
+    def __getitem__(self, kind: type[K]) -> tuple[K, ...]:
+        return self._objects.get(kind, ())  # type: ignore[return-value]
+
+    def __iter__(self) -> Iterator[type[Kind]]:
+        return iter(sorted(self._objects, key=lambda kind: (kind.group, kind.plural)))
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+
+class Snapshot:
+    """Objects, coverage and origin; tables are derived from it (`snap.tables`), never stored in it."""
+
+    def __init__(
+        self, *, origin: Origin, coverage: Sequence[Coverage], objects: Mapping[type[Kind], Sequence[Kind]]
+    ) -> None:
+        self.origin = origin
+        self.coverage = tuple(sorted(coverage, key=lambda c: c.resource))
+        self.objects = objects if isinstance(objects, Objects) else Objects(objects)
+
+    def state(self, kind: type[Kind]) -> Coverage:
+        """The coverage of a kind; a kind that nobody asked for has failed, it is not empty."""
+        name = resource(kind)
+        found = next((c for c in self.coverage if c.resource == name), None)
+        return found or Coverage(resource=name, state="failed", note="not asked for by this capture")
+
+    @property
+    def incomplete(self) -> tuple[Coverage, ...]:
+        """The kinds of which evidence is missing; excluded by policy is not among them."""
+        return tuple(c for c in self.coverage if c.state in INCOMPLETE)
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the kept objects as canonical JSON: equal for two captures of the same state."""
+        digest = hashlib.sha256(f"{SCHEMA}\n".encode())
+        for kind in self.objects:
+            for obj in self.objects[kind]:
+                digest.update(f"{resource(kind)} ".encode() + _canonical(obj) + b"\n")
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        count = sum(len(self.objects[kind]) for kind in self.objects)
+        when = self.origin.taken_at.isoformat() if self.origin.taken_at else "undated"
+        missing = f", incomplete: {', '.join(c.resource for c in self.incomplete)}" if self.incomplete else ""
+        return f"<Snapshot {self.origin.cluster} {when}: {count} objects of {len(self.objects)} kinds{missing}>"
+
+
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+def _canonical(obj: Kind) -> bytes:
+    """The object as sorted JSON without managedFields: controllers rewrite those without a change of state."""
+    managers, obj.metadata.managed_fields = obj.metadata.managed_fields, None
+    try:
+        return _ENCODER.encode(obj)
+    finally:
+        obj.metadata.managed_fields = managers
+
+
+def save(snapshot: Snapshot, folder: Path) -> None:
+    """Write origin.json, coverage.json and objects/<resource>.jsonl.zst into a new folder; the same snapshot gives the same bytes."""
+    import pyarrow as pa
+
+    (folder / "objects").mkdir(parents=True)
+    (folder / "origin.json").write_bytes(_pretty(snapshot.origin))
+    (folder / "coverage.json").write_bytes(_pretty(snapshot.coverage))
+    for kind in snapshot.objects:
+        found = snapshot.objects[kind]
+        if found:
+            with pa.CompressedOutputStream(str(folder / "objects" / f"{resource(kind)}.jsonl.zst"), "zstd") as stream:
+                stream.write(b"".join(_ENCODER.encode(obj) + b"\n" for obj in found))
+
+
+def load(folder: Path) -> Snapshot:
+    """Read a saved snapshot.
+
+    Raises UsageError where the folder is not one, or was written by a version with another schema.
+    """
+    import pyarrow as pa
+
+    origin = _read(folder / "origin.json", Origin)
+    coverage = _read(folder / "coverage.json", tuple[Coverage, ...])
+    objects: dict[type[Kind], list[Kind]] = {}
+    for path in sorted((folder / "objects").glob("*.jsonl.zst")):
+        kind = kinds.BY_RESOURCE.get(path.name.removesuffix(".jsonl.zst"))
+        if kind is None:
+            raise UsageError(
+                f"{path}: this version of auditkit does not read that kind; use the one named in origin.json ({origin.tool})"
+            )
+        with pa.CompressedInputStream(str(path), "zstd") as stream:
+            lines = stream.read().splitlines()
+        decoder = msgspec.json.Decoder(kind)
+        objects[kind] = [decoder.decode(line) for line in lines]
+    return Snapshot(origin=origin, coverage=coverage, objects=objects)
+
+
+def _pretty(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=1) + b"\n"
+
+
+R = TypeVar("R")
+
+
+def _read(path: Path, type_: type[R]) -> R:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=type_)
+    except FileNotFoundError:
+        raise UsageError(f"{path.parent}: not a snapshot, {path.name} is missing") from None
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{path}: {error}") from None

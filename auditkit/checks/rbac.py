@@ -1,0 +1,121 @@
+"""Bindings: who is given which role. Bindings exactly as Kubernetes ships them are not exceptions."""
+
+import pandas as pd
+
+from auditkit.declare import check
+
+UNAUTHENTICATED = ("system:anonymous", "system:unauthenticated")
+
+
+@check("RBAC-01", severity="critical")
+def cluster_admins(bindings: pd.DataFrame) -> pd.Series:
+    """Nobody is bound to cluster-admin.
+
+    cluster-admin does everything; by a RoleBinding, everything in that namespace. The shipped binding to
+    system:masters is no exception: that group is allowed outside RBAC, and its members are in certificates.
+
+    Fix: bind a narrower role; keep cluster-admin for a break-glass account and waive it.
+    """
+    admin = (bindings.role_kind == "ClusterRole") & (bindings.role == "cluster-admin")
+    return admin & bindings.subject.notna() & ~bindings.stock
+
+
+@check("RBAC-34", severity="critical")
+def anonymous(bindings: pd.DataFrame) -> pd.Series:
+    """Nothing is granted to unauthenticated requests.
+
+    system:anonymous and system:unauthenticated are whoever reaches the API server.
+
+    Fix: remove the subject.
+    """
+    return bindings.identity.isin(UNAUTHENTICATED) & ~bindings.stock
+
+
+@check("RBAC-35", severity="critical")
+def everybody(bindings: pd.DataFrame) -> pd.Series:
+    """Nothing is granted to all users or all ServiceAccounts.
+
+    system:authenticated is every user; system:serviceaccounts is every Pod of the cluster, with :NAMESPACE every
+    Pod of one namespace.
+
+    Fix: bind the group or ServiceAccount that needs it.
+    """
+    group = bindings.subject_kind == "Group"
+    name = bindings.subject
+    wide = (
+        (name == "system:authenticated")
+        | (name == "system:serviceaccounts")
+        | name.str.startswith("system:serviceaccounts:")
+    )
+    return (group & wide & ~bindings.stock).fillna(False)
+
+
+@check("RBAC-36", severity="high")
+def masters(bindings: pd.DataFrame) -> pd.Series:
+    """system:masters is in no binding but the shipped one.
+
+    The group is allowed everything outside RBAC: removing a binding takes nothing from it. Who is in it stands
+    in client certificates, which a snapshot cannot see.
+
+    Fix: remove the subject, and issue no certificates with O=system:masters.
+    """
+    return ((bindings.subject_kind == "Group") & (bindings.subject == "system:masters") & ~bindings.stock).fillna(False)
+
+
+@check("RBAC-37", severity="medium")
+def default_accounts(bindings: pd.DataFrame) -> pd.Series:
+    """The ServiceAccount default holds no role.
+
+    Every Pod that names no ServiceAccount runs as default and would share the right.
+
+    Fix: bind a ServiceAccount of the workload's own.
+    """
+    return (bindings.serviceaccount.str.endswith("/default") & ~bindings.stock).fillna(False)
+
+
+@check("RBAC-42", severity="medium")
+def dangling(bindings: pd.DataFrame, roles: pd.DataFrame, known_serviceaccounts: pd.DataFrame) -> pd.Series:
+    """Bindings name roles and ServiceAccounts that exist.
+
+    Whoever creates the missing role or ServiceAccount brings the binding to life. Shipped bindings name
+    ServiceAccounts of controllers that may not run: they are no exceptions.
+
+    Fix: remove the binding, or create what it names.
+    """
+    role_missing = ~bindings.role_id.isin(roles.role_id)
+    account = bindings.serviceaccount
+    account_missing = account.notna() & ~account.isin(known_serviceaccounts.serviceaccount)
+    return (role_missing | account_missing) & ~bindings.stock
+
+
+@check("RBAC-43", severity="info")
+def cluster_roles_in_namespaces(namespace_bindings: pd.DataFrame) -> pd.Series:
+    """RoleBindings give Roles of their own namespace.
+
+    A ClusterRole that a RoleBinding gives changes for all namespaces at once.
+
+    Fix: none needed where the ClusterRole is meant as a template; else write a Role.
+    """
+    return (namespace_bindings.role_kind == "ClusterRole") & ~namespace_bindings.stock
+
+
+@check("RBAC-60", severity="high")
+def shipped_roles_read_secrets(grants: pd.DataFrame) -> pd.Series:
+    """No binding gives a shipped role that reads Secrets.
+
+    edit and admin read all Secrets of their scope; RBAC-07 judges roles that Kubernetes did not ship.
+
+    Fix: bind view, or a role without Secrets.
+    """
+    return (grants.subject.notna() & ~grants.stock & grants.role_stock & grants.reads_secrets).fillna(False)
+
+
+@check("RBAC-61", severity="high")
+def shipped_roles_create_pods(grants: pd.DataFrame) -> pd.Series:
+    """No binding gives a shipped role that creates Pods.
+
+    edit and admin create Pods in their scope; RBAC-08 judges roles that Kubernetes did not ship.
+
+    Fix: bind view, and let the deployment pipeline create workloads.
+    """
+    return (grants.subject.notna() & ~grants.stock & grants.role_stock & grants.creates_pods).fillna(False)

@@ -1,0 +1,105 @@
+"""Roles whose danger rests on how they are bound, on two rights together, or on the server's version."""
+
+import pandas as pd
+
+from auditkit.declare import check
+
+
+@check("RBAC-02", severity="critical")
+def hidden_admins(roles: pd.DataFrame, bindings: pd.DataFrame) -> pd.Series:
+    """No role but cluster-admin is bound cluster-wide with all rights.
+
+    A role that creates and changes everything is cluster-admin under another name, and reviews by name miss it.
+
+    Fix: bind cluster-admin to the few who need it, and give others roles that name what they do.
+    """
+    held = bindings[(bindings.kind == "ClusterRoleBinding") & bindings.subject.notna()]
+    return roles.all_powerful & roles.role_id.isin(held.role_id)
+
+
+@check("RBAC-03", severity="high")
+def namespace_admins(roles: pd.DataFrame, bindings: pd.DataFrame) -> pd.Series:
+    """No role is bound in a namespace with all rights on all its resources.
+
+    All rights in a namespace include its Secrets, its ServiceAccounts and all that they may do.
+
+    Fix: use the shipped role admin, or a role that names resources.
+    """
+    held = bindings[(bindings.kind == "RoleBinding") & bindings.subject.notna()]
+    return roles.all_powerful & roles.role_id.isin(held.role_id)
+
+
+@check("RBAC-06", severity="medium")
+def wildcard_paths(roles: pd.DataFrame, bindings: pd.DataFrame) -> pd.Series:
+    """No role bound cluster-wide ends a nonResourceURL in a wildcard.
+
+    Paths outside resources include profiling and logs. Only a ClusterRoleBinding makes them effective.
+
+    Fix: name the paths.
+    """
+    held = bindings[(bindings.kind == "ClusterRoleBinding") & bindings.subject.notna()]
+    return roles.wildcard_paths & roles.role_id.isin(held.role_id)
+
+
+@check("RBAC-10", severity="high")
+def exec_into_pods(roles: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
+    """Roles do not run commands in Pods.
+
+    exec reaches whatever the container holds. get on pods/exec is enough by WebSocket before 1.35; since then
+    a feature gate decides (AuthorizePodWebsocketUpgradeCreatePermission, default on): such a row is undetermined.
+
+    Fix: drop pods/exec; grant it for the time of an incident only.
+    """
+    return roles.execs | (roles.gets_exec & _get_connects(roles, origin))
+
+
+@check("RBAC-11", severity="high")
+def attach_to_pods(roles: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
+    """Roles do not attach to Pods.
+
+    attach reads and writes a running process. get is judged as for exec.
+
+    Fix: drop pods/attach.
+    """
+    return roles.attaches | (roles.gets_attach & _get_connects(roles, origin))
+
+
+@check("RBAC-12", severity="medium")
+def forward_ports(roles: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
+    """Roles do not forward ports of Pods.
+
+    port-forward passes NetworkPolicies and every proxy in front. get is judged as for exec.
+
+    Fix: drop pods/portforward.
+    """
+    return roles.forwards_ports | (roles.gets_portforward & _get_connects(roles, origin))
+
+
+@check("RBAC-17", severity="critical")
+def impersonate(roles: pd.DataFrame) -> pd.Series:
+    """Roles do not impersonate.
+
+    Who impersonates acts as somebody else, with that identity's rights; extras and uids complete the disguise.
+
+    Fix: drop impersonate, or limit it by resourceNames.
+    """
+    return roles.impersonates | roles.impersonates_details
+
+
+@check("RBAC-23", severity="high")
+def approve_certificates(roles: pd.DataFrame) -> pd.Series:
+    """Roles do not approve certificate requests.
+
+    Approval takes two rights: update on certificatesigningrequests/approval and approve on the signer. Who has both
+    makes anyone a client of the API, with any group in the certificate.
+
+    Fix: leave approval to its controller, for its signer.
+    """
+    return roles.updates_approval & roles.approves_signers
+
+
+def _get_connects(roles: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
+    """Whether get opens a WebSocket to a Pod: before 1.35, else unknown (pkg/registry/core/pod/rest/subresources.go)."""
+    minor = pd.to_numeric(origin["version"].str.extract(r"^v1\.(\d+)", expand=False)).astype("Int64")
+    answer = True if (minor < 35).fillna(False).any() else pd.NA
+    return pd.Series(answer, index=roles.index, dtype="boolean")

@@ -1,0 +1,278 @@
+"""The library said aloud: each verb calls one function."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from auditkit.errors import AuditkitError, UsageError
+
+if TYPE_CHECKING:
+    from auditkit.evaluate import Snapshot
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one line on stderr and its exit code."""
+    try:
+        sys.exit(cli(standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except AuditkitError as error:
+        click.echo(f"auditkit: {error}", err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"auditkit: {error.filename or 'input/output'}: {error.strerror or error}", err=True)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="auditkit")
+def cli() -> None:
+    """Turn the state of Kubernetes clusters into SOC 2 evidence.
+
+    \b
+    Exit codes: 0 complete; 2 arguments, files or configuration; 3 incomplete evidence;
+    4 exceptions (with --fail-on exceptions); 5 verification failed; 6 a secret in an output;
+    75 unreachable, throttled or locked, try again; 138 a kernel was killed; 1 anything else.
+    """
+
+
+def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """--from, and what may be read of Secrets."""
+    for option in reversed(
+        [
+            click.option(
+                "--from",
+                "path",
+                metavar="PATH",
+                type=click.Path(path_type=Path),
+                help="A dump, manifests, a snapshot or a pack.",
+            ),
+            click.option(
+                "--taken-at",
+                metavar="TIME",
+                help="When files were taken, e.g. 2026-10-31T06:00Z, where they do not say.",
+            ),
+            click.option("--secrets", is_flag=True, help="Metadata of Secrets; never values."),
+            click.option("--tls-secrets", is_flag=True, help="Public certificates of TLS Secrets."),
+            click.option("--secret-facts", is_flag=True, help="Expiry and usage of token Secrets."),
+        ]
+    ):
+        verb = option(verb)
+    return verb
+
+
+def opened(path: Path | None, taken_at: str | None, **options: Any) -> "Snapshot":
+    """The snapshot that the source options name."""
+    from auditkit import api
+
+    if path is None:
+        raise UsageError("name a source: --from PATH (the demo: --from demo)")
+    if str(path) == "demo" or (path / "origin.json").is_file() or (path / "snapshot").is_dir():
+        return api.load(path)
+    when = _time(taken_at) if taken_at else None
+    return api.capture(path=path, taken_at=when, **options)
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--taken-at {text}: not a time; write it as 2026-10-31T06:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+config_option = click.option("--config", type=click.Path(path_type=Path), help="The engagement: auditkit.toml.")
+
+
+@cli.command()
+@source_options
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the snapshot.")
+def capture(out: Path, **source: Any) -> int:
+    """Read a cluster once and save the snapshot."""
+    from auditkit import store
+    from auditkit.capture.snapshot import save
+
+    snapshot = opened(**source)
+    with store.publishing(out) as draft:
+        save(snapshot, draft)
+    click.echo(f"{snapshot!r}\ndigest {snapshot.digest}\nsnapshot: {out}")
+    return 3 if snapshot.incomplete else 0
+
+
+@cli.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@config_option
+@click.option("--id", "ids", multiple=True, help="Only this check; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+@click.option("--rows", is_flag=True, help="With --json: the exceptions' rows too.")
+@click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
+def check(path: Path, config: Path | None, ids: tuple[str, ...], as_json: bool, rows: bool, fail_on: str | None) -> int:
+    """Run the checks over a snapshot, pack, dump or manifests."""
+    from auditkit import api, engagement
+
+    snapshot = api.load(path)
+    results = api.check(snapshot, ids or None, settings=engagement.load(config).settings)
+    frame = results.frame
+    if as_json:
+        listed = [
+            {**row, **({"rows": _rows(results[row["id"]].exceptions)} if rows else {})}
+            for row in frame.to_dict("records")
+        ]
+        _print_json(listed)
+    else:
+        click.echo(frame.to_string(index=False))
+        click.echo(repr(results))
+    if snapshot.incomplete:
+        return 3
+    return 4 if fail_on and frame["exceptions"].sum() else 0
+
+
+@cli.command()
+@source_options
+@config_option
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the pack.")
+@click.option("--notebooks", "names", metavar="NAMES", help="Comma-separated; default: all.")
+@click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) to sign the seal with.")
+@click.option("--previous", type=click.Path(path_type=Path), help="The pack before this one, to chain to.")
+@click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
+def run(
+    out: Path,
+    config: Path | None,
+    names: str | None,
+    key: Path | None,
+    previous: Path | None,
+    fail_on: str | None,
+    **source: Any,
+) -> int:
+    """Read a cluster, test it, and write a sealed pack."""
+    from auditkit import api
+
+    done = api.run(
+        opened(**source),
+        out,
+        config=config,
+        names=names.split(",") if names else None,
+        key=key,
+        previous=previous,
+        fail_on_exceptions=fail_on == "exceptions",
+        say=lambda line: click.echo(line, err=True),
+    )
+    click.echo(done.summary)
+    return done.exit_code
+
+
+@cli.command()
+@click.argument("pack", type=click.Path(path_type=Path))
+@click.option("--key", type=click.Path(path_type=Path), help="The public key (PEM) that you trust.")
+@click.option("--reperform", is_flag=True, help="Rebuild tables, run the tests again, and compare.")
+def verify(pack: Path, key: Path | None, reperform: bool) -> int:
+    """Check a pack against its seal."""
+    from auditkit import api
+    from auditkit.run import reperform as again
+
+    verdict = api.verify(pack, key=key)
+    click.echo(str(verdict))
+    faults = again(pack) if reperform else []
+    if reperform:
+        click.echo(
+            "performed again: "
+            + ("every table and result is the same" if not faults else f"{len(faults)} difference(s)")
+        )
+    for fault in faults:
+        click.echo(f"  - {fault}")
+    return 0 if verdict.ok and not faults else 5
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True)
+def tables(as_json: bool) -> None:
+    """List the tables and their columns."""
+    from auditkit import api
+
+    _print(api.tables(), as_json)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True)
+def checks(as_json: bool) -> None:
+    """List the checks."""
+    from auditkit import api
+
+    _print(api.checks(), as_json)
+
+
+@cli.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True)
+def controls(config: Path | None, as_json: bool) -> None:
+    """List the control activities, their criteria and checks."""
+    from auditkit import engagement, frameworks
+
+    _print(frameworks.controls_frame(frameworks.controls(engagement.load(config))), as_json)
+
+
+@cli.command("frameworks")
+@click.argument("name", default="soc2-2017")
+@click.option("--json", "as_json", is_flag=True)
+def frameworks_(name: str, as_json: bool) -> None:
+    """List the requirements of a framework: soc2-2017 or cis-1.12."""
+    from auditkit import frameworks
+
+    _print(frameworks.requirements_frame(frameworks.load(name)), as_json)
+
+
+@cli.command()
+@click.option("--to", required=True, type=click.Path(path_type=Path), help="The folder to copy them to.")
+def notebooks(to: Path) -> None:
+    """Copy the evidence notebooks out of this installation."""
+    from auditkit.report import notebooks as report
+
+    for path in report.copy(to):
+        click.echo(path)
+
+
+@cli.command()
+@click.argument("path", default="auditkit.toml", type=click.Path(path_type=Path))
+def init(path: Path) -> None:
+    """Write a starter auditkit.toml."""
+    from auditkit import engagement
+
+    if path.exists():
+        raise UsageError(f"{path}: exists already; choose another name")
+    path.write_text(engagement.template())
+    click.echo(f"{path}: fill in entity, system and period, then: auditkit run --config {path} --from PATH --out DIR")
+
+
+def _print(frame: Any, as_json: bool) -> None:
+    if as_json:
+        _print_json(_rows(frame))
+    else:
+        click.echo(frame.to_string(index=False, max_colwidth=80))
+
+
+def _rows(frame: Any) -> list[dict[str, Any]]:
+    from auditkit.report.frames import flat
+
+    return [
+        {k: v if isinstance(v, (list, dict)) else _plain(flat(v)) for k, v in row.items()}
+        for row in frame.to_dict("records")
+    ]
+
+
+def _plain(value: Any) -> Any:
+    import pandas as pd
+
+    return None if value is pd.NaT or (not isinstance(value, str) and pd.isna(value)) else value
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))

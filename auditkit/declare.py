@@ -1,0 +1,206 @@
+"""What a contributor writes: @table, @view and @check record a declaration and return what they were given."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from auditkit.errors import AuditkitError
+from auditkit.kinds import Kind
+
+Severity = Literal["critical", "high", "medium", "low", "info"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
+
+# One nullable dtype a Python type: a missing value stays missing in comparisons (three-valued logic).
+DTYPES: Mapping[Any, str] = MappingProxyType(
+    {str: "string", bool: "boolean", int: "Int64", float: "Float64", datetime: "datetime64[us, UTC]", list: "object"}
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A documented column; dtype is one of the values of DTYPES ("object" is a list of strings)."""
+
+    name: str
+    dtype: str
+    doc: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """Rows read from objects (`kinds`, no `reads`) or computed from tables (`reads`, no `kinds`: a view).
+
+    `build` takes the snapshot's objects and yields tuples in the order of `columns`; of a view it
+    takes the frames it reads, by name, and returns a frame with those columns.
+    """
+
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    kinds: tuple[type[Kind], ...] = ()
+    reads: tuple[str, ...] = ()
+    build: Callable[..., Any] = field(repr=False)
+
+    @property
+    def is_view(self) -> bool:
+        return not self.kinds
+
+    @property
+    def title(self) -> str:
+        return self.doc.partition("\n")[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One automated test; everything but id, severity and `control_plane` is read from its function."""
+
+    id: str
+    severity: Severity
+    test: Callable[..., Any] = field(repr=False)
+    reads: tuple[str, ...]
+    settings: Mapping[str, Any]
+    control_plane: bool = False
+
+    @property
+    def population(self) -> str:
+        """The table whose rows are tested: the first parameter."""
+        return self.reads[0]
+
+    @property
+    def title(self) -> str:
+        """What is true of a clean row: the docstring's first line, without its full stop."""
+        return self._doc.partition("\n")[0].rstrip(".")
+
+    @property
+    def rationale(self) -> str:
+        """Why it matters: the docstring between title and `Fix:`."""
+        return self._doc.partition("\n")[2].partition("\nFix:")[0].strip()
+
+    @property
+    def fix(self) -> str:
+        """What removes an exception: the docstring after `Fix:`."""
+        return self._doc.partition("\nFix:")[2].strip()
+
+    @property
+    def source(self) -> str:
+        """The predicate as written, without its docstring: the test procedure an auditor can re-perform."""
+        text = inspect.getsource(self.test)
+        start, end = text.find('"""'), text.find('"""', text.find('"""') + 3)
+        return text[:start].rstrip() + "\n" + text[end + 3 :].lstrip("\n")
+
+    @property
+    def _doc(self) -> str:
+        return inspect.getdoc(self.test) or ""
+
+
+_tables: dict[str, Table] = {}
+_checks: dict[str, Check] = {}
+
+# Readers get a view; only the decorators write.
+TABLES: Mapping[str, Table] = MappingProxyType(_tables)
+CHECKS: Mapping[str, Check] = MappingProxyType(_checks)
+
+C = TypeVar("C", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def table(name: str, *, kinds: tuple[type[Kind], ...], key: tuple[str, ...]) -> Callable[[C], C]:
+    """Declare a table: the class's annotated fields are its columns, `rows(objects)` yields tuples in their order.
+
+    `kinds` are what is collected for it (a kind that the cluster does not serve counts as empty);
+    `key` names the columns that identify a row, the same across snapshots.
+    """
+
+    def record(cls: C) -> C:
+        declared = Table(
+            name=name, doc=_doc(cls), columns=_columns(cls), key=key, kinds=kinds, build=getattr(cls, "rows")
+        )
+        _bind(_tables, name, declared)
+        return cls
+
+    return record
+
+
+def view(name: str, *, key: tuple[str, ...]) -> Callable[[C], C]:
+    """Declare a view: like a table, but `frame(table, table, ...)` computes it from the tables its parameters name."""
+
+    def record(cls: C) -> C:
+        build = getattr(cls, "frame")
+        declared = Table(
+            name=name, doc=_doc(cls), columns=_columns(cls), key=key, reads=_positional(build), build=build
+        )
+        _bind(_tables, name, declared)
+        return cls
+
+    return record
+
+
+def check(id: str, *, severity: Severity, control_plane: bool = False) -> Callable[[F], F]:
+    """Declare a check: a function of tables (positional parameters, the first is the population) and settings (keyword-only).
+
+    It returns one nullable boolean per row of the population: True is an exception, missing is undetermined.
+    Its docstring is title, why, and `Fix:`. `control_plane` marks what a managed cluster's provider answers for.
+    """
+
+    def record(test: F) -> F:
+        settings = {n: p.default for n, p in inspect.signature(test).parameters.items() if p.kind is p.KEYWORD_ONLY}
+        reads = _positional(test)
+        _bind(
+            _checks,
+            id,
+            Check(id=id, severity=severity, test=test, reads=reads, settings=settings, control_plane=control_plane),
+        )
+        return test
+
+    return record
+
+
+def kinds_of(name: str) -> tuple[type[Kind], ...]:
+    """The kinds that a table or view rests on, without repeats, in order of declaration."""
+    if name == "origin":
+        return ()
+    declared = TABLES[name]
+    found = [*declared.kinds, *(kind for read in declared.reads for kind in kinds_of(read))]
+    return tuple(dict.fromkeys(found))
+
+
+def _bind(registry: dict[str, Any], name: str, value: Any) -> None:
+    if name in registry:
+        raise AuditkitError(f"{name} is declared twice: choose another name, ids are never reused")
+    registry[name] = value
+
+
+def _doc(cls: type) -> str:
+    return inspect.getdoc(cls) or ""
+
+
+def _positional(function: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+
+
+def _columns(cls: type) -> tuple[Column, ...]:
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple(
+        Column(name=name, dtype=DTYPES[_plain(hint)], doc=_described(cls, name, hint)) for name, hint in hints.items()
+    )
+
+
+def _plain(hint: Any) -> Any:
+    """The Python type of a column's hint: without Annotated, `| None` and the item type of a list."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) in (Union, UnionType):
+        hint = next(option for option in get_args(hint) if option is not type(None))
+    return get_origin(hint) or hint
+
+
+def _described(cls: type, name: str, hint: Any) -> str:
+    if get_origin(hint) is not Annotated:
+        raise AuditkitError(
+            f'column {name} of {cls.__qualname__} has no doc: write `{name}: Annotated[type, "what it is"]`'
+        )
+    return str(get_args(hint)[1])

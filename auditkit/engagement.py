@@ -1,0 +1,265 @@
+"""The engagement: auditkit.toml, read and validated with all its faults at once."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+import auditkit.checks  # noqa: F401  (importing declares)
+from auditkit.declare import CHECKS
+from auditkit.errors import Faults, UsageError
+from auditkit.resources import folder
+
+NAME = "auditkit.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Period(_Section):
+    """First and last day of the period; a type I report has one day, its as-of date."""
+
+    start: date
+    end: date
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Period":
+        if self.start > self.end:
+            raise ValueError(f"start {self.start} is after end {self.end}")
+        return self
+
+
+class Scope(_Section):
+    """Which clusters and namespaces the report covers, as shell patterns; an exclusion wins."""
+
+    clusters: list[str] = []
+    namespaces: list[str] = ["*"]
+    exclude_namespaces: list[str] = []
+
+
+class Labels(_Section):
+    """Names of the labels by which the entity marks its objects."""
+
+    owner: str = ""
+    classification: str = ""
+    environment: str = ""
+
+
+class Files(_Section):
+    """Files beside auditkit.toml that change controls, add frameworks, or waive exceptions."""
+
+    controls: str = ""
+    frameworks: list[str] = []
+    waivers: str = ""
+
+
+class Engagement(_Section):
+    """Entity, system, period and scope of the examination, and the settings of checks."""
+
+    entity: str = "not stated"
+    system: str = "not stated"
+    type: Literal["I", "II"] = "II"
+    preparer: str = ""
+    frameworks: list[str] = ["soc2-2017", "cis-1.12"]
+    registries: list[str] = []
+    period: Period | None = None
+    scope: Scope = Scope()
+    labels: Labels = Labels()
+    files: Files = Files()
+    checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    _text: str = PrivateAttr("")
+    _place: Path = PrivateAttr(Path())
+
+    @property
+    def text(self) -> str:
+        """The file as written; empty where there is none."""
+        return self._text
+
+    @property
+    def settings(self) -> Mapping[str, Mapping[str, Any]]:
+        """Settings by check id: those of `[checks.ID]`, and `registries` for every check that has such a setting."""
+        shared = {"registries": tuple(self.registries)} if self.registries else {}
+        found = {}
+        for id, check in CHECKS.items():
+            own = {key: _like(check.settings[key], value) for key, value in self.checks.get(id, {}).items()}
+            given = {key: _like(check.settings[key], value) for key, value in shared.items() if key in check.settings}
+            if given or own:
+                found[id] = {**given, **own}
+        return found
+
+    @property
+    def controls_path(self) -> Path | None:
+        """The entity's own controls, or None."""
+        return self._path(self.files.controls) if self.files.controls else None
+
+    @property
+    def waivers_path(self) -> Path | None:
+        return self._path(self.files.waivers) if self.files.waivers else None
+
+    def framework(self, name: str) -> str | Path:
+        """What `frameworks.load` takes for one of `frameworks`: the path of an own file, else the name of ours."""
+        return next((self._path(file) for file in self.files.frameworks if Path(file).stem == name), name)
+
+    def inputs(self) -> tuple[Path, ...]:
+        """The files that auditkit.toml names, all of them existing."""
+        return tuple(self._path(name) for name in self._named())
+
+    def _named(self) -> list[str]:
+        return [name for name in (self.files.controls, *self.files.frameworks, self.files.waivers) if name]
+
+    def _path(self, name: str) -> Path:
+        """Beside auditkit.toml as written; within a pack the file lies flat beside it."""
+        written = self._place / name
+        return written if written.is_file() else self._place / Path(name).name
+
+
+def load(path: Path | None) -> Engagement:
+    """Read auditkit.toml; None gives the defaults. Raises Faults with all that is wrong, UsageError if unreadable."""
+    if path is None:
+        return Engagement()
+    document = parse(path)
+    try:
+        engagement, faults = Engagement.model_validate(document), []
+    except ValidationError as error:
+        engagement, faults = None, faults_of(error)
+    faults += _unknown_settings(document.get("checks"))
+    if engagement:
+        engagement._text, engagement._place = path.read_text(encoding="utf-8"), path.parent
+        faults += _files(engagement)
+    if faults or engagement is None:
+        raise Faults(str(path), faults)
+    return engagement
+
+
+def parse(path: Path) -> dict[str, Any]:
+    """A TOML file as a dict; Faults names line and column of what is not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Faults(str(path), [str(error)]) from None
+
+
+def faults_of(error: ValidationError, *place: str) -> list[str]:
+    """One line per fault of a pydantic validation: dotted place, and what is wrong."""
+    found = []
+    for fault in error.errors(include_url=False):
+        where = ".".join([*place, *(str(part) for part in fault["loc"])])
+        said = "unknown key" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
+        found.append(f"{where}: {said[0].lower()}{said[1:]}")
+    return found
+
+
+def in_scope(engagement: Engagement, namespaces: pd.Series) -> pd.Series:
+    """Whether each namespace is in scope (dtype "boolean"); cluster-scoped objects ("") are, unknown stays unknown."""
+    scope = engagement.scope
+    text = namespaces.astype("string")
+    known = {
+        name: name == "" or (_matches(name, scope.namespaces) and not _matches(name, scope.exclude_namespaces))
+        for name in text.dropna().unique()
+    }
+    return text.map(known).astype("boolean")
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _unknown_settings(checks: Any) -> list[str]:
+    faults = []
+    for id, settings in checks.items() if isinstance(checks, dict) else ():
+        if id not in CHECKS:
+            faults.append(f"checks.{id}: no such check; `auditkit checks` lists them")
+            continue
+        known = CHECKS[id].settings
+        for key, value in settings.items() if isinstance(settings, dict) else ():
+            if key not in known:
+                faults.append(f"checks.{id}.{key}: unknown setting; {id} has: {', '.join(known) or 'none'}")
+            elif not _fits(known[key], value):
+                faults.append(f"checks.{id}.{key}: {value!r} does not fit; the default is {known[key]!r}")
+    return faults
+
+
+def _fits(default: Any, value: Any) -> bool:
+    """Whether a value of TOML is of the default's type; a list stands for a tuple or set of strings."""
+    if isinstance(default, (tuple, list, frozenset, set)):
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, (int, float))
+    return default is None or isinstance(value, type(default))
+
+
+def _like(default: Any, value: Any) -> Any:
+    return type(default)(value) if isinstance(default, (tuple, frozenset, set, float)) else value
+
+
+def _files(engagement: Engagement) -> list[str]:
+    named = engagement._named()
+    faults = [f"files: {name} does not exist beside {NAME}" for name in named if not engagement._path(name).is_file()]
+    flat = [Path(name).name for name in named]
+    faults += [
+        f"files: two files are named {n}; a pack keeps them in one folder"
+        for n in sorted({n for n in flat if flat.count(n) > 1})
+    ]
+    if NAME in flat:
+        faults.append(f"files: {NAME} is the engagement's own name")
+    shipped = {path.stem for path in (folder("data") / "frameworks").glob("*.toml")}
+    there = shipped | {Path(name).stem for name in engagement.files.frameworks}
+    faults += [
+        f"frameworks: no framework {n}; there are: {', '.join(sorted(there))}"
+        for n in engagement.frameworks
+        if n not in there
+    ]
+    return faults
+
+
+def template() -> str:
+    """A commented starter auditkit.toml."""
+    return TEMPLATE
+
+
+TEMPLATE = """\
+# The engagement. Every key is optional; what is not written keeps its default.
+entity = "Example Ltd"
+system = "Example platform"
+type = "II"                      # "I": as of a date; "II": over a period
+preparer = ""                    # who prepares the evidence, for management
+frameworks = ["soc2-2017", "cis-1.12"]
+registries = []                  # approved image registries, e.g. ["registry.example.com"]
+
+[period]
+start = 2026-01-01
+end = 2026-12-31
+
+# Rows outside the scope are shown and marked, never dropped. Shell patterns; an exclusion wins.
+[scope]
+clusters = []
+namespaces = ["*"]
+exclude_namespaces = []
+
+# Labels by which your objects name their owner, classification and environment.
+[labels]
+owner = ""
+classification = ""
+environment = ""
+
+# Files beside this one: your changes to controls, further frameworks, approved exceptions.
+[files]
+controls = ""
+frameworks = []
+waivers = ""
+
+# Settings of checks; `auditkit checks` lists them.
+# [checks.CERT-01]
+# days = 60
+"""

@@ -1,0 +1,45 @@
+"""Errors that a user can act on: each message says where, and the way out."""
+
+
+class AuditkitError(Exception):
+    """Something failed that retrying or other arguments will not mend by themselves."""
+
+    exit_code = 1
+
+
+class UsageError(AuditkitError):
+    """Arguments, files or configuration that the user can fix."""
+
+    exit_code = 2
+
+
+class Faults(UsageError):
+    """All faults of one file at once, so that it is mended in one go."""
+
+    def __init__(self, place: str, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("\n".join([f"{place}: {len(faults)} fault(s)", *(f"  - {fault}" for fault in faults)]))
+
+
+class VerificationError(AuditkitError):
+    """A pack is not what its manifest says."""
+
+    exit_code = 5
+
+
+class LeakError(AuditkitError):
+    """A secret was found in an output: the pack is not sealed."""
+
+    exit_code = 6
+
+
+class RetryLater(AuditkitError):
+    """Unreachable, throttled or locked: the same command may succeed later."""
+
+    exit_code = 75
+
+
+class KernelDied(AuditkitError):
+    """A notebook's kernel was killed: the pack is not sealed."""
+
+    exit_code = 138

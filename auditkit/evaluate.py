@@ -1,0 +1,328 @@
+"""Builds tables by name and runs checks: the only caller of what is declared."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+
+import auditkit.checks
+import auditkit.tables  # noqa: F401  (importing both declares)
+from auditkit.analysis import provider
+from auditkit.capture import snapshot
+from auditkit.capture.snapshot import Coverage
+from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of
+from auditkit.errors import AuditkitError, UsageError
+from auditkit.kinds import Kind, resource
+
+Conclusion = Literal[
+    "error", "exceptions", "not collected", "undetermined", "inherited", "no population", "no exceptions"
+]
+# In order of precedence: a control takes the first of its checks'.
+CONCLUSIONS: tuple[Conclusion, ...] = (
+    "error",
+    "exceptions",
+    "not collected",
+    "undetermined",
+    "inherited",
+    "no population",
+    "no exceptions",
+)
+
+EXCEPTION, UNDETERMINED, OK = "exception", "undetermined", "ok"
+
+
+class Origin:
+    """One row: which cluster the snapshot shows, and when."""
+
+    cluster: Annotated[str, "Name of the cluster."]
+    cluster_uid: Annotated[str | None, "UID of the namespace kube-system: the cluster's own identity."]
+    version: Annotated[str | None, "Version of the API server (gitVersion)."]
+    taken_at: Annotated[pd.Timestamp | None, "Time of the snapshot, UTC; missing where the objects are undated."]
+    basis: Annotated[str, "`listed` by the API, or `as supplied` in files."]
+
+
+ORIGIN = Table(
+    name="origin",
+    doc=str(Origin.__doc__),
+    columns=tuple(
+        Column(name=n, dtype="datetime64[us, UTC]" if n == "taken_at" else "string", doc=h.__metadata__[0])
+        for n, h in Origin.__annotations__.items()
+    ),
+    key=("cluster",),
+    build=lambda: None,
+)
+
+
+def declared(name: str) -> Table:
+    """The declaration of a table or view; UsageError names the known ones."""
+    if name == "origin":
+        return ORIGIN
+    try:
+        return TABLES[name]
+    except KeyError:
+        raise UsageError(f"no table {name!r}; there are: {', '.join(sorted([*TABLES, 'origin']))}") from None
+
+
+class Tables(Mapping[str, pd.DataFrame]):
+    """The tables and views of one snapshot by name, each built on first use; a caller gets a copy."""
+
+    def __init__(self, source: snapshot.Snapshot) -> None:
+        self.snapshot = source
+        self._built: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self._frame(name).copy()
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in TABLES or name == "origin"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted([*TABLES, "origin"]))
+
+    def __len__(self) -> int:
+        return len(TABLES) + 1
+
+    def __dir__(self) -> list[str]:
+        return list(self)
+
+    def __repr__(self) -> str:
+        return f"<Tables of {self.snapshot.origin.cluster}: {', '.join(self)}>"
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        if name not in self._built:
+            self._built[name] = self._build(declared(name))
+        return self._built[name]
+
+    def _build(self, table: Table) -> pd.DataFrame:
+        if table is ORIGIN:
+            return _typed(_origin_row(self.snapshot.origin), table)
+        if table.is_view:
+            frame = table.build(*(self[read] for read in table.reads))
+            missing = {c.name for c in table.columns} - set(frame.columns)
+            if missing:
+                raise AuditkitError(f"view {table.name} left out its columns {', '.join(sorted(missing))}")
+            return _sorted(_typed(frame[[c.name for c in table.columns]], table), table)
+        columns = list(zip(*table.build(self.snapshot.objects), strict=True)) or [()] * len(table.columns)
+        frame = pd.DataFrame({c.name: pd.Series(v, dtype=object) for c, v in zip(table.columns, columns, strict=True)})
+        return _sorted(_typed(frame, table), table)
+
+    def incomplete(self, name: str) -> tuple[Coverage, ...]:
+        """The kinds that this table rests on and that were not completely read."""
+        states = (self.snapshot.state(kind) for kind in kinds_of(name) if name != "origin")
+        return tuple(c for c in states if c.state not in ("collected", "not served"))
+
+    def unserved(self, name: str) -> bool:
+        """Whether the cluster serves none of the kinds that this table rests on."""
+        kinds = kinds_of(name)
+        return bool(kinds) and all(self.snapshot.state(kind).state == "not served" for kind in kinds)
+
+
+def _origin_row(origin: snapshot.Origin) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "cluster": [origin.cluster],
+            "cluster_uid": [origin.cluster_uid or None],
+            "version": [origin.version or None],
+            "taken_at": [origin.taken_at],
+            "basis": [origin.basis],
+        }
+    )
+
+
+def _typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """The frame in the declared dtypes; AuditkitError names the column that does not hold what it declares."""
+    typed = {}
+    for column in table.columns:
+        try:
+            values: Any = frame[column.name]
+            if column.dtype.startswith("datetime"):
+                typed[column.name] = pd.to_datetime(values, utc=True).astype(column.dtype)
+            else:
+                typed[column.name] = values.astype(column.dtype)
+        except (TypeError, ValueError) as error:
+            raise AuditkitError(f"table {table.name}, column {column.name}: {error}") from error
+    return pd.DataFrame(typed)
+
+
+def _sorted(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    return frame.sort_values(list(table.key), kind="stable", ignore_index=True)
+
+
+class Snapshot(snapshot.Snapshot):
+    """A snapshot as an analyst holds it: with its tables."""
+
+    @classmethod
+    def of(cls, source: snapshot.Snapshot) -> "Snapshot":
+        return cls(origin=source.origin, coverage=source.coverage, objects=source.objects)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables of this snapshot, e.g. `snap.tables.containers`; `ak.tables()` documents them."""
+        return Tables(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What one check says of one snapshot.
+
+    `population` has one row per row tested with the columns of the table, `verdict` (exception,
+    undetermined, ok) and `exception_id` (stable over runs: check id and hash of the row's key).
+    """
+
+    check: Check
+    conclusion: Conclusion
+    population: pd.DataFrame = field(repr=False)
+    settings: Mapping[str, Any]
+    note: str = ""
+
+    @property
+    def exceptions(self) -> pd.DataFrame:
+        """The rows of the population that are exceptions."""
+        return self.population[self.population["verdict"] == EXCEPTION].reset_index(drop=True)
+
+    @property
+    def undetermined(self) -> pd.DataFrame:
+        """The rows that could not be judged."""
+        return self.population[self.population["verdict"] == UNDETERMINED].reset_index(drop=True)
+
+    def why(self, row: int) -> pd.Series:
+        """The columns of the n-th exception that name it, with the check's rationale and fix."""
+        found = self.exceptions
+        if not -len(found) <= row < len(found):
+            raise UsageError(f"{self.check.id} has {len(found)} exceptions: there is no row {row}")
+        words: dict[str, Any] = {"check": self.check.title, "why": self.check.rationale, "fix": self.check.fix}
+        return pd.Series(words | {str(k): v for k, v in found.iloc[row].items()})
+
+
+class Results(Mapping[str, Result]):
+    """The results of a run by check id; `.frame` is one row per check."""
+
+    def __init__(self, results: Iterable[Result], tables: Tables) -> None:
+        self._results = {result.check.id: result for result in results}
+        self.tables = tables
+
+    def __getitem__(self, id: str) -> Result:
+        try:
+            return self._results[id]
+        except KeyError:
+            raise UsageError(f"no check {id!r} in these results; there are: {', '.join(self._results)}") from None
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._results
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row per check: id, title, severity, conclusion, population, exceptions, undetermined (counts), note."""
+        rows = [
+            {
+                "id": r.check.id,
+                "title": r.check.title,
+                "severity": r.check.severity,
+                "conclusion": r.conclusion,
+                "population": len(r.population),
+                "exceptions": int((r.population["verdict"] == EXCEPTION).sum()),
+                "undetermined": int((r.population["verdict"] == UNDETERMINED).sum()),
+                "note": r.note,
+            }
+            for r in self.values()
+        ]
+        columns = ["id", "title", "severity", "conclusion", "population", "exceptions", "undetermined", "note"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def _repr_html_(self) -> str:
+        return str(self.frame.to_html(index=False))
+
+    def __repr__(self) -> str:
+        counts = self.frame["conclusion"].value_counts()
+        return f"<Results of {len(self)} checks: " + ", ".join(f"{n} {c}" for c, n in counts.items()) + ">"
+
+
+def run(
+    tables: Tables, ids: Iterable[str] | None = None, *, settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> Results:
+    """Run checks (all, or those named) over the tables of a snapshot, with settings by check id."""
+    chosen = sorted(CHECKS) if ids is None else list(ids)
+    unknown = [id for id in chosen if id not in CHECKS]
+    if unknown:
+        raise UsageError(f"no check {', '.join(unknown)}; `auditkit checks` lists them")
+    managed = provider.managed(tables.snapshot.objects, tables.snapshot.origin.version)
+    return Results((_result(CHECKS[id], tables, (settings or {}).get(id, {}), managed) for id in chosen), tables)
+
+
+def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: str | None) -> Result:
+    settings = {**check.settings, **changed}
+
+    def conclude(conclusion: Conclusion, population: pd.DataFrame | None = None, note: str = "") -> Result:
+        empty = pd.DataFrame(columns=[*(c.name for c in declared(check.population).columns), "verdict", "exception_id"])
+        rows = empty if population is None else population
+        return Result(check=check, conclusion=conclusion, population=rows, settings=settings, note=note)
+
+    beside = [c for read in check.reads[1:] for c in tables.incomplete(read)]
+    lacking = tables.incomplete(check.population)
+    if beside:
+        return conclude("not collected", note=_lack([*lacking, *beside]))
+    try:
+        frames = [tables[read] for read in check.reads]
+        mask = check.test(*frames, **settings)
+        population = _judged(check, frames[0], mask)
+    except Exception as error:  # a check that fails is a result, never silence
+        return conclude("error", note=f"{type(error).__name__}: {error}")
+    verdicts = population["verdict"]
+    if (verdicts == EXCEPTION).any():
+        return conclude("exceptions", population, f"population incomplete: {_lack(lacking)}" if lacking else "")
+    if lacking:
+        return conclude("not collected", population, _lack(lacking))
+    if (verdicts == UNDETERMINED).any():
+        return conclude("undetermined", population)
+    if population.empty and check.control_plane and managed:
+        return conclude("inherited", population, managed)
+    if population.empty:
+        unserved = tables.unserved(check.population)
+        return conclude("no population", population, "the cluster does not serve this kind" if unserved else "")
+    supplied = tables.snapshot.origin.basis == "as supplied"
+    return conclude("no exceptions", population, "population as supplied, not listed by the API" if supplied else "")
+
+
+def _judged(check: Check, frame: pd.DataFrame, mask: Any) -> pd.DataFrame:
+    """The population with its verdicts; a mask that does not fit the population is an error."""
+    if not isinstance(mask, pd.Series) or not mask.index.equals(frame.index):
+        raise AuditkitError(f"{check.id} must return one boolean per row of {check.population}")
+    verdict = mask.astype("boolean").map({True: EXCEPTION, False: OK}).astype("string").fillna(UNDETERMINED)
+    key = list(declared(check.population).key)
+    return frame.assign(verdict=verdict, exception_id=exception_ids(check.id, frame[key]))
+
+
+def exception_ids(check: str, keys: pd.DataFrame) -> pd.Series:
+    """One stable id per row: the check's id and eight hex digits of the row's key."""
+    joined = pd.Series("", index=keys.index, dtype="string")
+    for column in keys:
+        joined = joined + "\x1f" + keys[column].astype("string").fillna("\x00")
+    digests = [f"{check}-{hashlib.sha256(text.encode()).hexdigest()[:8]}" for text in joined]
+    return pd.Series(digests, index=keys.index, dtype="string")
+
+
+def _lack(coverage: Iterable[Coverage]) -> str:
+    """Which kinds are missing and why, each once."""
+    named = dict.fromkeys(f"{c.resource} {c.state}" + (f" ({c.note})" if c.note else "") for c in coverage)
+    return "; ".join(named)
+
+
+def required_kinds(ids: Iterable[str] | None = None) -> tuple[type[Kind], ...]:
+    """The kinds that these checks (default: all) rest on, sorted by resource."""
+    chosen = CHECKS.values() if ids is None else (CHECKS[id] for id in ids)
+    found = {kind for check in chosen for read in check.reads if read != "origin" for kind in kinds_of(read)}
+    return tuple(sorted(found, key=resource))

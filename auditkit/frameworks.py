@@ -1,0 +1,310 @@
+"""Controls and frameworks, joined with results into the control matrix and the coverage of a framework."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from auditkit.declare import CHECKS
+from auditkit.engagement import Engagement, faults_of, parse
+from auditkit.errors import Faults, UsageError
+from auditkit.evaluate import CONCLUSIONS, Conclusion, Results
+from auditkit.resources import folder
+
+ManagementResult = Literal["No exceptions noted", "Exceptions noted", "Not tested", "Incomplete evidence"]
+# Whether a control is effective is the auditor's word; these are management's.
+MANAGEMENT: Mapping[Conclusion, ManagementResult] = {
+    "error": "Incomplete evidence",
+    "exceptions": "Exceptions noted",
+    "not collected": "Incomplete evidence",
+    "undetermined": "Incomplete evidence",
+    "inherited": "Not tested",
+    "no population": "Not tested",
+    "no exceptions": "No exceptions noted",
+}
+NOT_RUN = "not run"
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Requirement(_Data):
+    """One criterion or item; titles are our own words.
+
+    `checks` answer it directly (else the controls that name it do); `manual` says why nothing in a
+    cluster does, and what is needed; `remaining` what stays manual beside the checks.
+    """
+
+    id: str
+    title: str
+    category: str = ""
+    alias: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    evidence: str = ""
+    remaining: str = ""
+    manual: str = ""
+    external: bool = False
+
+
+class Framework(_Data):
+    """A catalogue of requirements, e.g. the 61 criteria of SOC 2."""
+
+    name: str
+    title: str
+    requirement: tuple[Requirement, ...]
+
+
+class Criteria(_Data):
+    primary: tuple[str, ...] = ()
+    supporting: tuple[str, ...] = ()
+
+
+class Activity(_Data):
+    """A control as written in controls.toml, without its id."""
+
+    title: str
+    statement: str
+    owner: str
+    frequency: str
+    type: Literal["preventive", "detective", "corrective"]
+    nature: Literal["automated", "manual", "IT-dependent manual"]
+    risk: str
+    criteria: Criteria
+    checks: tuple[str, ...] = ()
+    manual: tuple[str, ...] = ()
+    key: bool = False
+
+
+class Control(Activity):
+    """A control activity: what the entity does, the checks that test it and what a person still performs."""
+
+    id: str
+
+    @property
+    def primary(self) -> tuple[str, ...]:
+        return self.criteria.primary
+
+    @property
+    def supporting(self) -> tuple[str, ...]:
+        return self.criteria.supporting
+
+
+def load(name: str | Path) -> Framework:
+    """A framework of ours by name (soc2-2017, cis-1.12), or of the user by path of a .toml file.
+
+    Raises UsageError where there is none, Faults with all that is wrong in the file.
+    """
+    own = Path(name)
+    path = own if own.suffix == ".toml" else folder("data") / "frameworks" / f"{name}.toml"
+    if not path.is_file():
+        raise UsageError(f"no framework {name}; there are: {', '.join(names())}, or give the path of a .toml file")
+    try:
+        framework = Framework.model_validate(parse(path))
+    except ValidationError as error:
+        raise Faults(str(path), faults_of(error)) from None
+    ids = Counter(r.id for r in framework.requirement)
+    faults = [f"{id}: stands there {n} times" for id, n in ids.items() if n > 1]
+    faults += [f"{r.id}.checks: no check {c}" for r in framework.requirement for c in r.checks if c not in CHECKS]
+    if faults:
+        raise Faults(str(path), faults)
+    return framework
+
+
+def chosen(engagement: Engagement) -> tuple[Framework, ...]:
+    """The frameworks that the engagement names, ours or its own."""
+    return tuple(load(engagement.framework(name)) for name in engagement.frameworks)
+
+
+def names() -> list[str]:
+    """Names of the frameworks in this installation."""
+    return sorted(path.stem for path in (folder("data") / "frameworks").glob("*.toml"))
+
+
+def controls(engagement: Engagement | None = None) -> tuple[Control, ...]:
+    """Our control activities, changed and added to by the engagement's own file; key by key, sorted by id.
+
+    Raises Faults with all that is wrong: unknown checks and criteria, criteria left without control or reason.
+    """
+    shipped = folder("data") / "controls.toml"
+    own = engagement.controls_path if engagement else None
+    texts: dict[str, dict[str, Any]] = parse(shipped)
+    for id, change in (parse(own) if own else {}).items():
+        if not isinstance(change, dict):
+            raise Faults(str(own), [f"{id}: not a control; write [{id}-01] with its keys"])
+        texts[id] = {**texts.get(id, {}), **change}
+    found, faults = [], []
+    for id, text in sorted(texts.items()):
+        try:
+            found.append(Control.model_validate({**text, "id": id}))
+        except ValidationError as error:
+            faults += faults_of(error, id)
+    faults += _dangling(found)
+    if faults:
+        raise Faults(str(own or shipped), faults)
+    return tuple(found)
+
+
+def _dangling(controls: Iterable[Control]) -> list[str]:
+    requirements = {r.id: r for r in load("soc2-2017").requirement}
+    faults, named = [], set()
+    for control in controls:
+        faults += [f"{control.id}.checks: no check {check}" for check in control.checks if check not in CHECKS]
+        criteria = (*control.primary, *control.supporting)
+        faults += [f"{control.id}.criteria: no criterion {id}" for id in criteria if id not in requirements]
+        named |= set(criteria)
+    silent = (r for r in requirements.values() if r.id not in named and not r.checks and not r.manual)
+    return faults + [f"criterion {r.id}: no control names it, and no `manual` says why" for r in silent]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """What several checks say together: the first conclusion in order of precedence, and all counts."""
+
+    conclusion: Conclusion | None
+    counts: Mapping[str, int]
+    rows: int
+    exceptions: int
+    undetermined: int
+    not_run: tuple[str, ...]
+
+    @classmethod
+    def of(cls, results: Results, checks: Iterable[str]) -> "Tally":
+        """A check that was not run is evidence not collected, never passed over."""
+        wanted = sorted(set(checks))
+        not_run = tuple(id for id in wanted if id not in set(results))
+        frame = results.frame[results.frame["id"].isin(wanted)]
+        counts = Counter(frame["conclusion"])
+        present = {*counts, *(["not collected"] if not_run else [])}
+        return cls(
+            conclusion=next((c for c in CONCLUSIONS if c in present), None),
+            counts={**{c: counts[c] for c in CONCLUSIONS}, NOT_RUN: len(not_run)},
+            rows=int(frame["population"].sum()),
+            exceptions=int(frame["exceptions"].sum()),
+            undetermined=int(frame["undetermined"].sum()),
+            not_run=not_run,
+        )
+
+    @property
+    def result(self) -> ManagementResult:
+        return MANAGEMENT[self.conclusion] if self.conclusion else "Not tested"
+
+    @property
+    def note(self) -> str:
+        """Why a result is not simply clean."""
+        if self.conclusion is None:
+            return "no test of the cluster belongs to it"
+        tests = sum(self.counts.values())
+        parts = [f"{n} of {tests} tests: {c}" for c, n in self.counts.items() if n and c != "no exceptions"]
+        return "; ".join(parts)
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """The counts of tests by conclusion, titled as in a workbook."""
+        return {f"Tests: {conclusion}": n for conclusion, n in self.counts.items()}
+
+
+def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFrame:
+    """One row per control: its description, tests and management's result.
+
+    `Rows tested` sums the populations of its tests; cells of the auditor are added blank by the workbook.
+    """
+    rows = []
+    for control in controls:
+        tally = Tally.of(results, control.checks)
+        rows.append(
+            {
+                "Control": control.id,
+                "Title": control.title,
+                "Control activity": control.statement,
+                "Primary criteria": ", ".join(control.primary),
+                "Supporting criteria": ", ".join(control.supporting),
+                "Risk addressed": control.risk,
+                "Control owner": control.owner,
+                "Frequency": control.frequency,
+                "Nature": control.nature,
+                "Type": control.type,
+                "Key": "yes" if control.key else "no",
+                "Tests": ", ".join(control.checks),
+                "Rows tested": tally.rows,
+                "Exceptions": tally.exceptions,
+                "Undetermined": tally.undetermined,
+                **tally.columns,
+                "Conclusion": tally.conclusion or "",
+                "Management's result": tally.result,
+                "Note": tally.note,
+                "Manual procedures": "\n".join(control.manual),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def coverage(results: Results, framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
+    """One row per requirement, also those that no cluster can show: source, tests, result, what remains manual.
+
+    Tests are the requirement's own or those of controls that name it as primary; where controls only
+    support it their tests are counted, and the result is `Not tested`.
+    """
+    known = tuple(controls)
+    return pd.DataFrame([_covered(results, requirement, known) for requirement in framework.requirement])
+
+
+def _covered(results: Results, requirement: Requirement, controls: tuple[Control, ...]) -> dict[str, Any]:
+    primary = [c for c in controls if requirement.id in c.primary]
+    supporting = [c for c in controls if requirement.id in c.supporting]
+    decisive = {*requirement.checks, *(check for c in primary for check in c.checks)}
+    checks = decisive or {check for c in supporting for check in c.checks}
+    tally = Tally.of(results, checks)
+    only_supports = bool(checks) and not decisive
+    note = "; ".join(filter(None, ["supporting evidence only" if only_supports else "", tally.note]))
+    return {
+        "Requirement": requirement.id,
+        "Title": requirement.title,
+        "Category": requirement.category,
+        "Source": "cluster" if checks else "external" if requirement.external else "manual",
+        "Controls": ", ".join(sorted({c.id for c in primary + supporting})),
+        "Tests": ", ".join(sorted(checks)),
+        "Exceptions": tally.exceptions,
+        "Undetermined": tally.undetermined,
+        **tally.columns,
+        "Management's result": "Not tested" if only_supports else tally.result,
+        "Note": note,
+        "Evidence": requirement.evidence,
+        "Remains manual": requirement.remaining or requirement.manual,
+    }
+
+
+def controls_frame(controls: Iterable[Control]) -> pd.DataFrame:
+    """One row per control: id, title, criteria, owner, frequency, checks."""
+    rows = [
+        {
+            "id": c.id,
+            "title": c.title,
+            "primary": ", ".join(c.primary),
+            "supporting": ", ".join(c.supporting),
+            "owner": c.owner,
+            "frequency": c.frequency,
+            "checks": ", ".join(c.checks),
+        }
+        for c in controls
+    ]
+    return pd.DataFrame(rows)
+
+
+def requirements_frame(framework: Framework) -> pd.DataFrame:
+    """One row per requirement: id, title, category, checks, and what remains manual."""
+    rows = [
+        {
+            "id": r.id,
+            "title": r.title,
+            "category": r.category,
+            "checks": ", ".join(r.checks),
+            "remains manual": r.remaining or r.manual,
+        }
+        for r in framework.requirement
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,65 @@
+"""Every Kubernetes kind that auditkit reads: one Struct a kind says what of it is kept."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from auditkit.kinds import admission, certificates, network, platform, rbac, workloads
+from auditkit.kinds.base import (
+    Closed,
+    Kind,
+    ListMeta,
+    Malformed,
+    ManagedField,
+    ObjectMeta,
+    OwnerReference,
+    Page,
+    Present,
+    Struct,
+    decode_page,
+    read,
+    read_all,
+    resource,
+)
+
+__all__ = [
+    "ALL",
+    "BY_RESOURCE",
+    "Closed",
+    "Kind",
+    "ListMeta",
+    "Malformed",
+    "ManagedField",
+    "ObjectMeta",
+    "OwnerReference",
+    "Page",
+    "Present",
+    "Struct",
+    "decode_page",
+    "of",
+    "read",
+    "read_all",
+    "resource",
+]
+
+ALL: tuple[type[Kind], ...] = tuple(
+    value
+    for module in (admission, certificates, network, platform, rbac, workloads)
+    for value in vars(module).values()
+    if isinstance(value, type) and issubclass(value, Kind) and value.plural and value.__module__ == module.__name__
+)
+
+# "deployments.apps" -> Deployment
+BY_RESOURCE: Mapping[str, type[Kind]] = MappingProxyType({resource(kind): kind for kind in ALL})
+
+# ("apps", "Deployment") -> Deployment
+BY_KIND: Mapping[tuple[str, str], type[Kind]] = MappingProxyType({(kind.group, kind.kind): kind for kind in ALL})
+
+
+def of(document: Mapping[str, Any]) -> Kind:
+    """One parsed manifest (apiVersion, kind, metadata, ...) as the Struct of its kind.
+
+    Raises KeyError where auditkit has no use for the kind, msgspec.ValidationError where the object is malformed.
+    """
+    group = str(document.get("apiVersion") or "").rpartition("/")[0]
+    return read(BY_KIND[group, str(document.get("kind") or "")], document)

@@ -1,0 +1,163 @@
+"""Judges values that are not kept: do they hold a credential, and which flags does a component run with."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import pairwise, takewhile
+
+WITHHELD = "(withheld)"
+
+COMPONENTS = frozenset({"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
+_SHELLS = frozenset({"sh", "bash", "ash", "dash"})
+_WRAPPERS = _SHELLS | {"go-runner", "hyperkube", "watch-termination", "tini", "dumb-init"}
+
+# A credential, whatever its name: private key, JWT, cloud and vendor keys, a password in a URL or DSN.
+_CREDENTIAL = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY"
+    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk_live_|rk_live_|hvs\.|npm_|AIza|SG\.)[\w.-]{16,}"
+    r"|hooks\.slack\.com/services/\w"
+    r"|\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}"
+    r"|\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@"
+    r"|\b[\w.-]+:[^\s@/]+@(?:tcp|unix)\("
+)
+_REFERENCE = re.compile(r"\$\(\w+\)|\$\{?\w+\}?|\{\{[^}]*\}\}")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_ASSIGNMENT = re.compile(r"""([A-Za-z][\w.-]*)["']?\s*[:=]\s*["']?([^\s"',;}&]+)""")
+_HARMLESS = re.compile(
+    r"true|false|yes|no|on|off|enabled|disabled|none|null|nil"
+    r"|[+-]?[0-9]+(\.[0-9]+)?\s*(ns|us|ms|s|m|h|d|[kKMGT]i?B?)?"
+    r"|(~|\.{1,2}|[A-Za-z]:)?([/\\][\w.@-]+){2,}[/\\]?|(~|\.{1,2})?/[\w.@-]{1,20}/?",
+    re.IGNORECASE,
+)
+_SECRET = frozenset({"PASSWORD", "PASSWD", "PASS", "PWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "CREDENTIALS"})
+_SECRET_ENDING = ("PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "SECRETKEY", "ACCESSKEY", "PRIVATEKEY")
+_KEY_OF = frozenset(
+    {
+        "API",
+        "ACCESS",
+        "SECRET",
+        "PRIVATE",
+        "ENCRYPTION",
+        "SIGNING",
+        "MASTER",
+        "AUTH",
+        "ACCOUNT",
+        "SESSION",
+        "SHARED",
+        "HMAC",
+        "JWT",
+    }
+)
+# Words after the secret one that say what about it the value is.
+_ABOUT = frozenset(
+    """
+    AGE ALGORITHM AUDIENCE BUDGET CLASS COUNT DIR DIRECTORY DURATION ENABLED ENDPOINT EXPIRATION EXPIRES EXPIRY
+    FIELD FILE FORMAT HEADER HOST ID INTERVAL ISSUER LEN LENGTH LIFETIME LIMIT LOCATION LOOKUP MAX MIN MODE NAME
+    NAMES NAMESPACE PATH POLICY PREFIX PROVIDER REF REGION REQUIRED ROTATION SERVER SERVICE SIZE STDIN STORE
+    TIMEOUT TTL TYPE URI URL USER USERNAME VERSION
+    """.split()  # noqa: SIM905
+)
+
+
+@lru_cache(maxsize=65536)
+def _secret_name(name: str) -> bool:
+    """Whether a name says that its value is a credential, by whole words: API_KEY, PGPASSWORD; not TOKEN_TTL."""
+    words = [word.upper() for word in _WORD.findall(name)]
+    for i, word in enumerate(words):
+        key = word == "KEY" and i > 0 and words[i - 1] in _KEY_OF
+        if (key or word in _SECRET or word.endswith(_SECRET_ENDING)) and _ABOUT.isdisjoint(words[i + 1 :]):
+            return True
+    return False
+
+
+def _literal(value: str) -> bool:
+    """Whether a value can be a credential: not empty, a boolean, a number, a duration, a path, or only references."""
+    value = _REFERENCE.sub("", value).strip().strip("\"'")
+    return any(map(str.isalnum, value)) and not _HARMLESS.fullmatch(value)
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Whether the value of a variable, flag or ConfigMap key looks like a literal credential.
+
+    By its name (whole words), by its own form, or by a named part of it (`password=...` in a
+    connection string). References such as $(NAME), booleans, numbers and paths are none.
+    """
+    if _secret_name(name) and _literal(value):
+        return True
+    bare = _REFERENCE.sub("", value)
+    if len(bare) < 5:
+        return False
+    return bool(_CREDENTIAL.search(bare)) or any(
+        _secret_name(part) and _literal(text) for part, text in _ASSIGNMENT.findall(bare)
+    )
+
+
+def argv_has_secret(argv: Sequence[str]) -> bool:
+    """Whether a command line holds a literal credential: `--password=x`, `--password x`, `PASSWORD=x`, or by form."""
+    words = [word for item in argv for word in item.split()]
+    return any(looks_secret("", item) for item in argv) or any(
+        flag.startswith("-") and not value.startswith("-") and _secret_name(flag) and _literal(value)
+        for flag, value in pairwise(words)
+        if "=" not in flag
+    )
+
+
+def argv_has_sudo(argv: Sequence[str]) -> bool:
+    """Whether a command line runs sudo, also inside a shell's text."""
+    return any(_basename(word) == "sudo" for item in argv for word in re.split(r"[\s;|&()]+", item))
+
+
+def component_flags(argv: Sequence[str]) -> tuple[str | None, dict[str, list[str]] | None]:
+    """The control-plane component that a command line runs and its flags, or (None, None).
+
+    Both spellings (`--f=v`, `--f v`), repeats in order, quotes stripped, a bare flag is "true",
+    `_` in a name is `-` (component-base WordSepNormalizeFunc); a value that looks like a credential is withheld.
+    """
+    words = [word.strip("\"'") if i else word for i, word in enumerate(argv)]
+    if _basename(words[0]) in _WRAPPERS:
+        words = [word for item in words for word in _split(item)]
+        words = words[next((i for i, word in enumerate(words) if _basename(word) in COMPONENTS), 0) :]
+    component = _basename(words[0])
+    if component not in COMPONENTS:
+        return None, None
+    flags: dict[str, list[str]] = {}
+    for name, value in _flags(words[1:]):
+        flags.setdefault(name, []).append(WITHHELD if looks_secret(name, value) else value)
+    return component, flags
+
+
+def _flags(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    words = list(takewhile(lambda word: word != "--", words))
+    i = 0
+    while i < len(words):
+        name, equals, value = words[i].partition("=")
+        i += 1
+        if not re.match(r"--?[A-Za-z]", name):
+            continue
+        if not equals:
+            value = "true"
+            if i < len(words) and not re.match(r"-[-A-Za-z]", words[i]):
+                value = words[i]
+                i += 1
+        yield name.lstrip("-").replace("_", "-"), value.strip("\"'")
+
+
+def _split(text: str) -> list[str]:
+    """The words of a shell's text up to the end of the command that runs a component."""
+    if not re.search(r"\s", text):
+        return [text]
+    try:
+        lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words = list(lexer)
+    except ValueError:
+        words = text.split()
+    start = next((i for i, word in enumerate(words) if _basename(word) in COMPONENTS), len(words))
+    return words[:start] + list(takewhile(lambda word: not re.fullmatch(r"[|&;<>()]+", word), words[start:]))
+
+
+def _basename(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,1 @@
+"""What an auditor opens: files of tables, narrative, charts, notebooks, binder and workbook."""

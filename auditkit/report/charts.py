@@ -1,0 +1,118 @@
+"""Charts of a workpaper: the only user of matplotlib."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from auditkit.evaluate import CONCLUSIONS, Result, Snapshot
+
+# Distinct in grey print too; a colour never stands alone, each bar is labelled.
+COLOURS = MappingProxyType(
+    {
+        "ok": "#9bb8d3",
+        "undetermined": "#e3c567",
+        "exception": "#b3392f",
+        "quiet": "#c9d1d9",
+        "ink": "#1f3a5f",
+    }
+)
+
+
+def draw(name: str, snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """The chart of this name over the tables and results of a snapshot."""
+    return CHARTS[name](snapshot, results)
+
+
+def verdicts(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """Rows with and without exceptions, one bar a test that has a population."""
+    shown = [r for r in results if len(r.population)]
+    rows = pd.DataFrame(
+        {
+            "exception": [len(r.exceptions) for r in shown],
+            "undetermined": [len(r.undetermined) for r in shown],
+            "ok": [len(r.population) - len(r.exceptions) - len(r.undetermined) for r in shown],
+        },
+        index=[r.check.id for r in shown],
+    )
+    shares = rows.div(rows.sum(axis=1), axis=0) * 100
+    figure = _figure(len(shown))
+    labels = [f"{e:,} of {t:,}" for e, t in zip(rows["exception"], rows.sum(axis=1), strict=True)]
+    _stacked(figure, shares, labels)
+    _titled(figure, "Share of each population that is an exception", "per cent of rows; numbers are exceptions of rows")
+    return figure
+
+
+def coverage(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """How the request for each kind ended."""
+    states = pd.Series([c.state for c in snapshot.coverage]).value_counts()
+    figure = _figure(len(states))
+    _bars(figure, states)
+    _titled(figure, "How the request for each kind of object ended", "kinds")
+    return figure
+
+
+def conclusions(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """Tests by topic and conclusion."""
+    pairs = pd.DataFrame(
+        {"topic": [r.check.id.partition("-")[0] for r in results], "conclusion": [r.conclusion for r in results]}
+    )
+    counts = pd.crosstab(pairs["topic"], pairs["conclusion"]).reindex(
+        columns=[c for c in CONCLUSIONS if (pairs["conclusion"] == c).any()]
+    )
+    figure = _figure(len(counts))
+    axes = figure.subplots()
+    left = pd.Series(0, index=counts.index)
+    for conclusion, colour in zip(
+        counts, ("#b3392f", "#7a5195", "#e3c567", "#c9d1d9", "#8899a6", "#9bb8d3", "#5b8db8"), strict=False
+    ):
+        axes.barh(counts.index, counts[conclusion], left=left, color=colour, label=conclusion)
+        left = left + counts[conclusion]
+    axes.invert_yaxis()
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
+    _quiet(axes)
+    _titled(figure, "Tests by topic and conclusion", "tests")
+    return figure
+
+
+def _figure(bars: int) -> Figure:
+    return Figure(figsize=(9, max(2.2, 0.9 + 0.27 * bars)), layout="constrained", dpi=110)
+
+
+def _bars(figure: Figure, values: pd.Series) -> None:
+    axes = figure.subplots()
+    drawn = axes.barh([str(i) for i in values.index], values.to_numpy(), color=COLOURS["ink"])
+    axes.bar_label(drawn, padding=3, fontsize=8)
+    axes.invert_yaxis()
+    _quiet(axes)
+
+
+def _stacked(figure: Figure, shares: pd.DataFrame, labels: Sequence[str]) -> None:
+    axes = figure.subplots()
+    left = pd.Series(0.0, index=shares.index)
+    for part in shares:
+        axes.barh(shares.index, shares[part], left=left, color=COLOURS[str(part)], label=part)
+        left = left + shares[part]
+    for position, label in enumerate(labels):
+        axes.text(101, position, label, va="center", fontsize=8)
+    axes.set_xlim(0, 118)
+    axes.invert_yaxis()
+    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
+    _quiet(axes)
+
+
+def _quiet(axes: object) -> None:
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)  # type: ignore[attr-defined]
+    axes.tick_params(axis="y", length=0, labelsize=8)  # type: ignore[attr-defined]
+    axes.tick_params(axis="x", labelsize=8)  # type: ignore[attr-defined]
+
+
+def _titled(figure: Figure, title: str, unit: str) -> None:
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=COLOURS["ink"])
+    figure.axes[0].set_xlabel(unit, fontsize=8)
+
+
+Chart = Callable[[Snapshot, Sequence[Result]], Figure]
+CHARTS: Mapping[str, Chart] = MappingProxyType({"verdicts": verdicts, "coverage": coverage, "conclusions": conclusions})

@@ -1,0 +1,57 @@
+"""Tables as files: Parquet with an explicit schema, CSV that no spreadsheet takes for formulas."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+TYPES: Mapping[str, pa.DataType] = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "Int64": pa.int64(),
+    "Float64": pa.float64(),
+    "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
+    "object": pa.list_(pa.string()),
+}
+# A spreadsheet that opens a CSV runs a cell that begins so.
+RISKY = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write the frame; the dtypes of declare.DTYPES have one Arrow type each, so that equal frames give equal bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    schema = pa.schema([(name, TYPES[str(dtype)]) for name, dtype in frame.dtypes.items()])
+    arrays = [pa.array(_plain(frame[name]), type=field.type) for name, field in zip(frame.columns, schema, strict=True)]
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd")
+
+
+def _plain(values: pd.Series) -> list[object]:
+    """Python values with None for missing; a list stays a list."""
+    if values.dtype == object:
+        return [list(v) if isinstance(v, (list, tuple)) else None for v in values]
+    if str(values.dtype).startswith("datetime"):
+        return [None if v is pd.NaT else v.to_pydatetime() for v in values]
+    return list(values.astype(object).where(values.notna(), None))
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write the frame as UTF-8 CSV; text that a spreadsheet would run gets a leading apostrophe."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    guarded = {name: [guarded_text(v) for v in _plain(frame[name])] for name in frame}
+    pd.DataFrame(guarded, columns=frame.columns).to_csv(path, index=False, lineterminator="\n")
+
+
+def guarded_text(value: object) -> object:
+    text = flat(value)
+    return f"'{text}" if isinstance(text, str) and text.startswith(RISKY) else text
+
+
+def flat(value: object) -> object:
+    """A cell's value as one text, number, boolean or None: lists are joined, times are ISO."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(v) for v in value)
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return value

@@ -1,0 +1,89 @@
+"""English sentences made from results, so that prose cannot contradict a number."""
+
+from collections.abc import Iterable, Sequence
+
+from auditkit.capture.snapshot import Snapshot
+from auditkit.evaluate import CONCLUSIONS, Conclusion, Result
+
+CAVEATS: tuple[str, ...] = (
+    "People are not Kubernetes objects: subjects are names. Who stands behind a user or group is known to the "
+    "identity provider; holders of client certificates of system:masters cannot be listed through the API.",
+    "Approval and intent lie in tickets and reviews, which this evidence does not hold.",
+    "This is the state at one time. What appeared and disappeared before or after it cannot be seen here.",
+    "The control plane of a managed cluster is the provider's: its own SOC 2 report covers it.",
+    "Encryption of etcd and settings of a managed control plane are visible through the provider's API only.",
+    "Results are management's tests. Whether a control is suitably designed and operated is the auditor's to judge.",
+)
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """ "1 row", "2 rows"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def taken(snapshot: Snapshot) -> str:
+    """When and of what: the opening of every statement."""
+    origin = snapshot.origin
+    when = f"as of {origin.taken_at:%Y-%m-%d %H:%M} UTC" if origin.taken_at else "undated"
+    return f"cluster {origin.cluster}, {when}"
+
+
+def completeness(snapshot: Snapshot) -> str:
+    """What was read and what was not, in one paragraph."""
+    states = [c.state for c in snapshot.coverage]
+    kept = sum(c.kept for c in snapshot.coverage)
+    text = f"{count(kept, 'object')} of {count(states.count('collected'), 'kind')} were completely read."
+    if snapshot.incomplete:
+        named = ", ".join(f"{c.resource} ({c.state})" for c in snapshot.incomplete)
+        text += f" Evidence is incomplete: {named}. Tests that need these kinds are not passed."
+    excluded = [c.resource for c in snapshot.coverage if c.state == "excluded"]
+    if excluded:
+        text += f" Left out by policy: {', '.join(excluded)}."
+    if snapshot.origin.basis == "as supplied":
+        text += " The objects are as supplied in files: nobody's list shows that they are all."
+    return text
+
+
+def sentence(result: Result) -> str:
+    """What one check found."""
+    population, found, open_ = len(result.population), len(result.exceptions), len(result.undetermined)
+    about = f"{result.check.id} ({result.check.title})"
+    beside = f" {count(open_, 'row')} could not be judged." if open_ else ""
+    match result.conclusion:
+        case "exceptions":
+            text = (
+                f"{about}: {count(found, 'exception')} in a population of {population:,}, all of it examined.{beside}"
+            )
+            return text + (f" {result.note[:1].upper()}{result.note[1:]}." if result.note else "")
+        case "no exceptions":
+            return f"{about}: no exceptions in a population of {population:,}, all of it examined."
+        case "undetermined":
+            return f"{about}: no exceptions among the rows that could be judged;{beside}"
+        case "not collected":
+            return f"{about}: not tested, as evidence is missing: {result.note}."
+        case "inherited":
+            return f"{about}: not tested here; {result.note}."
+        case "no population":
+            return f"{about}: nothing to test" + (f", {result.note}." if result.note else ".")
+        case "error":
+            return f"{about}: the test itself failed: {result.note}"
+
+
+def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
+    """The conclusion over several checks: counts by conclusion, never a score."""
+    if not results:
+        return "No tests belong to this workpaper."
+    counts = tally(results)
+    parts = [f"{n} {c}" for c, n in counts.items() if n]
+    exceptions = sum(len(r.exceptions) for r in results)
+    text = f"Based on {count(len(results), 'test')} of {taken(snapshot)}: {'; '.join(parts)}."
+    text += f" {count(exceptions, 'exception')} in total." if exceptions else " No exceptions noted."
+    if counts["not collected"] or counts["error"] or counts["undetermined"]:
+        text += " The evidence is incomplete for the tests so marked; they are not passed."
+    return text
+
+
+def tally(results: Iterable[Result]) -> dict[Conclusion, int]:
+    """How many results have each conclusion, in order of precedence."""
+    found = [result.conclusion for result in results]
+    return {conclusion: found.count(conclusion) for conclusion in CONCLUSIONS}

@@ -1,0 +1,161 @@
+"""Runs the evidence notebooks: the only user of papermill."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auditkit.errors import KernelDied, UsageError
+from auditkit.report.workpaper import END, Notebook, notebooks
+from auditkit.resources import folder
+
+# One cell that computes longer than this has hung.
+CELL_SECONDS = 600
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Executed:
+    """How one notebook ended: `fault` is empty where every cell ran to the end of the workpaper."""
+
+    name: str
+    path: Path
+    fault: str = ""
+    kernel_died: bool = False
+
+
+def copy(to: Path) -> list[Path]:
+    """Copy the notebooks of this installation into a folder; existing files are never overwritten."""
+    sources = sorted(folder("notebooks").glob("*.ipynb"))
+    taken = [to / s.name for s in sources if (to / s.name).exists()]
+    if taken:
+        raise UsageError(f"{taken[0]}: exists already; choose another folder")
+    to.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copy(source, to / source.name)) for source in sources]
+
+
+def chosen(names: Sequence[str] | None) -> list[Notebook]:
+    """The notebooks of these names (default: all), in order; UsageError names the known ones."""
+    known = notebooks()
+    unknown = [n for n in names or () if n not in known]
+    if unknown:
+        raise UsageError(f"no notebook {', '.join(unknown)}; there are: {', '.join(known)}")
+    return [n for n in known.values() if names is None or n.name in names]
+
+
+def execute(
+    pack: Path,
+    names: Sequence[str] | None,
+    *,
+    workers: int | None = None,
+    done: Callable[[Executed], None] = lambda _: None,
+) -> list[Executed]:
+    """Run notebooks over a pack in processes of their own, each kernel with sockets of its own.
+
+    The executed notebooks, a failed one too, are in `pack`/notebooks; a failed one is named *.failed.ipynb.
+    """
+    (pack / "notebooks").mkdir(exist_ok=True)
+    wanted = chosen(names)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(wanted) or 1), mp_context=context) as pool:
+        ended = []
+        for result in pool.map(_execute, [(n, str(pack)) for n in wanted]):
+            done(result)
+            ended.append(result)
+    return ended
+
+
+def raise_for(ended: Sequence[Executed]) -> None:
+    """KernelDied or UsageError-free failure that names every notebook that did not end."""
+    failed = [e for e in ended if e.fault]
+    if failed:
+        from auditkit.errors import AuditkitError
+
+        text = "; ".join(f"{e.path.name}: {e.fault}" for e in failed)
+        raise (KernelDied if any(e.kernel_died for e in failed) else AuditkitError)(
+            f"not sealed, as notebooks failed: {text}"
+        )
+
+
+def _execute(job: tuple[Notebook, str]) -> Executed:
+    notebook, pack = job
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from traitlets.config import Config
+
+    source = folder("notebooks") / notebook.file
+    parameters = {"source": pack}
+    _refuse_unknown(source, parameters)
+    target = Path(pack) / "notebooks" / notebook.file
+    fault, died = "", False
+    with tempfile.TemporaryDirectory(prefix="ak-") as private:
+        os.environ["IPYTHONDIR"] = private
+        os.environ["JUPYTER_RUNTIME_DIR"] = private
+        os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+        sockets = Config({"KernelManager": {"transport": "ipc", "ip": f"{private}/k"}})
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(target),
+                parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                execution_timeout=CELL_SECONDS,
+                start_timeout=120,
+                request_save_on_cell_execute=False,
+                cwd=private,
+                config=sockets,
+            )
+        except papermill.PapermillExecutionError as error:
+            fault = f"cell {error.cell_index}: {error.ename}: {error.evalue}"
+        except CellTimeoutError:
+            fault = f"a cell took longer than {CELL_SECONDS} s"
+        except DeadKernelError:
+            fault, died = "its kernel was killed", True
+        except Exception as error:  # whatever fails, the notebook is named and the pack is not sealed
+            fault = f"{type(error).__name__}: {error}"
+    fault = fault or _unfinished(target)
+    if target.exists():
+        _cleaned(target)
+        if fault:
+            target = target.rename(target.with_suffix(".failed.ipynb"))
+    return Executed(name=notebook.name, path=target, fault=fault, kernel_died=died)
+
+
+def _refuse_unknown(source: Path, parameters: Mapping[str, Any]) -> None:
+    """papermill only warns of a parameter that the notebook does not have."""
+    import papermill
+
+    unknown = set(parameters) - set(papermill.inspect_notebook(str(source)))
+    if unknown:
+        raise UsageError(f"{source.name} has no parameter {', '.join(sorted(unknown))}")
+
+
+def _unfinished(path: Path) -> str:
+    """Why this notebook did not run to its end; papermill's own metadata says `completed` even after a kill."""
+    if not path.exists():
+        return "it was not written"
+    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    if any(cell["execution_count"] is None for cell in cells):
+        return "not every cell ran"
+    if any(output["output_type"] == "error" for cell in cells for output in cell["outputs"]):
+        return "a cell failed"
+    return "" if END in json.dumps(cells[-1]["outputs"]) else "its last section is missing"
+
+
+def _cleaned(path: Path) -> None:
+    """Drop what changes from run to run or names this machine: timings, random ids, folders."""
+    document = json.loads(path.read_text())
+    document["metadata"].pop("papermill", None)
+    for number, cell in enumerate(document["cells"]):
+        cell["metadata"].pop("papermill", None)
+        cell["metadata"].pop("execution", None)
+        cell["id"] = f"cell-{number}"
+        if "injected-parameters" in cell["metadata"].get("tags", ()):
+            cell["source"] = '# Parameters\nsource = ".."\n'
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n")

@@ -1,0 +1,214 @@
+"""The evidence run, top to bottom: from a snapshot to a sealed pack. The file to read first."""
+
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from auditkit import frameworks, seal, store
+from auditkit.capture import snapshot as snapshots
+from auditkit.capture import tool
+from auditkit.engagement import Engagement
+from auditkit.errors import LeakError
+from auditkit.evaluate import Results, Snapshot
+from auditkit.report import binder, matrix, narrative, notebooks
+from auditkit.report.frames import write_csv, write_parquet
+from auditkit.report.workpaper import evaluated
+from auditkit.resources import PACKAGE, folder
+from auditkit.seal import leaks
+
+COMPLETE, INCOMPLETE, EXCEPTIONS = 0, 3, 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A finished run: the sealed pack, its results, the exit code of the scheduler's contract, and a summary."""
+
+    pack: Path
+    results: Results
+    exit_code: int
+    summary: str
+
+    def __str__(self) -> str:
+        return self.summary
+
+
+def run(
+    source: snapshots.Snapshot,
+    out: Path,
+    *,
+    engagement: Engagement,
+    names: Sequence[str] | None = None,
+    fail_on_exceptions: bool = False,
+    previous: Path | None = None,
+    key: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Run:
+    """Write a pack of this snapshot into a new folder and seal it.
+
+    `names` chooses notebooks, `previous` is the pack before, `key` an Ed25519 private key. Raises
+    LeakError where a secret is in an output, AuditkitError where a notebook fails: then nothing is sealed.
+    """
+    started = time.monotonic()
+    snapshot = Snapshot.of(source)
+    with store.publishing(out) as pack:
+        say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
+        snapshots.save(snapshot, pack / "snapshot")
+        inputs = _write_inputs(pack / "inputs", engagement)
+        results = evaluated(snapshot, engagement)
+        _write_tables(pack, snapshot)
+        _write_results(pack / "results", results)
+        say(f"tests     {narrative.conclude(list(results.values()), snapshot)}")
+        identity = hashlib.sha256(f"{snapshot.digest}\n{inputs}\n{tool()}".encode()).hexdigest()[:16]
+        ended = notebooks.execute(pack, names, done=lambda e: say(f"notebook  {e.path.name}"))
+        notebooks.raise_for(ended)
+        _write_binder(pack, snapshot, results, engagement, identity, names)
+        matrix.write(pack, snapshot, results, engagement, identity)
+        (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY.md").read_text())
+        _write_run(pack / "run.json", snapshot, results, identity, time.monotonic() - started)
+        found = leaks.scan(pack)
+        if found:
+            raise LeakError("not sealed, as secrets were found in: " + "; ".join(found))
+        seal.seal(pack, _facts(snapshot, identity), previous=previous, key=key)
+    code = _exit_code(snapshot, results, fail_on_exceptions)
+    return Run(pack=out, results=results, exit_code=code, summary=_summary(out, snapshot, results))
+
+
+def reperform(pack: Path) -> list[str]:
+    """Rebuild tables and results from snapshot/ and inputs/ alone; what differs from the pack, by file."""
+    from tempfile import TemporaryDirectory
+
+    from auditkit.engagement import load
+
+    snapshot = Snapshot.of(snapshots.load(pack / "snapshot"))
+    results = evaluated(snapshot, load(pack / "inputs" / "auditkit.toml"))
+    with TemporaryDirectory() as folder_:
+        again = Path(folder_)
+        _write_tables(again, snapshot)
+        _write_results(again / "results", results)
+        made = {p.relative_to(again).as_posix(): p for p in again.rglob("*") if p.is_file()}
+        kept = {
+            p.relative_to(pack).as_posix()
+            for part in ("tables", "results")
+            for p in (pack / part).rglob("*")
+            if p.is_file()
+        }
+        faults = [f"{path}: in the pack, but no test gives it" for path in sorted(kept - set(made))]
+        faults += [f"{path}: a test gives it, but it is not in the pack" for path in sorted(set(made) - kept)]
+        return faults + [
+            f"{p}: differs when performed again" for p in sorted(kept & set(made)) if not _same(pack / p, made[p])
+        ]
+
+
+def _same(kept: Path, made: Path) -> bool:
+    """Equal as bytes or, of Parquet (whose bytes change with its writer's version), as rows."""
+    if kept.suffix != ".parquet" or kept.read_bytes() == made.read_bytes():
+        return kept.read_bytes() == made.read_bytes()
+    import pyarrow.parquet as pq
+
+    return bool(pq.read_table(kept).equals(pq.read_table(made)))
+
+
+def _write_inputs(inputs: Path, engagement: Engagement) -> str:
+    """Copy every file that influences a number; returns the sha256 over them."""
+    inputs.mkdir()
+    (inputs / "auditkit.toml").write_text(engagement.text)
+    for source in engagement.inputs():
+        shutil.copy(source, inputs / source.name)
+    digest = hashlib.sha256()
+    for path in sorted(inputs.iterdir()):
+        digest.update(f"{path.name} {seal.sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _write_tables(pack: Path, snapshot: Snapshot) -> None:
+    for name in snapshot.tables:
+        write_parquet(snapshot.tables[name], pack / "tables" / f"{name}.parquet")
+
+
+def _write_results(place: Path, results: Results) -> None:
+    frame = results.frame.astype({"population": "Int64", "exceptions": "Int64", "undetermined": "Int64"})
+    text = ["id", "title", "severity", "conclusion", "note"]
+    frame = frame.astype(dict.fromkeys(text, "string"))
+    write_parquet(frame, place / "results.parquet")
+    write_csv(frame, place / "results.csv")
+    for id, result in results.items():
+        write_parquet(_strings(result.population), place / "populations" / f"{id}.parquet")
+        if len(result.exceptions):
+            write_csv(result.exceptions, place / "exceptions" / f"{id}.csv")
+
+
+def _strings(population: pd.DataFrame) -> pd.DataFrame:
+    return population.astype({"verdict": "string", "exception_id": "string"})
+
+
+def _write_binder(
+    pack: Path, snapshot: Snapshot, results: Results, engagement: Engagement, identity: str, names: Sequence[str] | None
+) -> None:
+    papers = notebooks.chosen(names)
+    for paper in papers:
+        stem = paper.file.removesuffix(".ipynb")
+        binder.page(pack / "notebooks" / paper.file, pack / "binder" / f"{stem}.html", paper.title)
+    binder.index(
+        pack / "index.html",
+        title=f"Evidence of cluster {snapshot.origin.cluster}",
+        summary=narrative.conclude(list(results.values()), snapshot) + " " + narrative.completeness(snapshot),
+        facts=matrix.facts(snapshot, engagement, identity),
+        notebooks=papers,
+    )
+
+
+def _write_run(path: Path, snapshot: Snapshot, results: Results, identity: str, seconds: float) -> None:
+    document: dict[str, Any] = {
+        "run_id": identity,
+        "tool": tool(),
+        "python": sys.version.split()[0],
+        "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "snapshot_digest": snapshot.digest,
+        "conclusions": narrative.tally(results.values()),
+        "incomplete": [c.resource for c in snapshot.incomplete],
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:
+    """What the manifest says of how the pack was made."""
+    package = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        package.update(f"{path.relative_to(PACKAGE).as_posix()} {seal.sha256(path)}\n".encode())
+    return {
+        "run_id": identity,
+        "snapshot_digest": snapshot.digest,
+        "tool": tool(),
+        "package_sha256": package.hexdigest(),
+        "notebooks": {p.name: seal.sha256(p) for p in sorted(folder("notebooks").glob("*.ipynb"))},
+        "sealed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _exit_code(snapshot: Snapshot, results: Results, fail_on_exceptions: bool) -> int:
+    if snapshot.incomplete or (results.frame["conclusion"] == "error").any():
+        return INCOMPLETE
+    return EXCEPTIONS if fail_on_exceptions and results.frame["exceptions"].sum() else COMPLETE
+
+
+def _summary(out: Path, snapshot: Snapshot, results: Results) -> str:
+    verdict = "evidence incomplete" if snapshot.incomplete else "evidence complete"
+    controls = frameworks.controls(None)
+    return "\n".join(
+        [
+            narrative.conclude(list(results.values()), snapshot),
+            f"{len(controls)} controls; {verdict}"
+            + (f": {', '.join(c.resource for c in snapshot.incomplete)}" if snapshot.incomplete else ""),
+            f"pack: {out}",
+        ]
+    )

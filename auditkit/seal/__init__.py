@@ -1,0 +1,148 @@
+"""Seals a pack: the manifest of its hashes, checks of a pack against it, and how far that goes."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from auditkit.errors import UsageError
+from auditkit.seal import signature
+
+MANIFEST, SUMS, ENVELOPE = "manifest.json", "SHA256SUMS", "manifest.dsse.json"
+SCHEMA = "auditkit-manifest/1"
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a pack: path with /, size in bytes, sha256 in hex."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Every file of a pack but the seal itself, and what it was made of.
+
+    `facts` holds run id, snapshot digest, package version and hash, notebooks' digests, whether the tree was
+    dirty, and the time of sealing; `previous` is the sha256 of the preceding pack's manifest; `digest` is the
+    sha256 of this document with `digest` empty, so that a change of the manifest shows in the manifest.
+    """
+
+    schema: str
+    facts: dict[str, Any]
+    files: tuple[File, ...]
+    previous: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What verification found: `faults` name every changed, missing or added file; `level` says what the seal proves."""
+
+    pack: Path
+    faults: tuple[str, ...]
+    level: str
+    files: int
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+    def __str__(self) -> str:
+        if self.ok:
+            return f"{self.pack}: all {self.files} files are as sealed; {self.level}"
+        return "\n".join(
+            [f"{self.pack}: {len(self.faults)} fault(s); {self.level}", *(f"  - {f}" for f in self.faults)]
+        )
+
+
+def seal(pack: Path, facts: dict[str, Any], *, previous: Path | None = None, key: Path | None = None) -> Manifest:
+    """Write manifest.json, SHA256SUMS and, with an Ed25519 private key (PEM), the signed envelope; the last step of a run.
+
+    `previous` is the pack before this one, whose manifest's hash is carried on.
+    """
+    files = tuple(File(path=p, size=f.stat().st_size, sha256=sha256(f)) for p, f in _content(pack))
+    before = sha256(previous / MANIFEST) if previous else ""
+    manifest = Manifest(schema=SCHEMA, facts=facts, files=files, previous=before)
+    manifest = msgspec.structs.replace(manifest, digest=hashlib.sha256(_encoded(manifest)).hexdigest())
+    (pack / MANIFEST).write_bytes(_encoded(manifest))
+    (pack / SUMS).write_text(_sums(manifest, sha256(pack / MANIFEST)))
+    if key:
+        subjects = {name: sha256(pack / name) for name in (MANIFEST, SUMS)}
+        (pack / ENVELOPE).write_bytes(signature.envelope(subjects, {"facts": facts}, signature.private_key(key)))
+    return manifest
+
+
+def read(pack: Path) -> Manifest:
+    """The manifest of a pack; UsageError where the folder is none, or its manifest cannot be read."""
+    try:
+        return msgspec.json.decode((pack / MANIFEST).read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        raise UsageError(f"{pack}: no {MANIFEST}; this is no pack, or its run did not end") from None
+
+
+def verify(pack: Path, *, key: Path | None = None) -> Verdict:
+    """Compare every file of a pack with its seal; `key` is the public key (PEM) that you trust.
+
+    Raises UsageError where there is no manifest.
+    """
+    try:
+        manifest = read(pack)
+    except msgspec.MsgspecError as error:
+        return Verdict(
+            pack=pack, faults=(f"{MANIFEST}: changed, it cannot be read ({error})",), level="unverified", files=0
+        )
+    blank = msgspec.structs.replace(manifest, digest="")
+    faults = []
+    if hashlib.sha256(_encoded(blank)).hexdigest() != manifest.digest or (pack / MANIFEST).read_bytes() != _encoded(
+        manifest
+    ):
+        faults.append(f"{MANIFEST}: changed since it was written")
+    sealed = {f.path: f for f in manifest.files}
+    present = dict(_content(pack))
+    faults += [f"{path}: missing" for path in sorted(set(sealed) - set(present))]
+    faults += [f"{path}: added after sealing" for path in sorted(set(present) - set(sealed))]
+    faults += [f"{path}: changed" for path, f in present.items() if path in sealed and sha256(f) != sealed[path].sha256]
+    if not (pack / SUMS).is_file():
+        faults.append(f"{SUMS}: missing")
+    elif (pack / SUMS).read_bytes() != _sums(manifest, sha256(pack / MANIFEST)).encode() and not faults:
+        faults.append(f"{SUMS}: changed")
+    level, signed = _level(pack, key)
+    return Verdict(pack=pack, faults=(*faults, *signed), level=level, files=len(manifest.files))
+
+
+def _level(pack: Path, key: Path | None) -> tuple[str, list[str]]:
+    path = pack / ENVELOPE
+    if not path.is_file():
+        missing = [f"{ENVELOPE}: missing, so nothing is signed by {key}"] if key else []
+        return "unsigned: finds accidents, not forgery", missing
+    try:
+        subjects, fingerprint = signature.opened(path.read_bytes(), signature.public_key(key) if key else None)
+    except signature.BadSignature as error:
+        return "signature broken", [f"{ENVELOPE}: {error}"]
+    differing = [n for n in (MANIFEST, SUMS) if not (pack / n).is_file() or subjects.get(n) != sha256(pack / n)]
+    faults = [f"{name}: not what was signed" for name in differing]
+    trust = "the key you gave" if key else "a key named only by the pack itself; give --key to know whose"
+    return f"signed by {fingerprint[:16]} ({trust})", faults
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _content(pack: Path) -> list[tuple[str, Path]]:
+    """All files but the seal's own, sorted by path; a link is content of its own and never followed out."""
+    found = ((f.relative_to(pack).as_posix(), f) for f in pack.rglob("*") if f.is_file() or f.is_symlink())
+    return sorted((path, f) for path, f in found if path not in (MANIFEST, SUMS, ENVELOPE))
+
+
+def _encoded(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=1) + b"\n"
+
+
+def _sums(manifest: Manifest, own: str) -> str:
+    rows = [*((f.path, f.sha256) for f in manifest.files), (MANIFEST, own)]
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(rows))

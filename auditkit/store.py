@@ -1,0 +1,48 @@
+"""Where packs are kept: written once, published whole, never overwritten."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from auditkit.errors import AuditkitError, RetryLater, UsageError
+
+
+@contextmanager
+def publishing(out: Path) -> Iterator[Path]:
+    """A folder to write into, renamed to `out` when the block ends well; else it stays as `<out>.incomplete`.
+
+    Raises UsageError where `out` exists or cannot be written, RetryLater where another run writes it now.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        what = "already holds a pack; a new run is a new folder" if (out / "manifest.json").exists() else "is not empty"
+        raise UsageError(f"{out}: {what}; choose another --out")
+    draft = out.with_name(f"{out.name}.incomplete")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(out.with_name(f".{out.name}.lock"), os.O_CREAT | os.O_RDWR)
+    except OSError as error:
+        raise UsageError(f"{out.parent}: not writable ({error.strerror}); choose another --out") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise RetryLater(f"{out}: another run writes it now; try again when it has ended") from None
+        if draft.exists():
+            shutil.rmtree(draft)
+        draft.mkdir()
+        yield draft
+        if out.exists():
+            out.rmdir()
+        draft.rename(out)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise AuditkitError(
+            f"{error.filename or out}: {error.strerror}; nothing was published, {draft.name} is incomplete"
+        ) from error
+    finally:
+        out.with_name(f".{out.name}.lock").unlink(missing_ok=True)
+        os.close(lock)

@@ -1,0 +1,39 @@
+"""Snapshots for tests, built from the manifests that a user would write."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from auditkit import kinds
+from auditkit.capture.snapshot import Coverage, Origin, Snapshot
+from auditkit.kinds import Kind, resource
+
+AT = datetime(2026, 10, 31, 6, tzinfo=UTC)
+
+
+def snapshot(
+    manifests: Iterable[dict[str, Any]],
+    *,
+    at: datetime | None = AT,
+    missing: Sequence[str] = (),
+    version: str = "v1.36.2",
+    state: str = "denied",
+) -> Snapshot:
+    """A completely collected cluster of these objects, except for the kinds (e.g. "pods") whose list is `missing`."""
+    objects: dict[type[Kind], list[Kind]] = defaultdict(list)
+    for manifest in manifests:
+        found = kinds.of(manifest)
+        if resource(type(found)) not in missing:
+            objects[type(found)].append(found)
+    coverage = [
+        Coverage(
+            resource=resource(kind),
+            kind=kind.kind,
+            state=state if resource(kind) in missing else "collected",  # type: ignore[arg-type]
+            kept=len(objects[kind]),
+        )
+        for kind in kinds.ALL
+    ]
+    origin = Origin(cluster="test", source="tests", version=version, taken_at=at, cluster_uid="u-1")
+    return Snapshot(origin=origin, coverage=coverage, objects=objects)

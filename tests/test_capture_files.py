@@ -1,0 +1,185 @@
+"""The door for files: layouts as users have them, coverage, and one clear error each."""
+
+import io
+import json
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from auditkit.capture import files
+from auditkit.capture.snapshot import Options, Snapshot, load, save
+from auditkit.errors import UsageError
+from auditkit.kinds.certificates import Secret
+from auditkit.kinds.rbac import ClusterRole
+from auditkit.kinds.workloads import Deployment, Pod
+
+EVERYTHING = Options(secrets=True, tls_secrets=True, secret_facts=True)
+
+
+@pytest.fixture(scope="module")
+def october(recordings: Path) -> Snapshot:
+    return files.capture(recordings / "northwind-prod" / "2026-10-31", options=EVERYTHING)
+
+
+def test_a_recording_is_read_whole(october: Snapshot) -> None:
+    assert october.incomplete == ()
+    assert october.origin.cluster == "northwind-prod"
+    assert october.origin.version == "v1.36.2"
+    assert october.origin.identity.username == "kubernetes-admin"
+    assert f"{october.origin.taken_at:%Y-%m-%dT%H:%M:%SZ}" == "2026-10-31T06:00:00Z"
+    assert len(october.objects[Pod]) == 114
+    assert october.state(Pod).state == "collected"
+
+
+def test_a_broken_apiservice_is_coverage(recordings: Path) -> None:
+    september = files.capture(recordings / "northwind-prod" / "2026-09-30")
+    assert [(c.resource, c.state) for c in september.incomplete] == [("*.custom.metrics.k8s.io", "failed")]
+
+
+def test_secrets_are_kept_only_when_asked(recordings: Path, october: Snapshot) -> None:
+    plain = files.capture(recordings / "northwind-prod" / "2026-10-31")
+    assert plain.objects[Secret] == ()
+    assert plain.state(Secret).state == "excluded"
+    assert plain.incomplete == ()
+    assert len(october.objects[Secret]) > 10
+
+
+def test_no_canary_is_kept(october: Snapshot, recordings: Path, tmp_path: Path) -> None:
+    import msgspec
+
+    kept = b"\n".join(msgspec.json.encode(o) for kind in october.objects for o in october.objects[kind])
+    lines = (recordings / "canaries.txt").read_text().splitlines()
+    canaries = [line.partition("\t")[0] for line in lines if not line.startswith("#")]
+    assert len(canaries) == 24
+    assert [c for c in canaries if c.encode() in kept] == []
+    assert b"PRIVATE KEY" not in kept
+
+
+def test_a_saved_snapshot_is_the_same(october: Snapshot, tmp_path: Path) -> None:
+    save(october, tmp_path / "a")
+    again = load(tmp_path / "a")
+    assert again.digest == october.digest
+    assert again.coverage == october.coverage
+    save(again, tmp_path / "b")
+    first, second = ({p.name: p.read_bytes() for p in (tmp_path / n).rglob("*") if p.is_file()} for n in "ab")
+    assert first == second
+
+
+def archived(folder: Path, target: Path) -> Path:
+    if target.suffix == ".zip":
+        with zipfile.ZipFile(target, "w") as archive:
+            for path in sorted(folder.iterdir()):
+                archive.write(path, f"dump/{path.name}")
+    else:
+        with tarfile.open(target, "w:gz") as archive:
+            archive.add(folder, "dump")
+    return target
+
+
+@pytest.mark.parametrize("name", ["dump.zip", "dump.tar.gz"])
+def test_an_archive_gives_the_same_digest(october: Snapshot, recordings: Path, tmp_path: Path, name: str) -> None:
+    archive = archived(recordings / "northwind-prod" / "2026-10-31", tmp_path / name)
+    assert files.capture(archive, options=EVERYTHING).digest == october.digest
+
+
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "shop", "namespace": "web", "creationTimestamp": None},
+    "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "shop:1"}]}}},
+}
+
+
+def test_manifests_are_as_supplied(tmp_path: Path) -> None:
+    import yaml
+
+    (tmp_path / "app.yaml").write_text("# comment only\n---\n" + yaml.safe_dump(DEPLOYMENT) + "---\n")
+    snapshot = files.capture(tmp_path)
+    assert snapshot.origin.basis == "as supplied"
+    assert snapshot.origin.taken_at is None
+    assert [d.name for d in snapshot.objects[Deployment]] == ["shop"]
+    assert snapshot.state(ClusterRole).state == "failed"
+
+
+def test_kubectl_lists_of_one_or_many_kinds(tmp_path: Path) -> None:
+    mixed = {"apiVersion": "v1", "kind": "List", "items": [DEPLOYMENT]}
+    (tmp_path / "all.json").write_text(json.dumps(mixed))
+    (tmp_path / "pods.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": []}))
+    snapshot = files.capture(tmp_path)
+    assert snapshot.origin.basis == "listed"
+    assert snapshot.state(Deployment).kept == 1
+    assert (snapshot.state(Pod).state, snapshot.state(Pod).kept) == ("collected", 0)
+
+
+def test_a_malformed_object_makes_its_kind_partial(tmp_path: Path) -> None:
+    broken = {**DEPLOYMENT, "metadata": {"name": "odd", "namespace": "web"}, "spec": {"template": 7}}
+    items = {"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [DEPLOYMENT, broken]}
+    (tmp_path / "deployments.json").write_text(json.dumps(items))
+    coverage = files.capture(tmp_path).state(Deployment)
+    assert (coverage.state, coverage.seen, coverage.kept) == ("partial", 2, 1)
+    assert coverage.malformed[0].name == "odd"
+
+
+def hostile(kind: str, place: Path) -> Path:
+    target = place / ("x.zip" if kind == "zip-path" else "x.tar.gz")
+    if kind == "zip-path":
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr("../../evil.json", "{}")
+        return target
+    with tarfile.open(target, "w:gz") as archive:
+        member = tarfile.TarInfo("/etc/evil.json" if kind == "tar-path" else "link.json")
+        if kind == "tar-link":
+            member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(member, io.BytesIO(b""))
+    return target
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"), [("zip-path", "leads out"), ("tar-path", "leads out"), ("tar-link", "is a link")]
+)
+def test_a_hostile_archive_is_refused(tmp_path: Path, kind: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        files.capture(hostile(kind, tmp_path))
+
+
+def test_a_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
+    target = tmp_path / "bomb.tar"
+    with target.open("wb") as file:
+        member = tarfile.TarInfo("pods.json")
+        member.size = 5 << 30
+        file.write(member.tobuf())
+    with pytest.raises(UsageError, match="more than 4 GiB"):
+        files.capture(target)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("pods.json", b'{"kind": "PodList", ', r"pods\.json: not valid JSON"),
+        ("app.yaml", b"a: [1,", r"app\.yaml: not valid YAML"),
+        ("notes.txt", b"nothing", "no Kubernetes objects found"),
+        ("values.yaml", b"replicas: 2\n", "no Kubernetes objects found"),
+    ],
+)
+def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=says):
+        files.capture(tmp_path)
+
+
+def test_a_truncated_archive_is_named(tmp_path: Path, recordings: Path) -> None:
+    whole = archived(recordings / "http", tmp_path / "x.tar.gz").read_bytes()
+    (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UsageError, match="damaged or truncated"):
+        files.capture(tmp_path / "cut.tar.gz")
+
+
+def test_two_dumps_at_once_are_refused(tmp_path: Path, recordings: Path) -> None:
+    for date in ("2026-09-30", "2026-10-31"):
+        (tmp_path / date).mkdir()
+        shutil.copy(recordings / "northwind-prod" / date / "namespaces.core.json", tmp_path / date)
+    with pytest.raises(UsageError, match="one dump of one cluster"):
+        files.capture(tmp_path)

@@ -1,0 +1,96 @@
+"""auditkit.toml: every fault is named with its place, all at once."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from auditkit import declare, engagement
+from auditkit.errors import Faults, UsageError
+
+
+@pytest.fixture
+def days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check with two settings, whatever the checks of this version have."""
+
+    def test(things: object, *, days: int = 30, registries: tuple[str, ...] = ()) -> None:
+        """Things are young."""
+
+    known = {"days": 30, "registries": ()}
+    check = declare.Check(id="XX-01", severity="low", test=test, reads=("things",), settings=known)
+    monkeypatch.setattr(engagement, "CHECKS", {"XX-01": check})
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "auditkit.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[checks.XX-01]\ndayz = 1", "checks.XX-01.dayz: unknown setting; XX-01 has: days, registries"),
+        ('[checks.XX-01]\ndays = "1"', "checks.XX-01.days: '1' does not fit; the default is 30"),
+        ("[checks.XX-01]\ndays = true", "checks.XX-01.days: True does not fit; the default is 30"),
+        ("[checks.XX-99]\ndays = 1", "checks.XX-99: no such check; `auditkit checks` lists them"),
+        ("entitty = 1", "entitty: unknown key"),
+        ("entity = 1", "entity: input should be a valid string"),
+        ('type = "III"', "type: input should be 'I' or 'II'"),
+        ("[period]\nstart = 2026-01-01", "period.end: field required"),
+        ("[period]\nstart = 2026-02-01\nend = 2026-01-01", "period: start 2026-02-01 is after end 2026-01-01"),
+        ('frameworks = ["iso"]', "frameworks: no framework iso; there are: cis-1.12, soc2-2017"),
+        ('[files]\ncontrols = "a.toml"', "files: a.toml does not exist beside auditkit.toml"),
+        ("entity = ", "Invalid value (at end of document)"),
+    ],
+)
+@pytest.mark.usefixtures("days")
+def test_faults_name_place_and_fault(tmp_path: Path, text: str, fault: str) -> None:
+    with pytest.raises(Faults) as caught:
+        engagement.load(written(tmp_path, text))
+    assert caught.value.faults == [fault]
+
+
+@pytest.mark.usefixtures("days")
+def test_all_faults_come_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Faults) as caught:
+        engagement.load(written(tmp_path, "a = 1\nentity = 2\n[checks.YY-01]\n[checks.XX-01]\nb = 1\n"))
+    assert len(caught.value.faults) == 4
+
+
+@pytest.mark.usefixtures("days")
+def test_settings_reach_the_checks_that_have_them(tmp_path: Path) -> None:
+    given = engagement.load(written(tmp_path, 'registries = ["r.example"]\n[checks.XX-01]\ndays = 5\n'))
+    assert given.settings == {"XX-01": {"days": 5, "registries": ("r.example",)}}
+    assert engagement.load(None).settings == {}
+
+
+def test_the_template_loads(tmp_path: Path) -> None:
+    given = engagement.load(written(tmp_path, engagement.template()))
+    assert given.entity == "Example Ltd"
+    assert given.text == engagement.template()
+    assert given.inputs() == ()
+
+
+def test_files_are_found_again_in_a_pack(tmp_path: Path) -> None:
+    text = '[files]\ncontrols = "conf/controls.toml"\n'
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "controls.toml").touch()
+    assert engagement.load(written(tmp_path, text)).inputs() == (tmp_path / "conf" / "controls.toml",)
+    pack = tmp_path / "inputs"
+    pack.mkdir()
+    (pack / "controls.toml").touch()
+    assert engagement.load(written(pack, text)).controls_path == pack / "controls.toml"
+
+
+def test_scope_marks_and_never_drops(tmp_path: Path) -> None:
+    text = '[scope]\nnamespaces = ["web*", "kube-system"]\nexclude_namespaces = ["web-test"]\n'
+    namespaces = pd.Series(["web", "web-test", "kube-system", "ops", "", None], index=[5, 4, 3, 2, 1, 0])
+    found = engagement.in_scope(engagement.load(written(tmp_path, text)), namespaces)
+    expected = pd.Series([True, False, True, False, True, pd.NA], index=namespaces.index, dtype="boolean")
+    pd.testing.assert_series_equal(found, expected)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        engagement.load(tmp_path / "none.toml")

@@ -1,0 +1,117 @@
+"""Controls and frameworks are complete, name what exists, and never turn missing evidence into a pass."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from auditkit import engagement, frameworks
+from auditkit.declare import CHECKS
+from auditkit.errors import Faults, UsageError
+
+SOC2 = {"CC1": 5, "CC2": 3, "CC3": 4, "CC4": 2, "CC5": 3, "CC6": 8, "CC7": 5, "CC8": 1, "CC9": 2, "A1": 3, "C1": 2} | {
+    "PI1": 5, "P1": 1, "P2": 1, "P3": 2, "P4": 3, "P5": 2, "P6": 7, "P7": 1, "P8": 1
+}  # fmt: skip
+CIS = {"1.1": 21, "1.2": 30, "1.3": 7, "1.4": 2, "2": 7, "3.1": 3, "3.2": 2, "4.1": 10, "4.2": 14, "4.3": 1} | {
+    "5.1": 13, "5.2": 12, "5.3": 2, "5.4": 2, "5.5": 1, "5.6": 4
+}  # fmt: skip
+
+
+class Ran(dict[str, None]):
+    """What the matrix reads of results: ids and their frame."""
+
+    def __init__(self, **conclusions: str) -> None:
+        super().__init__(dict.fromkeys(conclusions))
+        rows = [(id, c, 10, int(c == "exceptions"), int(c == "undetermined")) for id, c in conclusions.items()]
+        self.frame = pd.DataFrame(rows, columns=["id", "conclusion", "population", "exceptions", "undetermined"])
+
+
+def control(*checks: str, primary: tuple[str, ...] = (), supporting: tuple[str, ...] = ()) -> frameworks.Control:
+    text: dict[str, Any] = dict.fromkeys(("title", "statement", "owner", "frequency", "risk"), "text")
+    kind = {"id": "AC-01", "type": "preventive", "nature": "automated"}
+    return frameworks.Control(
+        **text, **kind, criteria=frameworks.Criteria(primary=primary, supporting=supporting), checks=checks
+    )
+
+
+@pytest.mark.parametrize(("name", "sections", "total"), [("soc2-2017", SOC2, 61), ("cis-1.12", CIS, 131)])
+def test_every_requirement_is_there_once(name: str, sections: dict[str, int], total: int) -> None:
+    expected = [f"{section}.{n}" for section, count in sections.items() for n in range(1, count + 1)]
+    found = [r.id for r in frameworks.load(name).requirement]
+    assert len(found) == total
+    assert sorted(found) == sorted(expected)
+
+
+@pytest.mark.parametrize("name", frameworks.names())
+def test_every_requirement_is_answered(name: str) -> None:
+    named = {id for c in frameworks.controls() for id in (*c.primary, *c.supporting)}
+    assert [r.id for r in frameworks.load(name).requirement if not (r.checks or r.manual or r.id in named)] == []
+
+
+def test_every_check_belongs_to_a_control() -> None:
+    assert set(CHECKS) == {check for c in frameworks.controls() for check in c.checks}
+
+
+@pytest.mark.parametrize(
+    ("conclusions", "result"),
+    [
+        ({"A": "no exceptions", "B": "no exceptions"}, "No exceptions noted"),
+        ({"A": "no exceptions", "B": "exceptions"}, "Exceptions noted"),
+        ({"A": "exceptions", "B": "error"}, "Incomplete evidence"),
+        ({"A": "no exceptions", "B": "not collected"}, "Incomplete evidence"),
+        ({"A": "inherited", "B": "undetermined"}, "Incomplete evidence"),
+        ({"A": "no exceptions", "B": "inherited"}, "Not tested"),
+        ({"A": "no population", "B": "no exceptions"}, "Not tested"),
+        ({"A": "no exceptions"}, "Incomplete evidence"),
+        ({"A": "exceptions"}, "Exceptions noted"),
+    ],
+)
+def test_a_control_takes_the_first_conclusion_in_order(conclusions: dict[str, str], result: str) -> None:
+    row = frameworks.control_matrix(Ran(**conclusions), [control("A", "B")]).iloc[0]  # type: ignore[arg-type]
+    assert row["Management's result"] == result
+    assert row[[c for c in row.index if c.startswith("Tests: ")]].sum() == 2
+
+
+def test_a_control_without_checks_is_not_tested() -> None:
+    row = frameworks.control_matrix(Ran(), [control()]).iloc[0]  # type: ignore[arg-type]
+    assert (row["Management's result"], row["Note"]) == ("Not tested", "no test of the cluster belongs to it")
+
+
+def test_support_alone_is_no_result() -> None:
+    known = [control("A", primary=("CC6.1",), supporting=("CC1.3",))]
+    ran: Any = Ran(A="no exceptions")
+    frame = frameworks.coverage(ran, frameworks.load("soc2-2017"), known).set_index("Requirement")
+    assert len(frame) == 61
+    assert frame.loc["CC6.1", "Management's result"] == "No exceptions noted"
+    assert frame.loc["CC1.3", "Management's result"] == "Not tested"
+    assert frame.loc["CC1.3", "Note"] == "supporting evidence only"
+    assert frame.loc[["CC6.1", "CC1.1"], "Source"].tolist() == ["cluster", "manual"]
+
+
+def test_faults_of_own_controls_come_at_once(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        '[AC-01]\nchecks = ["RBAC-99"]\ncriteria = {primary = ["CC6.9"]}\n[XX-01]\ntitle = "x"\n[AC-02]\nspeed = 1\n'
+    )
+    given: Any = SimpleNamespace(controls_path=own)
+    with pytest.raises(Faults) as caught:
+        frameworks.controls(given)
+    told = "\n".join(caught.value.faults)
+    for part in ("no check RBAC-99", "no criterion CC6.9", "XX-01.statement", "AC-02.speed: unknown key"):
+        assert part in told
+
+
+def test_own_controls_change_ours_key_by_key(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('[AC-01]\nowner = "Ann"\n')
+    (tmp_path / "auditkit.toml").write_text('[files]\ncontrols = "own.toml"\n')
+    ours, theirs = frameworks.controls(), frameworks.controls(engagement.load(tmp_path / "auditkit.toml"))
+    assert theirs[0].owner == "Ann"
+    assert theirs[0].model_copy(update={"owner": ours[0].owner}) == ours[0]
+    assert theirs[1:] == ours[1:]
+
+
+def test_an_unknown_framework_names_those_there_are() -> None:
+    with pytest.raises(UsageError, match="soc2-2017"):
+        frameworks.load("iso")

@@ -1,0 +1,41 @@
+"""A pack is published whole or not at all, and never overwritten."""
+
+from pathlib import Path
+
+import pytest
+
+from auditkit import store
+from auditkit.errors import RetryLater, UsageError
+
+
+def test_what_ends_well_is_published(tmp_path: Path) -> None:
+    with store.publishing(tmp_path / "a" / "pack") as draft:
+        (draft / "x").write_text("x")
+        assert not (tmp_path / "a" / "pack").exists()
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["pack"]
+
+
+def test_what_fails_stays_incomplete(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stop"), store.publishing(tmp_path / "pack") as draft:
+        (draft / "x").write_text("x")
+        raise ValueError("stop")
+    assert not (tmp_path / "pack").exists()
+    assert (tmp_path / "pack.incomplete" / "x").exists()
+
+
+def test_a_pack_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(UsageError, match="already holds a pack"), store.publishing(tmp_path):
+        pytest.fail("must not be entered")
+    assert (tmp_path / "manifest.json").read_text() == "{}"
+
+
+def test_a_second_writer_is_told_to_come_again(tmp_path: Path) -> None:
+    with store.publishing(tmp_path / "pack"), pytest.raises(RetryLater), store.publishing(tmp_path / "pack"):
+        pytest.fail("must not be entered")
+
+
+def test_a_place_below_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="not writable"), store.publishing(tmp_path / "file" / "pack"):
+        pytest.fail("must not be entered")
