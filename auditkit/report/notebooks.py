@@ -64,7 +64,7 @@ def execute(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(wanted) or 1), mp_context=context) as pool:
         ended = []
-        for result in pool.map(_execute, [(n, str(pack)) for n in wanted]):
+        for result in pool.map(_execute, [(n, str(pack.resolve())) for n in wanted]):
             done(result)
             ended.append(result)
     return ended
