@@ -79,7 +79,7 @@ def run(
             raise LeakError("not sealed, as secrets were found in: " + "; ".join(found))
         seal.seal(pack, _facts(snapshot, identity), previous=previous, key=key)
     code = _exit_code(snapshot, results, fail_on_exceptions)
-    return Run(pack=out, results=results, exit_code=code, summary=_summary(out, snapshot, results))
+    return Run(pack=out, results=results, exit_code=code, summary=_summary(out, snapshot, results, engagement))
 
 
 def reperform(pack: Path) -> list[str]:
@@ -201,9 +201,9 @@ def _exit_code(snapshot: Snapshot, results: Results, fail_on_exceptions: bool) -
     return EXCEPTIONS if fail_on_exceptions and results.frame["exceptions"].sum() else COMPLETE
 
 
-def _summary(out: Path, snapshot: Snapshot, results: Results) -> str:
+def _summary(out: Path, snapshot: Snapshot, results: Results, engagement: Engagement) -> str:
     verdict = "evidence incomplete" if snapshot.incomplete else "evidence complete"
-    controls = frameworks.controls(None)
+    controls = frameworks.controls(engagement)
     return "\n".join(
         [
             narrative.conclude(list(results.values()), snapshot),

@@ -14,6 +14,10 @@ def test_the_session_of_the_readme() -> None:
 
 def test_the_map_names_what_is_there() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
-    named = [line.split()[0] for line in lines if line.startswith(("    auditkit/", "    notebooks/", "    data/", "    tests/"))]
+    named = [
+        line.split()[0]
+        for line in lines
+        if line.startswith(("    auditkit/", "    notebooks/", "    data/", "    tests/"))
+    ]
     assert len(named) == 14
     assert [path for path in named if not (ROOT / path).exists()] == []

@@ -7,20 +7,21 @@ from auditkit.declare import check
 
 @check("NET-01", severity="medium")
 def has_policy(namespace_isolation: pd.DataFrame) -> pd.Series:
-    """Every namespace has a NetworkPolicy; the three that Kubernetes makes itself are not judged as exceptions.
+    """Every namespace with pods has a NetworkPolicy.
 
-    Without one every pod of the cluster reaches every pod of the namespace.
+    The namespaces that Kubernetes makes itself are not judged. Without one every pod of the cluster reaches every pod of the namespace.
 
     Fix: add a policy that denies by default, and policies for the traffic that is meant.
     """
-    return (namespace_isolation["policies"] == 0) & ~namespace_isolation["system"]
+    unguarded = (namespace_isolation["policies"] == 0) & (namespace_isolation["pods"] > 0)
+    return unguarded & ~namespace_isolation["system"]
 
 
 @check("NET-05", severity="high")
 def denies_ingress(namespace_isolation: pd.DataFrame) -> pd.Series:
-    """Every namespace denies ingress by default; the three that Kubernetes makes itself are not judged as exceptions.
+    """Every namespace denies ingress by default.
 
-    Policies add up: only pods that a policy selects are closed at all. Whether the network
+    The namespaces that Kubernetes makes itself are not judged. Policies add up: only pods that a policy selects are closed at all. Whether the network
     plugin enforces policies is a question of its own.
 
     Fix: add a NetworkPolicy with `podSelector: {}`, `policyTypes: [Ingress]` and no rules.

@@ -80,7 +80,6 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
             name="Control matrix",
             note="One row a control activity; a control takes the most serious conclusion of its tests.",
             frame=frameworks.control_matrix(results, controls),
-            widths=WIDE,
             people=("Management response", "Compensating control", "Ticket"),
             auditor=("Auditor ref", "Auditor conclusion"),
         ),
@@ -88,14 +87,12 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
             name="TSC coverage",
             note="All 61 criteria: what the cluster evidences, and what remains for other sources.",
             frame=frameworks.coverage(results, frameworks.load("soc2-2017"), controls),
-            widths=WIDE,
             auditor=("Auditor ref",),
         ),
         Sheet(
             name="CIS coverage",
             note="CIS Kubernetes Benchmark 1.12 (same numbering as 2.0.1), in our own words.",
             frame=frameworks.coverage(results, frameworks.load("cis-1.12"), controls),
-            widths=WIDE,
         ),
         _tests(results),
         _exceptions(results, engagement),
@@ -108,24 +105,9 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
             name="Glossary",
             note="Words of this workbook.",
             frame=pd.DataFrame(GLOSSARY, columns=["Word", "Meaning"]),
-            widths={"Word": 26, "Meaning": 110},
         ),
     ]
     write_workbook(pack / NAME, cover, sheets, created=snapshot.origin.taken_at)
-
-
-WIDE = {
-    "Control activity": 60,
-    "Statement": 60,
-    "Title": 40,
-    "title": 40,
-    "Note": 50,
-    "note": 50,
-    "Remains manual": 60,
-    "remaining": 60,
-    "evidence": 60,
-    "Manual procedures": 60,
-}
 
 
 def _tests(results: Results) -> Sheet:
@@ -150,7 +132,6 @@ def _tests(results: Results) -> Sheet:
         name="Tests",
         note="One row a test; the procedure is the predicate applied to every row of the population.",
         frame=pd.DataFrame(rows),
-        widths={"Title": 44, "Note": 44, "Why": 60, "Procedure": 80, "Test": 10, "Severity": 10},
     )
 
 
@@ -164,7 +145,6 @@ def _exceptions(results: Results, engagement: Engagement) -> Sheet:
         note=f"{len(frame):,} exceptions; the id is stable from run to run."
         + (f" The first {LISTED:,} are listed." if len(frame) > LISTED else ""),
         frame=frame.head(LISTED),
-        widths={"Exception id": 20, "Title": 44, "Name": 36, "Row": 60, "Test": 10, "Severity": 10},
         people=("Management response", "Owner", "Due", "Ticket"),
         auditor=("Auditor ref",),
     )
@@ -203,7 +183,7 @@ def _populations(pack: Path, results: Results) -> Sheet:
             }
         )
     note = "Each row that a test judged, with its verdict, is in the linked Parquet file."
-    return Sheet(name="Populations", note=note, frame=pd.DataFrame(rows), widths={"File": 40, "sha256": 68})
+    return Sheet(name="Populations", note=note, frame=pd.DataFrame(rows))
 
 
 def _access(pack: Path, snapshot: Snapshot) -> Sheet:
@@ -213,10 +193,7 @@ def _access(pack: Path, snapshot: Snapshot) -> Sheet:
         write_csv(frame, pack / "tables" / "grants.csv")
         digest = seal.sha256(pack / "tables" / "grants.csv")
         note += f" The first {LISTED:,} are listed; all are in tables/grants.csv (sha256 {digest})."
-    widths = {"rule": 60, "verbs": 30, "resources": 40, "name": 34, "subject": 40}
-    return Sheet(
-        name="Access listing", note=note, frame=frame.head(LISTED), widths=widths, people=("Owner", "Justification")
-    )
+    return Sheet(name="Access listing", note=note, frame=frame.head(LISTED), people=("Owner", "Justification"))
 
 
 def _ipe(pack: Path, snapshot: Snapshot) -> Sheet:
@@ -243,8 +220,7 @@ def _ipe(pack: Path, snapshot: Snapshot) -> Sheet:
             }
         )
     note = "Information produced by the entity: one row a table, with source, completeness and hash."
-    widths = {"What": 60, "Kinds": 44, "Missing": 44, "sha256": 68, "Table": 26}
-    return Sheet(name="IPE", note=note, frame=pd.DataFrame(rows), widths=widths)
+    return Sheet(name="IPE", note=note, frame=pd.DataFrame(rows))
 
 
 def _index(pack: Path) -> Sheet:
@@ -257,7 +233,7 @@ def _index(pack: Path) -> Sheet:
                 {"File": Link(text=name, target=name), "Size": path.stat().st_size, "sha256": seal.sha256(path)}
             )
     note = "Files that the numbers rest on; manifest.json lists every file of the pack."
-    return Sheet(name="Evidence index", note=note, frame=pd.DataFrame(rows), widths={"File": 60, "sha256": 68})
+    return Sheet(name="Evidence index", note=note, frame=pd.DataFrame(rows))
 
 
 def _dictionary(snapshot: Snapshot) -> Sheet:
@@ -273,6 +249,4 @@ def _dictionary(snapshot: Snapshot) -> Sheet:
         for c in declared(name).columns
     ]
     note = f"Every column of every table; {len(CHECKS)} tests read them."
-    return Sheet(
-        name="Data dictionary", note=note, frame=pd.DataFrame(rows), widths={"Table": 26, "Column": 26, "Meaning": 100}
-    )
+    return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows))

@@ -74,13 +74,24 @@ def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
     if not results:
         return "No tests belong to this workpaper."
     counts = tally(results)
-    parts = [f"{n} {c}" for c, n in counts.items() if n]
+    parts = [f"{n} {_SAID[c]}" for c, n in counts.items() if n]
     exceptions = sum(len(r.exceptions) for r in results)
     text = f"Based on {count(len(results), 'test')} of {taken(snapshot)}: {'; '.join(parts)}."
-    text += f" {count(exceptions, 'exception')} in total." if exceptions else " No exceptions noted."
+    text += f" {count(exceptions, 'exception')} in total." if exceptions else ""
     if counts["not collected"] or counts["error"] or counts["undetermined"]:
         text += " The evidence is incomplete for the tests so marked; they are not passed."
     return text
+
+
+_SAID: dict[Conclusion, str] = {
+    "error": "failed themselves",
+    "exceptions": "with exceptions",
+    "not collected": "not tested, as evidence is missing",
+    "undetermined": "undetermined",
+    "inherited": "inherited from the provider",
+    "no population": "without a population",
+    "no exceptions": "without exceptions",
+}
 
 
 def tally(results: Iterable[Result]) -> dict[Conclusion, int]:

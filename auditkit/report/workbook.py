@@ -2,8 +2,8 @@
 
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 import pandas as pd
 from openpyxl.cell.cell import Cell
-from openpyxl.styles import Alignment, Protection
+from openpyxl.styles import Protection
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
@@ -28,18 +28,18 @@ CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 FIXED = datetime(2000, 1, 1)
 
 
+# Widths in characters, heights in points; Excel takes no row above 409.
+NARROWEST, WIDEST, ENTRY_WIDTH = 8, 56, 22
+LINE_HEIGHT, TALLEST = 13, 409
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sheet:
-    """One sheet: a note, a frame as filterable list, and blank unlocked columns for people.
-
-    `widths` are in characters by column (default 18), `links` name columns whose cells hold a target:
-    "#Sheet" inside the workbook or a path beside it, shown as `(text, target)` tuples.
-    """
+    """One sheet: a note, a frame as filterable list, and blank unlocked columns for management and the auditor."""
 
     name: str
     note: str
     frame: pd.DataFrame
-    widths: Mapping[str, int] = field(default_factory=dict)
     auditor: Sequence[str] = ()
     people: Sequence[str] = ()
 
@@ -89,6 +89,7 @@ def _cover(book: Workbook, cover: Cover, sheets: Sequence[Sheet]) -> None:
         _put(ws.cell(number, 1), value if heading else label, "heading" if heading else "label")
         if not heading:
             _put(ws.cell(number, 2), value, "text")
+            ws.row_dimensions[number].height = _height((value,), (100,))
     ws.column_dimensions["A"].width, ws.column_dimensions["B"].width = 28, 100
     _printable(ws, cover.title, landscape=False)
     ws.protection.sheet = True
@@ -102,9 +103,13 @@ def _sheet(ws: Worksheet, sheet: Sheet) -> None:
     for n, name in enumerate(columns, start=1):
         style = "auditor header" if name in sheet.auditor else "people header" if name in sheet.people else "header"
         _put(ws.cell(header, n), name, style)
-        ws.column_dimensions[get_column_letter(n)].width = sheet.widths.get(name, 18)
     values = [sheet.frame[name].tolist() for name in sheet.frame]
+    widths = [_width(name, column) for name, column in zip(sheet.frame.columns, values, strict=True)]
+    for n, width in enumerate([*widths, *[ENTRY_WIDTH] * len([*sheet.people, *sheet.auditor])], start=1):
+        ws.column_dimensions[get_column_letter(n)].width = width
+    ws.row_dimensions[header].height = 2 * LINE_HEIGHT + 4
     for r, row in enumerate(zip(*values, strict=True), start=header + 1):
+        ws.row_dimensions[r].height = _height(row, widths)
         for c, value in enumerate(row, start=1):
             _put(ws.cell(r, c), value, "text")
         for c in range(len(row) + 1, len(columns) + 1):
@@ -118,6 +123,21 @@ def _sheet(ws: Worksheet, sheet: Sheet) -> None:
     for allowed in ("autoFilter", "sort", "formatColumns", "formatRows"):
         setattr(ws.protection, allowed, False)
     ws.protection.sheet = True
+
+
+def _width(name: str, values: Sequence[Any]) -> int:
+    """Characters that hold the longest line of a column, within reason; a heading may take two lines."""
+    longest = max((len(line) for v in values[:500] for line in str(flat(v)).splitlines()), default=0)
+    return max(NARROWEST, min(WIDEST, longest + 2), min(len(name), max(len(w) for w in name.split()) + 4))
+
+
+def _height(row: Sequence[Any], widths: Sequence[int]) -> float:
+    """Points that hold the tallest cell: spreadsheets do not agree on sizing rows themselves."""
+    lines = (
+        sum(-(-max(1, len(line)) // max(1, width - 1)) for line in str(flat(v)).splitlines() or [""])
+        for v, width in zip(row, widths, strict=True)
+    )
+    return float(min(TALLEST, LINE_HEIGHT * max(lines, default=1) + 3))
 
 
 def _put(cell: Cell, value: Any, style: str) -> None:
@@ -147,8 +167,6 @@ def _put(cell: Cell, value: Any, style: str) -> None:
         cell.data_type = "s"
         if text.startswith(("=", "+", "-", "@")):
             cell.quotePrefix = True
-        if "\n" in text or len(text) > 40:
-            cell.alignment = Alignment(wrap_text=True, vertical="top")
 
 
 def _text(value: str) -> str:
@@ -158,7 +176,7 @@ def _text(value: str) -> str:
 
 def _printable(ws: Worksheet, title: str, *, landscape: bool) -> None:
     ws.page_setup.orientation = "landscape" if landscape else "portrait"
-    ws.page_setup.paperSize = ws.PAPERSIZE_A4
+    ws.page_setup.paperSize = ws.PAPERSIZE_A3 if landscape else ws.PAPERSIZE_A4
     ws.page_setup.fitToWidth, ws.page_setup.fitToHeight = 1, 0
     ws.sheet_properties.pageSetUpPr.fitToPage = True
     ws.oddFooter.left.text, ws.oddFooter.right.text = title.replace("&", "&&"), "Page &P of &N"

@@ -70,6 +70,7 @@ class NamespaceIsolation:
     kind: Annotated[str, "Namespace."]
     name: Annotated[str, "Name of the namespace."]
     system: Annotated[bool, "Made by Kubernetes itself."]
+    pods: Annotated[int, "Pods in the namespace."]
     policies: Annotated[int, "NetworkPolicies in the namespace."]
     denies_ingress: Annotated[
         bool | None, "A policy denies all ingress by default; missing where a selector is not understood."
@@ -77,9 +78,10 @@ class NamespaceIsolation:
     denies_egress: Annotated[bool | None, "A policy denies all egress by default."]
 
     @staticmethod
-    def frame(namespaces: pd.DataFrame, network_policies: pd.DataFrame) -> pd.DataFrame:
+    def frame(namespaces: pd.DataFrame, network_policies: pd.DataFrame, pods: pd.DataFrame) -> pd.DataFrame:
         by = network_policies.groupby("namespace")
         found = namespaces[["namespace", "kind", "name", "system"]].set_index("name")
+        found["pods"] = pods.groupby("namespace").size().reindex(found.index, fill_value=0)
         found["policies"] = by.size().reindex(found.index, fill_value=0).astype("Int64")
         for direction in ("ingress", "egress"):
             denies = network_policies[f"denies_all_{direction}"]

@@ -1,0 +1,62 @@
+"""Agreement of the checks with the planted facts of the recorded cluster, on all four dates."""
+
+import csv
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import auditkit as ak
+from auditkit.evaluate import Results
+from auditkit.resources import folder
+
+RECORDINGS = Path(__file__).parent / "recordings"
+CATALOGUE = tomllib.loads((folder("data") / "catalogue.toml").read_text())
+
+# Facts that a check judges on another object than the one the file names, or leaves open, and why.
+EXPLAINED: dict[tuple[str, str], str] = {}
+
+
+@cache
+def results(date: str) -> Results:
+    source = RECORDINGS / "northwind-prod" / date
+    return ak.check(ak.capture(path=source, secrets=True, tls_secrets=True, secret_facts=True))
+
+
+def facts() -> list[dict[str, str]]:
+    rows = {row for entry in CATALOGUE.values() for row in entry["rows"]}
+    with (RECORDINGS / "expected.csv").open(newline="") as file:
+        return [fact for fact in csv.DictReader(file) if fact["check"] in rows]
+
+
+def verdict(fact: dict[str, str]) -> str:
+    """The worst verdict of the named object in any check of the row; an object that is not there is ok."""
+    found: set[str] = set()
+    for id, entry in CATALOGUE.items():
+        if fact["check"] in entry["rows"]:
+            population = results(fact["date"])[id].population
+            found |= set(named(population, fact)["verdict"])
+    return next((v for v in ("exception", "undetermined") if v in found), "ok")
+
+
+def named(population: pd.DataFrame, fact: dict[str, str]) -> pd.DataFrame:
+    same = population["name"] == fact["name"]
+    for column in ("kind", "namespace"):
+        same &= population[column].fillna("") == fact[column]
+    return population[same]
+
+
+def test_every_catalogued_row_has_planted_facts() -> None:
+    assert len(facts()) > 400
+
+
+@pytest.mark.parametrize("date", ["2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31"])
+def test_agreement(date: str) -> None:
+    differing = [
+        f"{fact['check']} {fact['kind']} {fact['namespace']}/{fact['name']}: {fact['fact']}: expected {fact['expected']}, is {verdict(fact)}"
+        for fact in facts()
+        if fact["date"] == date and (fact["check"], fact["name"]) not in EXPLAINED and verdict(fact) != fact["expected"]
+    ]
+    assert differing == []
