@@ -1,6 +1,7 @@
 """Charts of a workpaper: the only user of matplotlib."""
 
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from types import MappingProxyType
 
 import pandas as pd
@@ -20,9 +21,24 @@ COLOURS = MappingProxyType(
 )
 
 
-def draw(name: str, snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+class Picture:
+    """A figure that a notebook shows, whatever its matplotlib backend; the same figure gives the same bytes."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.figure.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+    def __repr__(self) -> str:
+        return "<Picture: shown in a notebook>"
+
+
+def draw(name: str, snapshot: Snapshot, results: Sequence[Result]) -> Picture:
     """The chart of this name over the tables and results of a snapshot."""
-    return CHARTS[name](snapshot, results)
+    return Picture(CHARTS[name](snapshot, results))
 
 
 def verdicts(snapshot: Snapshot, results: Sequence[Result]) -> Figure:

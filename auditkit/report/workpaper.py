@@ -5,9 +5,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 
 from auditkit import evaluate, kinds
@@ -178,7 +178,7 @@ class Workpaper:
         shown = frame[frame["id"].isin(ids)].rename(columns=str.capitalize)
         return Html(_table(shown))
 
-    def chart(self) -> Any:
+    def chart(self) -> charts.Picture:
         """The figure of this workpaper."""
         return charts.draw(self.notebook.chart, self.snapshot, self.tested)
 
@@ -207,9 +207,9 @@ class Workpaper:
         return Html(text + (f"<ul>{items}</ul>" if self.notebook.name != "conclusion" else ""))
 
     def matrix(self) -> Html:
-        """Every control with its criteria, tests and management's result."""
+        """Every control with its criteria, tests and management's result; the workbook has all columns."""
         frame = control_matrix(self.all, controls(self.engagement))
-        return Html(_table(frame))
+        return Html(_table(frame[["Control", "Title", "Primary criteria", "Rows tested", "Exceptions", "Management's result"]]))
 
     def caveats(self) -> Html:
         """What this evidence cannot show; the end of the workpaper."""
@@ -249,8 +249,9 @@ def _table(frame: pd.DataFrame) -> str:
 
 def _cell(value: object) -> str:
     if isinstance(value, (list, tuple)) or not pd.isna(value):  # type: ignore[call-overload]
-        text = "yes" if value is True else "no" if value is False else str(flat(value))
-        return _e(text if len(text) <= 160 else text[:157] + "…")
+        text = ("yes" if value else "no") if isinstance(value, bool | np.bool_) else str(flat(value))
+        shown = _e(text if len(text) <= 160 else text[:157] + "…")
+        return f"<span class='long'>{shown}</span>" if len(text) > 32 else shown
     return "–"
 
 
