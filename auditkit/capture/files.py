@@ -242,7 +242,7 @@ def _coverage(reading: _Reading, objects: dict[type[Kind], list[Kind]], options:
     custom = {
         f"{c.spec.names.plural}.{c.spec.group}"
         for c in objects.get(CustomResourceDefinition, ())
-        if isinstance(c, CustomResourceDefinition)
+        if isinstance(c, CustomResourceDefinition) and c.spec and c.spec.names
     }
     for kind in kinds.ALL:
         found = reading.found.get(kind)

@@ -209,7 +209,9 @@ class Workpaper:
     def matrix(self) -> Html:
         """Every control with its criteria, tests and management's result; the workbook has all columns."""
         frame = control_matrix(self.all, controls(self.engagement))
-        return Html(_table(frame[["Control", "Title", "Primary criteria", "Rows tested", "Exceptions", "Management's result"]]))
+        return Html(
+            _table(frame[["Control", "Title", "Primary criteria", "Rows tested", "Exceptions", "Management's result"]])
+        )
 
     def caveats(self) -> Html:
         """What this evidence cannot show; the end of the workpaper."""
