@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import pairwise, takewhile
 
 WITHHELD = "(withheld)"
+DIGEST = re.compile(r"[a-z0-9+._-]{1,32}:[0-9a-fA-F]{32}")
 
 COMPONENTS = frozenset({"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"})
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
@@ -151,3 +152,9 @@ def _split(text: str) -> list[str]:
 
 def _basename(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def without_userinfo(image: str | None) -> str | None:
+    """An image reference without the credentials that somebody wrote before its registry; a digest is none."""
+    before, at, after = (image or "").partition("@")
+    return f"{WITHHELD}@{after}" if at and ":" in before and not DIGEST.match(after) else image

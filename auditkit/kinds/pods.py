@@ -238,6 +238,7 @@ class Container(Struct):
             self.secret_argv, self.sudo = judge.argv_has_secret(argv), judge.argv_has_sudo(argv)
             self.component, self.flags = judge.component_flags(argv)
         self.command = self.args = None
+        self.image = judge.without_userinfo(self.image)
         if self.component != "etcd":
             for variable in self.env or ():
                 variable.value = None

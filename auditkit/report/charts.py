@@ -69,6 +69,28 @@ def coverage(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     return figure
 
 
+def registries(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """Containers by registry, with those named by digest, by tag, and by a tag that moves."""
+    images = snapshot.tables["images"]
+    by = images["registry"].fillna("not a reference")
+    moving = images["mutable"].fillna(False).astype(bool)
+    pinned = images["digest"].notna()
+    counts = pd.DataFrame({"digest": pinned, "tag": ~pinned & ~moving, "latest or no tag": moving}).groupby(by).sum()
+    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False).index]
+    figure = _figure(len(counts))
+    axes = figure.subplots()
+    left = pd.Series(0, index=counts.index)
+    for named, colour in zip(counts, (COLOURS["ok"], COLOURS["undetermined"], COLOURS["exception"]), strict=True):
+        drawn = axes.barh(counts.index, counts[named], left=left, color=colour, label=f"named by {named}")
+        left = left + counts[named]
+    axes.bar_label(drawn, labels=[str(n) for n in left], padding=3, fontsize=8)
+    axes.invert_yaxis()
+    axes.legend(frameon=False, loc="lower right", fontsize=8)
+    _quiet(axes)
+    _titled(figure, "Where images come from, and how they are named", "containers")
+    return figure
+
+
 def conclusions(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     """Tests by topic and conclusion."""
     pairs = pd.DataFrame(
@@ -131,4 +153,6 @@ def _titled(figure: Figure, title: str, unit: str) -> None:
 
 
 Chart = Callable[[Snapshot, Sequence[Result]], Figure]
-CHARTS: Mapping[str, Chart] = MappingProxyType({"verdicts": verdicts, "coverage": coverage, "conclusions": conclusions})
+CHARTS: Mapping[str, Chart] = MappingProxyType(
+    {"verdicts": verdicts, "coverage": coverage, "conclusions": conclusions, "registries": registries}
+)
