@@ -167,6 +167,14 @@ def kinds_of(name: str) -> tuple[type[Kind], ...]:
     return tuple(dict.fromkeys(found))
 
 
+def spine_of(name: str) -> tuple[type[Kind], ...]:
+    """The kinds whose objects are the rows: of a view those of the first table it reads, the others only add to rows."""
+    if name == "origin":
+        return ()
+    declared = TABLES[name]
+    return declared.kinds or spine_of(declared.reads[0])
+
+
 def _bind(registry: dict[str, Any], name: str, value: Any) -> None:
     if name in registry:
         raise AuditkitError(f"{name} is declared twice: choose another name, ids are never reused")

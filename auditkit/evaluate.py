@@ -13,7 +13,7 @@ import auditkit.tables  # noqa: F401  (importing both declares)
 from auditkit.analysis import provider
 from auditkit.capture import snapshot
 from auditkit.capture.snapshot import Coverage
-from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of
+from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of, spine_of
 from auditkit.errors import AuditkitError, UsageError
 from auditkit.kinds import Kind, resource
 
@@ -114,9 +114,9 @@ class Tables(Mapping[str, pd.DataFrame]):
         frame = pd.DataFrame({c.name: pd.Series(v, dtype=object) for c, v in zip(table.columns, columns, strict=True)})
         return _sorted(_typed(frame, table), table)
 
-    def incomplete(self, name: str) -> tuple[Coverage, ...]:
-        """The kinds that this table rests on and that were not completely read."""
-        states = (self.snapshot.state(kind) for kind in kinds_of(name) if name != "origin")
+    def incomplete(self, kinds: Iterable[type[Kind]]) -> tuple[Coverage, ...]:
+        """Those of the kinds that were not completely read; a kind that is not served is empty, not missing."""
+        states = (self.snapshot.state(kind) for kind in kinds)
         return tuple(c for c in states if c.state not in ("collected", "not served"))
 
     def unserved(self, name: str) -> bool:
@@ -271,8 +271,10 @@ def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: s
         rows = empty if population is None else population
         return Result(check=check, conclusion=conclusion, population=rows, settings=settings, note=note)
 
-    beside = [c for read in check.reads[1:] for c in tables.incomplete(read)]
-    lacking = tables.incomplete(check.population)
+    # A row is an exception whatever other rows there are, but not whatever the tables beside it would have said.
+    rows = spine_of(check.population)
+    lacking = tables.incomplete(rows)
+    beside = tables.incomplete(kind for read in check.reads for kind in kinds_of(read) if kind not in rows)
     if beside:
         return conclude("not collected", note=_lack([*lacking, *beside]))
     try:

@@ -1,0 +1,124 @@
+"""Every conclusion is reachable, and missing data is never a pass."""
+
+from typing import Any
+
+import pandas as pd
+import pytest
+from builders import snapshot
+
+from auditkit import kinds
+from auditkit.declare import CHECKS, kinds_of
+from auditkit.errors import UsageError
+from auditkit.evaluate import CONCLUSIONS, Result, Tables, exception_ids, run
+from auditkit.kinds import resource
+
+
+def pod(name: str, **context: Any) -> dict[str, Any]:
+    container = {"name": "app", "image": "a:1", "securityContext": context}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "web"},
+        "spec": {"containers": [container]},
+    }
+
+
+def node(label: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "labels": {label: "x"}}}
+
+
+BAD, GOOD = pod("bad", privileged=True), pod("good", privileged=False)
+SPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "web"}}
+
+
+def result(id: str, *objects: dict[str, Any], **options: Any) -> Result:
+    return run(Tables(snapshot(objects, **options)), [id])[id]
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "found"),
+    [
+        ("exceptions", lambda: result("POD-01", BAD, GOOD)),
+        ("no exceptions", lambda: result("POD-01", GOOD)),
+        ("no population", lambda: result("POD-01")),
+        ("undetermined", lambda: result("POD-07", pod("open"))),
+        ("exceptions", lambda: result("POD-07", pod("open"), pod("root", runAsUser=0))),
+        ("not collected", lambda: result("POD-01", GOOD, missing=["pods"])),
+        ("not collected", lambda: result("POD-01", GOOD, missing=["jobs.batch"], state="partial")),
+        ("not collected", lambda: result("POD-07", pod("open"), missing=["jobs.batch"])),
+        ("exceptions", lambda: result("POD-01", BAD, missing=["jobs.batch"])),
+        ("inherited", lambda: result("CP-01", node("eks.amazonaws.com/nodegroup"))),
+        ("no population", lambda: result("CP-01", node("plain"))),
+    ],
+)
+def test_conclusions(conclusion: str, found: Any) -> None:
+    assert found().conclusion == conclusion
+
+
+def test_exceptions_of_an_incomplete_population_say_so() -> None:
+    assert result("POD-01", BAD, missing=["jobs.batch"]).note == "population incomplete: jobs.batch denied"
+
+
+def test_absence_in_what_was_not_collected_is_no_exception() -> None:
+    denied = result("NET-01", SPACE, GOOD, missing=["networkpolicies.networking.k8s.io"])
+    assert (denied.conclusion, len(denied.population)) == ("not collected", 0)
+    assert result("NET-01", SPACE, GOOD).conclusion == "exceptions"
+
+
+def test_a_check_that_fails_is_an_error_and_no_other_result() -> None:
+    settings = {"POD-01": {"unknown": 1}}
+    found = run(Tables(snapshot([BAD])), ["POD-01"], settings=settings)["POD-01"]
+    assert found.conclusion == "error"
+    assert "unexpected keyword argument" in found.note
+
+
+@pytest.mark.parametrize("kind", kinds.ALL, ids=resource)
+@pytest.mark.parametrize("state", ["denied", "failed", "partial", "excluded"])
+def test_a_kind_that_is_missing_passes_nothing(kind: type[kinds.Kind], state: str) -> None:
+    needing = [c.id for c in CHECKS.values() if any(kind in kinds_of(read) for read in c.reads)]
+    results = run(Tables(snapshot([], missing=[resource(kind)], state=state)), needing)
+    assert {r.conclusion for r in results.values()} <= {"not collected"}
+
+
+def test_the_order_of_conclusions() -> None:
+    assert CONCLUSIONS == (
+        "error",
+        "exceptions",
+        "not collected",
+        "undetermined",
+        "inherited",
+        "no population",
+        "no exceptions",
+    )
+
+
+def test_exception_ids_are_stable_and_distinct() -> None:
+    keys = pd.DataFrame({"a": ["x", "x", None], "b": ["y", None, "y"]}, dtype="string")
+    first = exception_ids("POD-01", keys)
+    assert first.is_unique
+    assert first.iloc[0] == exception_ids("POD-01", keys.iloc[:1]).iloc[0]
+    assert first.str.fullmatch(r"POD-01-[0-9a-f]{8}").all()
+
+
+def test_a_table_is_handed_out_as_a_copy() -> None:
+    tables = Tables(snapshot([BAD]))
+    mine = tables.containers
+    mine["privileged"] = False
+    assert tables.containers["privileged"].tolist() == [True]
+
+
+def test_unknown_names_are_told_the_known_ones() -> None:
+    tables = Tables(snapshot([]))
+    with pytest.raises(UsageError, match="containers"):
+        tables["nope"]
+    with pytest.raises(UsageError, match="no check NOPE-01"):
+        run(tables, ["NOPE-01"])
+
+
+def test_every_table_is_empty_with_its_columns_on_an_empty_cluster() -> None:
+    tables = Tables(snapshot([]))
+    from auditkit.evaluate import declared
+
+    for name in tables:
+        assert list(tables[name].columns) == [c.name for c in declared(name).columns]
+        assert len(tables[name]) == (1 if name == "origin" else 0)
