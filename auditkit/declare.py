@@ -41,6 +41,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     kinds: tuple[type[Kind], ...] = ()
+    beside: tuple[type[Kind], ...] = ()
     reads: tuple[str, ...] = ()
     build: Callable[..., Any] = field(repr=False)
 
@@ -107,16 +108,25 @@ C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def table(name: str, *, kinds: tuple[type[Kind], ...], key: tuple[str, ...]) -> Callable[[C], C]:
+def table(
+    name: str, *, kinds: tuple[type[Kind], ...], key: tuple[str, ...], beside: tuple[type[Kind], ...] = ()
+) -> Callable[[C], C]:
     """Declare a table: the class's annotated fields are its columns, `rows(objects)` yields tuples in their order.
 
-    `kinds` are what is collected for it (a kind that the cluster does not serve counts as empty);
+    `kinds` are what its rows are made of, `beside` what else is looked at to fill a row; both are collected
+    (a kind that the cluster does not serve counts as empty);
     `key` names the columns that identify a row, the same across snapshots.
     """
 
     def record(cls: C) -> C:
         declared = Table(
-            name=name, doc=_doc(cls), columns=_columns(cls), key=key, kinds=kinds, build=getattr(cls, "rows")
+            name=name,
+            doc=_doc(cls),
+            columns=_columns(cls),
+            key=key,
+            kinds=kinds,
+            beside=beside,
+            build=getattr(cls, "rows"),
         )
         _bind(_tables, name, declared)
         return cls
@@ -163,7 +173,7 @@ def kinds_of(name: str) -> tuple[type[Kind], ...]:
     if name == "origin":
         return ()
     declared = TABLES[name]
-    found = [*declared.kinds, *(kind for read in declared.reads for kind in kinds_of(read))]
+    found = [*declared.kinds, *declared.beside, *(kind for read in declared.reads for kind in kinds_of(read))]
     return tuple(dict.fromkeys(found))
 
 

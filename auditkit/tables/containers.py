@@ -7,8 +7,7 @@ from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds import Kind
 from auditkit.kinds.pods import Container, PodSecurityContext, PodSpec, SecurityContext
-from auditkit.kinds.workloads import Pod, pod_template
-from auditkit.tables.owners import POD_KINDS, Owners, finished, tops
+from auditkit.tables.owners import POD_KINDS, owned
 
 NO_CONTEXT, NO_POD_CONTEXT = SecurityContext(), PodSecurityContext()
 
@@ -55,24 +54,15 @@ class ContainerRow:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        owners = Owners(objects)
-        ran, seen = set(), set()
-        variants: dict[tuple[Any, ...], int] = {}
-        for pod in objects[Pod]:
-            owner = owners.top(pod)
-            if pod.spec is None or (finished(pod) and owner is not pod):
-                continue
-            ran.add((owner.kind, owner.namespace, owner.name))
-            for key, facts in _containers(owner, pod.spec, True):
-                if (key, repr(facts)) not in seen:
-                    seen.add((key, repr(facts)))
-                    variants[key] = variant = variants.get(key, -1) + 1
-                    yield *key, variant, *facts
-        for owner in tops(objects, owners):
-            spec = pod_template(owner).spec
-            if spec and (owner.kind, owner.namespace, owner.name) not in ran:
-                for key, facts in _containers(owner, spec, False):
-                    yield *key, 0, *facts
+        seen = set()
+        variants: dict[tuple[str, ...], int] = {}
+        for workload in owned(objects):
+            for spec in workload.specs:
+                for key, facts in _containers(workload.owner, spec, bool(workload.pods)):
+                    if (key, repr(facts)) not in seen:
+                        seen.add((key, repr(facts)))
+                        variants[key] = variant = variants.get(key, -1) + 1
+                        yield *key, variant, *facts
 
 
 # k8s.io/pod-security-admission/policy/check_capabilities_baseline.go
