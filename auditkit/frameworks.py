@@ -93,6 +93,11 @@ class Control(Activity):
     def supporting(self) -> tuple[str, ...]:
         return self.criteria.supporting
 
+    @property
+    def decides(self) -> bool:
+        """Whether its checks can test it; of what people do, they are only signs."""
+        return self.nature != "manual"
+
 
 def load(name: str | Path) -> Framework:
     """A framework of ours by name (soc2-2017, cis-1.12), or of the user by path of a .toml file.
@@ -175,8 +180,8 @@ class Tally:
     @classmethod
     def of(cls, results: Results, checks: Iterable[str]) -> "Tally":
         """A check that was not run is evidence not collected, never passed over."""
-        wanted = sorted(set(checks))
-        not_run = tuple(id for id in wanted if id not in set(results))
+        wanted, ran = sorted(set(checks)), set(results)
+        not_run = tuple(id for id in wanted if id not in ran)
         frame = results.frame[results.frame["id"].isin(wanted)]
         counts = Counter(frame["conclusion"])
         present = {*counts, *(["not collected"] if not_run else [])}
@@ -211,11 +216,13 @@ class Tally:
 def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per control: its description, tests and management's result.
 
+    A manual control is never `No exceptions noted` by tests: what people did is not in a cluster.
     `Rows tested` sums the populations of its tests; cells of the auditor are added blank by the workbook.
     """
     rows = []
     for control in controls:
         tally = Tally.of(results, control.checks)
+        hint = "" if control.nature == "automated" or not control.manual else "manual procedures remain"
         rows.append(
             {
                 "Control": control.id,
@@ -235,8 +242,8 @@ def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFram
                 "Undetermined": tally.undetermined,
                 **tally.columns,
                 "Conclusion": tally.conclusion or "",
-                "Management's result": tally.result,
-                "Note": tally.note,
+                "Management's result": _result(tally, decisive=control.decides),
+                "Note": "; ".join(filter(None, [tally.note, hint])),
                 "Manual procedures": "\n".join(control.manual),
             }
         )
@@ -246,18 +253,22 @@ def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFram
 def coverage(results: Results, framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per requirement, also those that no cluster can show: source, tests, result, what remains manual.
 
-    Tests are the requirement's own or those of controls that name it as primary; where controls only
-    support it their tests are counted, and the result is `Not tested`.
+    Tests are the requirement's own or those of controls that name it as primary; where there are only
+    supporting or manual controls their tests are counted, and the result is `Not tested`.
     """
     known = tuple(controls)
     return pd.DataFrame([_covered(results, requirement, known) for requirement in framework.requirement])
 
 
+def _result(tally: Tally, *, decisive: bool) -> ManagementResult:
+    return "Not tested" if tally.result == "No exceptions noted" and not decisive else tally.result
+
+
 def _covered(results: Results, requirement: Requirement, controls: tuple[Control, ...]) -> dict[str, Any]:
     primary = [c for c in controls if requirement.id in c.primary]
     supporting = [c for c in controls if requirement.id in c.supporting]
-    decisive = {*requirement.checks, *(check for c in primary for check in c.checks)}
-    checks = decisive or {check for c in supporting for check in c.checks}
+    decisive = {*requirement.checks, *(check for c in primary if c.decides for check in c.checks)}
+    checks = decisive or {check for c in primary + supporting for check in c.checks}
     tally = Tally.of(results, checks)
     only_supports = bool(checks) and not decisive
     note = "; ".join(filter(None, ["supporting evidence only" if only_supports else "", tally.note]))

@@ -79,6 +79,15 @@ def test_a_control_without_checks_is_not_tested() -> None:
     assert (row["Management's result"], row["Note"]) == ("Not tested", "no test of the cluster belongs to it")
 
 
+def test_a_manual_control_is_not_passed_by_checks() -> None:
+    manual = control("A", primary=("CC6.2",)).model_copy(update={"nature": "manual"})
+    for conclusion, result in (("no exceptions", "Not tested"), ("exceptions", "Exceptions noted")):
+        ran: Any = Ran(A=conclusion)
+        assert frameworks.control_matrix(ran, [manual])["Management's result"].item() == result
+        covered = frameworks.coverage(ran, frameworks.load("soc2-2017"), [manual]).set_index("Requirement")
+        assert covered.loc["CC6.2", "Management's result"] == "Not tested"
+
+
 def test_support_alone_is_no_result() -> None:
     known = [control("A", primary=("CC6.1",), supporting=("CC1.3",))]
     ran: Any = Ran(A="no exceptions")

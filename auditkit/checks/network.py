@@ -1,4 +1,8 @@
-"""The boundary: isolation by NetworkPolicies, and what is open to the outside."""
+"""NetworkPolicies and the mesh: who may talk to whom.
+
+A check names every table that its verdicts rest on, also one that its population was already computed
+from: where such a table was not completely collected, the check is not collected.
+"""
 
 import pandas as pd
 
@@ -6,45 +10,123 @@ from auditkit.declare import check
 
 
 @check("NET-01", severity="medium")
-def has_policy(namespace_isolation: pd.DataFrame) -> pd.Series:
-    """Every namespace has a NetworkPolicy; the three that Kubernetes makes itself are not judged as exceptions.
+def policies_exist(namespace_network: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
+    """Every namespace that holds workloads has a NetworkPolicy.
 
-    Without one every pod of the cluster reaches every pod of the namespace.
+    Without one, every pod of the cluster may talk to every pod of the namespace, and these to everything.
 
-    Fix: add a policy that denies by default, and policies for the traffic that is meant.
+    Fix: add a policy that denies all, then policies for what is needed.
     """
-    return (namespace_isolation["policies"] == 0) & ~namespace_isolation["system"]
+    return ~namespace_network.has_policy & (namespace_network.workloads > 0)
+
+
+@check("NET-02", severity="medium")
+def selected(isolation: pd.DataFrame, namespace_network: pd.DataFrame) -> pd.Series:
+    """A NetworkPolicy acts on every workload.
+
+    A policy that selects other pods of the namespace does nothing for this one, and none acts on hostNetwork pods.
+
+    Fix: add a policy whose podSelector matches the workload's pods; do not use hostNetwork.
+    """
+    return ~isolation.selected
+
+
+@check("NET-03", severity="medium")
+def ingress_isolated(isolation: pd.DataFrame, namespace_network: pd.DataFrame) -> pd.Series:
+    """Only allowed traffic reaches a workload.
+
+    A pod takes everything until a policy with Ingress selects it, and again once a policy that selects it
+    allows everything: what policies allow adds up.
+
+    Fix: deny ingress by default, remove rules that allow all, and allow what is needed.
+    """
+    return ~isolation.ingress_isolated
+
+
+@check("NET-04", severity="medium")
+def egress_isolated(isolation: pd.DataFrame, namespace_network: pd.DataFrame) -> pd.Series:
+    """A workload reaches only what it is allowed to.
+
+    Data leaves, and an intruder moves on, by egress that nothing restricts.
+
+    Fix: deny egress by default, then allow DNS and the peers that are needed.
+    """
+    return ~isolation.egress_isolated
 
 
 @check("NET-05", severity="high")
-def denies_ingress(namespace_isolation: pd.DataFrame) -> pd.Series:
-    """Every namespace denies ingress by default; the three that Kubernetes makes itself are not judged as exceptions.
+def default_deny_ingress(namespace_network: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
+    """Every namespace that holds workloads denies ingress by default.
 
-    Policies add up: only pods that a policy selects are closed at all. Whether the network
-    plugin enforces policies is a question of its own.
+    Only a policy that selects all pods protects those that nobody thought of.
 
-    Fix: add a NetworkPolicy with `podSelector: {}`, `policyTypes: [Ingress]` and no rules.
+    Fix: add a NetworkPolicy with `podSelector: {}`, `policyTypes: [Ingress]` and no ingress rules.
     """
-    return ~namespace_isolation["denies_ingress"] & ~namespace_isolation["system"]
+    return ~namespace_network.default_deny_ingress & (namespace_network.workloads > 0)
 
 
-@check("NET-11", severity="high")
-def external_ips(services: pd.DataFrame) -> pd.Series:
-    """No Service claims external IPs.
+@check("NET-06", severity="high")
+def default_deny_egress(namespace_network: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
+    """Every namespace that holds workloads denies egress by default.
 
-    Whoever may create a Service can draw traffic for any address to its pods (CVE-2020-8554).
+    Only a policy that selects all pods holds back those that nobody thought of.
 
-    Fix: remove `externalIPs`; use a load balancer.
+    Fix: add a NetworkPolicy with `podSelector: {}`, `policyTypes: [Egress]` and no egress rules.
     """
-    return (services["external_ips"].str.len() > 0).astype("boolean")
+    return ~namespace_network.default_deny_egress & (namespace_network.workloads > 0)
 
 
-@check("NET-16", severity="high")
-def ingress_tls(ingresses: pd.DataFrame) -> pd.Series:
-    """Every host of an Ingress is served with TLS.
+@check("NET-07", severity="high")
+def allow_all(network_policies: pd.DataFrame) -> pd.Series:
+    """No NetworkPolicy allows everything in a direction.
 
-    What is not covered by `spec.tls` is served in the open.
+    One such rule undoes every other policy of the pods that it selects.
 
-    Fix: add the host to `spec.tls` with the Secret of its certificate.
+    Fix: name peers and ports in the rule, or remove it.
     """
-    return ~ingresses["tls"]
+    return network_policies.allows_all_ingress | network_policies.allows_all_egress
+
+
+@check("NET-08", severity="low")
+def dangling_policy(network_policies: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
+    """Every NetworkPolicy selects a workload.
+
+    A policy that selects nothing looks like protection. One for all pods of a namespace is never dangling.
+
+    Fix: correct the podSelector, or remove the policy.
+    """
+    return ~network_policies.selects_some & ~network_policies.selects_all
+
+
+@check("NET-09", severity="medium")
+def policies_enforced(policy_enforcement: pd.DataFrame) -> pd.Series:
+    """The cluster's network enforces the policies that it is given.
+
+    The API server accepts policies that no component reads. A network that is not recognised, or whose
+    enforcement is an option, is undetermined.
+
+    Fix: run a network that enforces the policy's kind on every node, or write the policy in a kind that it reads.
+    """
+    return ~policy_enforcement.enforced
+
+
+@check("NET-21", severity="medium")
+def mesh_encrypted(mesh_encryption: pd.DataFrame) -> pd.Series:
+    """The mesh takes no plain text.
+
+    PERMISSIVE takes both: whoever is on the network may call without a certificate.
+
+    Fix: set mode STRICT for the mesh, and remove what makes exceptions of it.
+    """
+    return ~mesh_encryption.encrypted
+
+
+@check("NET-22", severity="medium")
+def mesh_authorized(mesh_authorization: pd.DataFrame) -> pd.Series:
+    """The mesh takes only calls that a policy allows.
+
+    Without an ALLOW policy a workload takes every call, and a rule without members allows every one.
+
+    Fix: add an AuthorizationPolicy with an empty spec to the namespace, then policies that name callers.
+    """
+    return mesh_authorization.open

@@ -1,163 +1,228 @@
-"""Whether containers are kept from the node and from each other."""
+"""Whether pods are kept from their node and from each other, and are run as planned."""
 
 import pandas as pd
 
+from auditkit.analysis.podrules import LEVELS
+from auditkit.analysis.podsecurity import NEWEST
+from auditkit.checks.lists import filled, holds
 from auditkit.declare import check
 
-
-@check("POD-01", severity="critical")
-def privileged(containers: pd.DataFrame) -> pd.Series:
-    """Containers are not privileged.
-
-    A privileged container has every device and capability of its node: it is root there.
-
-    Fix: remove `privileged: true`; add the single capability that is needed.
-    """
-    return containers["privileged"]
+SANDBOXES = ("gvisor", "kata", "kata-clh", "kata-fc", "kata-qemu", "runsc")
+# What installers and providers run in kube-system themselves.
+SYSTEM_WORKLOADS = (
+    "aws-node", "azure-cns", "azure-ip-masq-agent", "calico-kube-controllers", "calico-node", "calico-typha", "cilium",
+    "cilium-operator", "cloud-node-manager", "coredns", "coredns-autoscaler", "csi-azuredisk-node", "csi-azurefile-node",
+    "ebs-csi-controller", "ebs-csi-node", "efs-csi-controller", "efs-csi-node", "eks-pod-identity-agent", "fluentbit-gke",
+    "gke-metadata-server", "gke-metrics-agent", "ip-masq-agent", "konnectivity-agent", "kube-dns", "kube-dns-autoscaler",
+    "kube-flannel-ds", "kube-proxy", "local-path-provisioner", "metrics-server", "netd", "node-local-dns",
+    "pdcsi-node", "snapshot-controller",
+)  # fmt: skip
 
 
 @check("POD-02", severity="high")
-def host_pid(containers: pd.DataFrame) -> pd.Series:
+def host_pid(workloads: pd.DataFrame) -> pd.Series:
     """Pods do not share the node's processes.
 
     A process that sees the node's processes can read their memory and environment.
 
     Fix: remove `hostPID: true`.
     """
-    return containers["host_pid"]
+    return workloads.host_pid
 
 
 @check("POD-03", severity="high")
-def host_ipc(containers: pd.DataFrame) -> pd.Series:
+def host_ipc(workloads: pd.DataFrame) -> pd.Series:
     """Pods do not share the node's inter-process communication.
 
     Shared memory of other processes of the node can be read and written.
 
     Fix: remove `hostIPC: true`.
     """
-    return containers["host_ipc"]
+    return workloads.host_ipc
 
 
 @check("POD-04", severity="high")
-def host_network(containers: pd.DataFrame) -> pd.Series:
+def host_network(workloads: pd.DataFrame) -> pd.Series:
     """Pods do not share the node's network.
 
     NetworkPolicies do not apply to such a pod, and it reaches what listens on the node only.
 
     Fix: remove `hostNetwork: true`.
     """
-    return containers["host_network"]
+    return workloads.host_network
 
 
-@check("POD-05", severity="high")
-def escalation(containers: pd.DataFrame) -> pd.Series:
-    """Containers cannot gain privileges that their process did not start with.
+@check("POD-25", severity="medium")
+def sysctls(workloads: pd.DataFrame) -> pd.Series:
+    """Pods set no sysctl but those that Kubernetes counts as safe.
 
-    Where nothing is set Kubernetes allows it: a setuid program makes root out of a user.
+    Others are not kept apart by namespaces: they change the node for all of its pods.
 
-    Fix: set `allowPrivilegeEscalation: false`. Windows containers have no such setting.
+    Fix: remove the sysctl, or set it for the node.
     """
-    return (containers["allow_privilege_escalation"].fillna(True) & ~containers["windows"]).astype("boolean")
+    return holds(workloads.violations, "sysctls")
 
 
-@check("POD-07", severity="high")
-def root_user(containers: pd.DataFrame) -> pd.Series:
-    """Containers run as a user other than root.
+@check("POD-26", severity="medium")
+def selinux(workloads: pd.DataFrame) -> pd.Series:
+    """Pods choose no SELinux user, role or unusual type.
 
-    A process that is root in its container is root on the node once it breaks out.
+    Types such as spc_t are not confined at all.
 
-    Fix: set `runAsNonRoot: true`, or a `runAsUser` above 0. Where neither is set the image
-    decides, which a snapshot cannot see: the row is undetermined, not passed.
+    Fix: remove user, role and type from `seLinuxOptions`.
     """
-    root = containers["run_as_user"] == 0
-    enforced = containers["run_as_non_root"].fillna(False) & ~root.fillna(False)
-    return root & ~enforced & ~containers["windows"]
+    return holds(workloads.violations, "seLinuxOptions")
 
 
-@check("POD-12", severity="medium")
-def drops_all(containers: pd.DataFrame) -> pd.Series:
-    """Containers drop all capabilities.
+@check("POD-27", severity="medium")
+def apparmor(workloads: pd.DataFrame) -> pd.Series:
+    """Pods do not switch AppArmor off.
 
-    The default set lets a process change owners, bind low ports and forge packets.
+    The runtime's profile denies what containers do not need, such as mounting.
 
-    Fix: set `capabilities.drop: [ALL]` and add back what is needed.
+    Fix: remove the profile Unconfined, as a field and as an annotation.
     """
-    return ~containers["drops_all"] & ~containers["windows"]
+    return holds(workloads.violations, "appArmorProfile")
 
 
-@check("POD-11", severity="high")
-def added_capabilities(containers: pd.DataFrame) -> pd.Series:
-    """Containers add no capability beyond those that a runtime gives by default.
+@check("POD-31", severity="high")
+def pod_security_level(workloads: pd.DataFrame, *, level: str = "baseline") -> pd.Series:
+    """Workloads meet a level of the Pod Security Standards.
 
-    SYS_ADMIN, SYS_PTRACE, NET_ADMIN and their like are ways out of a container.
+    Baseline forbids the known ways from a pod to its node; restricted adds good practice. Judged by the latest
+    rules, for running pods and templates alike; exemptions of the cluster are not in the API.
 
-    Fix: remove the capability from `capabilities.add`.
+    Fix: mend the first violation that the row names, then the next.
     """
-    return containers["adds_beyond_default"]
+    below = workloads.level.map(LEVELS.index) < LEVELS.index(level)
+    return below.astype("boolean").mask(~below & workloads.level_unknown)
 
 
-@check("POD-22", severity="medium")
-def host_ports(containers: pd.DataFrame) -> pd.Series:
-    """Containers bind no port of their node.
+@check("POD-60", severity="high")
+def below_enforced(pod_security: pd.DataFrame) -> pd.Series:
+    """Workloads meet the Pod Security level that their namespace enforces.
 
-    A host port is reachable from wherever the node is, past Services and their policies.
+    Enforcement sees a pod when it is made: what ran before a level was raised, or is exempt, goes on below it.
+    Judged by the latest rules. Undetermined where no label enforces a level (the cluster's default is not in the
+    API), and where a pod that meets the level by the latest rules is held to older ones.
 
-    Fix: remove `hostPort` and expose the pod through a Service.
+    Fix: mend and restart the workload.
     """
-    return (containers["host_ports"].str.len() > 0).astype("boolean")
+    latest = pod_security.enforced_version.isin(["latest", f"v1.{NEWEST}"])
+    return pod_security.below.mask(~pod_security.below.fillna(True) & (pod_security.level_unknown | ~latest))
 
 
-@check("POD-29", severity="medium")
-def seccomp(containers: pd.DataFrame) -> pd.Series:
-    """Containers run under a seccomp profile.
+@check("POD-34", severity="info")
+def user_namespaces(workloads: pd.DataFrame) -> pd.Series:
+    """Pods run in a user namespace.
 
-    Without one every system call of the kernel is open to a process that was taken over.
+    Root in such a pod is an ordinary user of the node.
 
-    Fix: set `seccompProfile.type: RuntimeDefault` for the pod. Windows has no seccomp.
+    Fix: set `hostUsers: false` (Kubernetes 1.33).
     """
-    profiled = (containers["seccomp"] == "RuntimeDefault") | (containers["seccomp"] == "Localhost")
-    return ~profiled.fillna(False) & ~containers["windows"]
+    return ~workloads.user_namespace
 
 
-@check("POD-32", severity="medium")
-def read_only_root(containers: pd.DataFrame) -> pd.Series:
-    """Containers cannot write to their root file system.
+@check("POD-35", severity="low")
+def shared_processes(workloads: pd.DataFrame) -> pd.Series:
+    """Containers of a pod do not share their processes.
 
-    What is written there survives unseen until the container ends: tools, changed programs.
+    A container that sees another's processes reads its files and environment.
 
-    Fix: set `readOnlyRootFilesystem: true` and mount an emptyDir where the program writes.
+    Fix: remove `shareProcessNamespace: true`.
     """
-    return ~containers["read_only_root"]
+    return workloads.share_process_namespace
 
 
-@check("SEC-01", severity="medium")
-def secret_environment(containers: pd.DataFrame) -> pd.Series:
-    """Secrets are not passed as environment variables.
+@check("POD-36", severity="medium")
+def debug_containers(workloads: pd.DataFrame) -> pd.Series:
+    """No debug container is in a running pod.
 
-    Variables are inherited by child processes and end up in crash dumps and logs.
+    An ephemeral container is a change to what runs that no template holds and no pipeline saw.
 
-    Fix: mount the Secret as a file.
+    Fix: restart the pod; agree the debugging to a ticket.
     """
-    return containers["secret_env"]
+    return filled(workloads.ephemeral_containers)
 
 
-@check("SEC-02", severity="high")
-def plain_credentials(containers: pd.DataFrame) -> pd.Series:
-    """No credential stands in the open in variables or arguments.
+@check("POD-37", severity="low")
+def host_aliases(workloads: pd.DataFrame) -> pd.Series:
+    """Pods resolve names by DNS alone.
 
-    Whoever may read the workload reads the credential, and every copy of the manifest holds it.
+    A line in /etc/hosts sends a name elsewhere, unseen by whoever runs DNS.
 
-    Fix: move the value into a Secret and mount it; then change the credential.
+    Fix: remove `hostAliases` and use a Service.
     """
-    return containers["plain_credential"]
+    return workloads.host_aliases
 
 
-@check("AVL-02", severity="medium")
-def memory_limit(containers: pd.DataFrame) -> pd.Series:
-    """Containers have a memory limit.
+@check("POD-39", severity="medium")
+def sandboxes(
+    workloads: pd.DataFrame, *, namespaces: tuple[str, ...] = (), classes: tuple[str, ...] = SANDBOXES
+) -> pd.Series:
+    """Workloads of the namespaces that call for it run in a sandbox.
 
-    One that grows without limit takes its neighbours on the node down with it.
+    A sandbox such as gVisor or Kata puts a second kernel between a workload and its node. Which namespaces call
+    for it is the entity's decision: until the setting names them, workloads without one are undetermined.
 
-    Fix: set `resources.limits.memory`.
+    Fix: set `runtimeClassName` to a sandbox's class.
     """
-    return containers["memory_limit"].isna().astype("boolean")
+    outside = ~workloads.runtime_class.isin(list(classes))
+    wanted = workloads.namespace.isin(list(namespaces))
+    return (outside & wanted).astype("boolean").mask(outside & (len(namespaces) == 0))
+
+
+@check("POD-41", severity="low")
+def secure_shell(service_ports: pd.DataFrame) -> pd.Series:
+    """Services do not lead to SSH.
+
+    A shell that is reached over the network goes past the API server, its roles and its audit log.
+
+    Fix: remove the port and the server; use `kubectl exec`.
+    """
+    named = service_ports.port_name.str.lower().isin(["ssh", "sshd"])
+    return service_ports.port.isin([22, 2222]) | service_ports.target.isin(["22", "2222", "ssh", "sshd"]) | named
+
+
+@check("POD-42", severity="low")
+def naked_pods(workloads: pd.DataFrame) -> pd.Series:
+    """Pods are made by a controller.
+
+    A pod that somebody started by hand is not replaced when its node goes, and is in nobody's review.
+
+    Fix: use a Deployment, StatefulSet, DaemonSet or Job.
+    """
+    return workloads.naked
+
+
+@check("POD-43", severity="low")
+def default_namespace(workloads: pd.DataFrame) -> pd.Series:
+    """Workloads do not lie in the namespace default.
+
+    Policies, quotas and grants are written for namespaces; default is where what nobody placed ends up.
+
+    Fix: move the workload to a namespace of its own.
+    """
+    return workloads.namespace == "default"
+
+
+@check("POD-44", severity="medium")
+def system_namespace(system_workloads: pd.DataFrame, *, known: tuple[str, ...] = SYSTEM_WORKLOADS) -> pd.Series:
+    """Only the cluster's own workloads lie in kube-system.
+
+    kube-system is exempt from many policies and holds the cluster's own tokens.
+
+    Fix: move the workload to a namespace of its own; name add-ons of this cluster in the setting `known`.
+    """
+    return ~system_workloads.static & ~system_workloads.name.isin(list(known))
+
+
+@check("POD-47", severity="info")
+def suspended(cronjobs: pd.DataFrame) -> pd.Series:
+    """CronJobs are not suspended.
+
+    A job that is off does not do what a procedure counts on: erasure, reconciliation, backup.
+
+    Fix: set `suspend: false`, or delete the CronJob.
+    """
+    return cronjobs.suspended

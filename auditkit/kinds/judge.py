@@ -12,20 +12,21 @@ COMPONENTS = frozenset({"kube-apiserver", "kube-controller-manager", "kube-sched
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _WRAPPERS = _SHELLS | {"go-runner", "hyperkube", "watch-termination", "tini", "dumb-init"}
 
+# Every repetition is bounded: the text is a cluster's own and must not make the search slow.
 # A credential, whatever its name: private key, JWT, cloud and vendor keys, a password in a URL or DSN.
 _CREDENTIAL = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+"
+    r"|(?<![\w-])eyJ[\w-]{8,2000}\.eyJ[\w-]{8,8000}\.[\w-]"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk_live_|rk_live_|hvs\.|npm_|AIza|SG\.)[\w.-]{16,}"
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-|sk_live_|rk_live_|hvs\.|npm_|AIza|SG\.)[\w.-]{16}"
     r"|hooks\.slack\.com/services/\w"
-    r"|\b(?:Bearer|Basic)\s+[\w.~+/=-]{8,}"
-    r"|\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*:[^\s/@]+@"
-    r"|\b[\w.-]+:[^\s@/]+@(?:tcp|unix)\("
+    r"|\b(?:Bearer|Basic)\s+[\w.~+/=-]{8}"
+    r"|[A-Za-z]://[^\s/:@]{0,200}:[^\s/@]{1,400}@"
+    r"|[\w.-]:[^\s@/:]{1,200}@(?:tcp|unix)\("
 )
-_REFERENCE = re.compile(r"\$\(\w+\)|\$\{?\w+\}?|\{\{[^}]*\}\}")
+_REFERENCE = re.compile(r"\$\([\w.-]+\)|\$\{\w+\}|\$[A-Z_][A-Z0-9_]*\b|\{\{[^{}]{0,200}\}\}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_ASSIGNMENT = re.compile(r"""([A-Za-z][\w.-]*)["']?\s*[:=]\s*["']?([^\s"',;}&]+)""")
+_ASSIGNMENT = re.compile(r"""(?<![\w.])([A-Za-z_][\w.-]{0,99})["']?[ \t]{0,9}[:=]\s{0,9}["']?([^\s"',;}&]{1,200})""")
 _HARMLESS = re.compile(
     r"true|false|yes|no|on|off|enabled|disabled|none|null|nil"
     r"|[+-]?[0-9]+(\.[0-9]+)?\s*(ns|us|ms|s|m|h|d|[kKMGT]i?B?)?"
@@ -34,23 +35,12 @@ _HARMLESS = re.compile(
 )
 _SECRET = frozenset({"PASSWORD", "PASSWD", "PASS", "PWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "CREDENTIALS"})
 _SECRET_ENDING = ("PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "SECRETKEY", "ACCESSKEY", "PRIVATEKEY")
-_KEY_OF = frozenset(
-    {
-        "API",
-        "ACCESS",
-        "SECRET",
-        "PRIVATE",
-        "ENCRYPTION",
-        "SIGNING",
-        "MASTER",
-        "AUTH",
-        "ACCOUNT",
-        "SESSION",
-        "SHARED",
-        "HMAC",
-        "JWT",
-    }
-)
+# fmt: off
+_KEY_OF = frozenset({
+    "API", "ACCESS", "SECRET", "PRIVATE", "ENCRYPTION", "SIGNING", "MASTER", "AUTH", "ACCOUNT", "SESSION", "SHARED",
+    "HMAC", "JWT",
+})
+# fmt: on
 # Words after the secret one that say what about it the value is.
 _ABOUT = frozenset(
     """

@@ -8,9 +8,9 @@ from auditkit.kinds.base import Kind, ObjectMeta, Present, Struct, read
 from auditkit.kinds.pods import Container, LabelSelector, PodSpec, PodStatus, Volume
 
 __all__ = [
-    "WORKLOADS", "Container", "CronJob", "DaemonSet", "Deployment", "Job", "LabelSelector", "Pod", "PodSpec", "PodStatus",
-    "PodTemplate", "PodTemplateSpec", "ReplicaSet", "ReplicationController", "StatefulSet", "Volume", "Workload",
-    "pod_template",
+    "WORKLOADS", "Container", "CronJob", "DaemonSet", "Deployment", "Job", "LabelSelector", "Pod", "PodSpec",
+    "PodStatus", "PodTemplate", "PodTemplateSpec", "ReplicaSet", "ReplicationController", "StatefulSet", "Volume",
+    "Workload", "pod_template",
 ]  # fmt: skip
 
 

@@ -1,132 +1,223 @@
 """Containers: what runs, as it runs, and of what does not run, what would."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
+import pandas as pd
+
+from auditkit.analysis.podrules import handlers
 from auditkit.capture.snapshot import Objects
-from auditkit.declare import table
-from auditkit.kinds import Kind
-from auditkit.kinds.pods import Container, PodSecurityContext, PodSpec, SecurityContext
-from auditkit.kinds.workloads import Pod, pod_template
-from auditkit.tables.owners import POD_KINDS, Owners, finished, tops
+from auditkit.declare import table, view
+from auditkit.kinds.pods import Capabilities, Container, PodSecurityContext, PodSpec, SecurityContext, WindowsOptions
+from auditkit.tables.owners import POD_KINDS, owned
 
-NO_CONTEXT, NO_POD_CONTEXT = SecurityContext(), PodSecurityContext()
-
-
-@table("containers", kinds=POD_KINDS, key=("namespace", "kind", "name", "role", "container", "variant"))
-class ContainerRow:
-    """One row per top owner and container; as it runs in its pods, else as its template says.
-
-    Pods of one owner that differ in a column (a roll-out, an injected sidecar) give one row each: `variant`.
-    """
-
-    namespace: Annotated[str, "Namespace of the owner."]
-    kind: Annotated[str, "Kind of the top owner, e.g. Deployment; Pod where nothing owns it."]
-    name: Annotated[str, "Name of the top owner."]
-    role: Annotated[str, "main, init, sidecar (an init container that stays) or ephemeral."]
-    container: Annotated[str, "Name of the container."]
-    variant: Annotated[int, "0, or a number where pods of one owner differ."]
-    running: Annotated[bool, "From a pod; otherwise from the owner's template."]
-    image: Annotated[str | None, "Reference of the image as the spec names it."]
-    image_pull_policy: Annotated[str | None, "imagePullPolicy."]
-    windows: Annotated[bool, "spec.os.name is windows."]
-    host_network: Annotated[bool, "The pod shares the node's network."]
-    host_pid: Annotated[bool, "The pod shares the node's processes."]
-    host_ipc: Annotated[bool, "The pod shares the node's IPC."]
-    privileged: Annotated[bool, "securityContext.privileged."]
-    allow_privilege_escalation: Annotated[bool | None, "As set; missing means that Kubernetes' default, true, applies."]
-    run_as_user: Annotated[int | None, "Of the container, else of the pod; missing: the image decides."]
-    run_as_non_root: Annotated[bool | None, "Of the container, else of the pod."]
-    read_only_root: Annotated[bool, "readOnlyRootFilesystem."]
-    seccomp: Annotated[str | None, "Type of the seccomp profile, of the container, else of the pod."]
-    added_capabilities: Annotated[list[str], "capabilities.add."]
-    dropped_capabilities: Annotated[list[str], "capabilities.drop."]
-    drops_all: Annotated[bool, "capabilities.drop holds ALL."]
-    adds_beyond_default: Annotated[
-        bool, "A capability outside those that a container runtime gives by default is added."
-    ]
-    host_ports: Annotated[list[str], "Ports of the node that the container binds."]
-    secret_env: Annotated[bool, "An environment variable is filled from a Secret."]
-    plain_credential: Annotated[bool, "A literal variable or argument looks like a credential (judged at capture)."]
-    cpu_limit: Annotated[str | None, "resources.limits.cpu."]
-    memory_limit: Annotated[str | None, "resources.limits.memory."]
-    cpu_request: Annotated[str | None, "resources.requests.cpu."]
-    memory_request: Annotated[str | None, "resources.requests.memory."]
-
-    @staticmethod
-    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        owners = Owners(objects)
-        ran, seen = set(), set()
-        variants: dict[tuple[Any, ...], int] = {}
-        for pod in objects[Pod]:
-            owner = owners.top(pod)
-            if pod.spec is None or (finished(pod) and owner is not pod):
-                continue
-            ran.add((owner.kind, owner.namespace, owner.name))
-            for key, facts in _containers(owner, pod.spec, True):
-                if (key, repr(facts)) not in seen:
-                    seen.add((key, repr(facts)))
-                    variants[key] = variant = variants.get(key, -1) + 1
-                    yield *key, variant, *facts
-        for owner in tops(objects, owners):
-            spec = pod_template(owner).spec
-            if spec and (owner.kind, owner.namespace, owner.name) not in ran:
-                for key, facts in _containers(owner, spec, False):
-                    yield *key, 0, *facts
-
-
-# k8s.io/pod-security-admission/policy/check_capabilities_baseline.go
+# k8s.io/pod-security-admission/policy/check_capabilities_baseline.go; names are compared exactly.
 DEFAULT_CAPABILITIES = frozenset(
     {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
      "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
 )  # fmt: skip
+ZERO = re.compile(r"[+-]?0*\.?0*([eE][+-]?[0-9]+|[A-Za-z]{0,2})")
 
 
-def _containers(owner: Kind, spec: PodSpec, running: bool) -> Iterator[tuple[tuple[str, ...], tuple[Any, ...]]]:
-    lists = (("init", spec.init_containers), ("main", spec.containers), ("ephemeral", spec.ephemeral_containers))
-    for role, found in lists:
-        for c in found or ():
-            stays = role == "init" and c.restart_policy == "Always"
-            key = (owner.namespace, owner.kind, owner.name, "sidecar" if stays else role, c.name)
-            yield key, _facts(spec, c, running)
+class _Columns:
+    namespace: Annotated[str, "Namespace of the owner."]
+    kind: Annotated[str, "Kind of the top owner, e.g. Deployment; Pod where nothing collected owns it."]
+    name: Annotated[str, "Name of the top owner."]
+    role: Annotated[str, "main, init, sidecar (an init container that stays) or ephemeral."]
+    container: Annotated[str, "Name of the container."]
+    variant: Annotated[int, "0, or a number where pods of one owner differ: 0 is as in the newest pod."]
+    running: Annotated[bool, "As in a pod that has not ended; otherwise as in the owner's template."]
+    image: Annotated[str | None, "Reference of the image as the spec names it."]
+    image_pull_policy: Annotated[str | None, "imagePullPolicy."]
+    windows: Annotated[bool, "spec.os.name is windows: rules of Linux do not apply."]
+    user_namespace: Annotated[bool, "hostUsers is false: root in the container is nobody on the node."]
+    security_context: Annotated[bool, "The container or its pod sets something in securityContext."]
+    privileged: Annotated[bool, "securityContext.privileged."]
+    allow_privilege_escalation: Annotated[bool | None, "As set; missing means that Kubernetes' default, true, applies."]
+    run_as_user: Annotated[int | None, "Of the container, else of the pod; missing: the image decides."]
+    run_as_group: Annotated[int | None, "Of the container, else of the pod; missing: the image decides."]
+    run_as_non_root: Annotated[bool | None, "Of the container, else of the pod."]
+    root_groups: Annotated[bool, "fsGroup or supplementalGroups of the pod hold group 0."]
+    windows_user: Annotated[str | None, "windowsOptions.runAsUserName of the container, else of the pod."]
+    host_process: Annotated[bool, "windowsOptions.hostProcess of the container or of the pod."]
+    read_only_root: Annotated[bool, "readOnlyRootFilesystem."]
+    proc_mount: Annotated[str | None, "procMount; missing is Default."]
+    seccomp: Annotated[str | None, "Type of the seccomp profile, of the container, else of the pod."]
+    capabilities_added: Annotated[list[str], "capabilities.add, as written."]
+    capabilities_dropped: Annotated[list[str], "capabilities.drop, as written."]
+    adds_beyond_default: Annotated[bool, "Adds a capability outside those that a runtime gives by default."]
+    host_ports: Annotated[list[str], "Ports of the node that it binds; with hostNetwork every port that it names."]
+    privileged_ports: Annotated[list[str], "Ports below 1024 that it names."]
+    probe_hosts: Annotated[
+        bool | None, "A probe or hook names a host; missing where one holds a handler that is not known."
+    ]
+    secret_env: Annotated[list[str], "Secrets whose values are environment variables."]
+    env_unknown: Annotated[bool, "A variable has a source that is not known."]
+    plain_env: Annotated[list[str], "Variables whose literal value looks like a credential (judged at capture)."]
+    secret_argv: Annotated[bool, "A literal credential is among command, args, probes or hooks (judged at capture)."]
+    sudo: Annotated[bool, "command, args, a probe or a hook run sudo (judged at capture)."]
+    duplicate_env: Annotated[list[str], "Names that env holds more than once: the last one wins."]
+    long_running: Annotated[bool, "main or sidecar of a pod whose restartPolicy is Always."]
+    cpu_request: Annotated[str | None, "CPU request, of the container, else of the pod; missing where none or 0."]
+    cpu_limit: Annotated[str | None, "CPU limit, likewise."]
+    memory_request: Annotated[str | None, "Memory request, likewise."]
+    memory_limit: Annotated[str | None, "Memory limit, likewise."]
+    liveness_probe: Annotated[bool, "Has a livenessProbe."]
+    readiness_probe: Annotated[bool, "Has a readinessProbe."]
+    startup_probe: Annotated[bool, "Has a startupProbe."]
 
 
-def _facts(spec: PodSpec, c: Container, running: bool) -> tuple[Any, ...]:
-    own, pod = c.security_context or NO_CONTEXT, spec.security_context or NO_POD_CONTEXT
-    profile = own.seccomp_profile or pod.seccomp_profile
-    capabilities = own.capabilities
-    added = list((capabilities and capabilities.add) or ())
-    dropped = list((capabilities and capabilities.drop) or ())
-    limits = (c.resources and c.resources.limits) or {}
-    requests = (c.resources and c.resources.requests) or {}
-    env = c.env or ()
+@table("containers", kinds=POD_KINDS, key=("namespace", "kind", "name", "role", "container", "variant"))
+class ContainerRow(_Columns):
+    """One row per top owner and container; as it runs in its pods, else as its template says.
+
+    What the pod sets holds for its containers where Kubernetes says so. Pods of one owner that differ in a
+    column (a roll-out, an injected sidecar) give one row each: `variant`.
+    """
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for one in owned(objects):
+            variants: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {}
+            for spec in one.specs:
+                for role, container in _roles(spec):
+                    facts = _facts(spec, container, role)
+                    variants.setdefault((role, container.name), {}).setdefault(repr(facts), facts)
+            for (role, name), found in variants.items():
+                for variant, facts in enumerate(found.values()):
+                    yield *one.key, role, name, variant, bool(one.pods), *facts
+
+
+@view("resourced_containers", key=("namespace", "kind", "name", "role", "container", "variant"))
+class ResourcedContainer(_Columns):
+    """Containers that can have requests and limits: all but ephemeral ones."""
+
+    @staticmethod
+    def frame(containers: pd.DataFrame) -> pd.DataFrame:
+        return containers[containers["role"] != "ephemeral"]
+
+
+@view("long_running_containers", key=("namespace", "kind", "name", "role", "container", "variant"))
+class LongRunningContainer(_Columns):
+    """Containers that run until they are stopped, so that probes say whether they work."""
+
+    @staticmethod
+    def frame(containers: pd.DataFrame) -> pd.DataFrame:
+        return containers[containers["long_running"]]
+
+
+def _roles(spec: PodSpec) -> Iterator[tuple[str, Container]]:
+    for container in spec.init_containers or ():
+        yield ("sidecar" if container.restart_policy == "Always" else "init"), container
+    for container in spec.containers or ():
+        yield "main", container
+    for container in spec.ephemeral_containers or ():
+        yield "ephemeral", container
+
+
+def _facts(spec: PodSpec, container: Container, role: str) -> tuple[Any, ...]:
+    """The columns after `running`."""
     return (
-        running,
-        c.image,
-        c.image_pull_policy,
-        bool(spec.os and spec.os.name == "windows"),
-        bool(spec.host_network),
-        bool(spec.host_pid),
-        bool(spec.host_ipc),
-        bool(own.privileged),
-        own.allow_privilege_escalation,
-        own.run_as_user if own.run_as_user is not None else pod.run_as_user,
-        own.run_as_non_root if own.run_as_non_root is not None else pod.run_as_non_root,
-        bool(own.read_only_root_filesystem),
-        profile.type if profile else None,
-        added,
-        dropped,
-        "ALL" in (d.upper() for d in dropped),
-        any(a not in DEFAULT_CAPABILITIES for a in added),
-        [str(p.host_port) for p in c.ports or () if p.host_port],
-        any(e.value_from and e.value_from.secret_key_ref for e in env) or any(e.secret_ref for e in c.env_from or ()),
-        any(e.looks_secret for e in env) or c.secret_argv,
-        _quantity(limits.get("cpu")),
-        _quantity(limits.get("memory")),
-        _quantity(requests.get("cpu")),
-        _quantity(requests.get("memory")),
+        container.image,
+        container.image_pull_policy,
+        *_security(spec, container),
+        *_ports(spec, container),
+        _probe_hosts(container),
+        *_environment(container),
+        role in ("main", "sidecar") and spec.restart_policy in (None, "Always"),
+        *_resources(spec, container),
+        container.liveness_probe is not None,
+        container.readiness_probe is not None,
+        container.startup_probe is not None,
     )
 
 
+def _security(spec: PodSpec, container: Container) -> Iterator[Any]:
+    """From `windows` to `adds_beyond_default`; what a container leaves out its pod says.
+
+    (k8s.io/kubernetes/pkg/securitycontext/util.go DetermineEffectiveSecurityContext)
+    """
+    own, pod = container.security_context or SecurityContext(), spec.security_context or PodSecurityContext()
+    windows, pod_windows = own.windows_options or WindowsOptions(), pod.windows_options or WindowsOptions()
+    profile = own.seccomp_profile or pod.seccomp_profile
+    capabilities = own.capabilities or Capabilities()
+    yield bool(spec.os and spec.os.name == "windows")
+    yield spec.host_users is False
+    yield own != SecurityContext() or pod != PodSecurityContext()
+    yield bool(own.privileged)
+    yield own.allow_privilege_escalation
+    yield _first(own.run_as_user, pod.run_as_user)
+    yield _first(own.run_as_group, pod.run_as_group)
+    yield _first(own.run_as_non_root, pod.run_as_non_root)
+    yield pod.fs_group == 0 or 0 in (pod.supplemental_groups or ())
+    yield _first(windows.run_as_user_name, pod_windows.run_as_user_name)
+    yield bool(windows.host_process or pod_windows.host_process)
+    yield bool(own.read_only_root_filesystem)
+    yield own.proc_mount
+    yield profile.type if profile else None
+    yield list(capabilities.add or ())
+    yield list(capabilities.drop or ())
+    yield not DEFAULT_CAPABILITIES.issuperset(capabilities.add or ())
+
+
+def _ports(spec: PodSpec, container: Container) -> tuple[list[str], list[str]]:
+    """host_ports, privileged_ports.
+
+    With hostNetwork a port is the node's (k8s.io/kubernetes/pkg/apis/core/v1/defaults.go defaultHostNetworkPorts).
+    """
+    ports = container.ports or ()
+    bound = [port.host_port or (port.container_port if spec.host_network else None) for port in ports]
+    low = [port.container_port for port in ports if port.container_port and port.container_port < 1024]
+    return _texts(bound), _texts(low)
+
+
+def _probe_hosts(container: Container) -> bool | None:
+    found = [handler for _, handler in handlers(container)]
+    if any(target and target.host for handler in found for target in (handler.http_get, handler.tcp_socket)):
+        return True
+    unknown = any(handler.unknown for handler in found) or (container.lifecycle and container.lifecycle.unknown)
+    return None if unknown else False
+
+
+def _environment(container: Container) -> Iterator[Any]:
+    """From `secret_env` to `duplicate_env`."""
+    env, sources = container.env or (), container.env_from or ()
+    values = [variable.value_from for variable in env if variable.value_from]
+    commands = [handler.exec for _, handler in handlers(container) if handler.exec]
+    names = [variable.name for variable in env]
+    keys = [value.secret_key_ref.name for value in values if value.secret_key_ref]
+    yield _texts([*keys, *(source.secret_ref.name for source in sources if source.secret_ref)])
+    yield any(source.unknown for source in (*values, *sources))
+    yield _texts(variable.name for variable in env if variable.looks_secret)
+    yield container.secret_argv or any(command.secret_argv for command in commands)
+    yield container.sudo or any(command.sudo for command in commands)
+    yield _texts(name for i, name in enumerate(names) if name in names[:i])
+
+
+def _resources(spec: PodSpec, container: Container) -> Iterator[str | None]:
+    """cpu_request, cpu_limit, memory_request, memory_limit.
+
+    A container without its own has its pod's (KEP-2837); without a request its limit is the request
+    (k8s.io/kubernetes/pkg/apis/core/v1/defaults.go SetDefaults_Pod).
+    """
+    places = [one for one in (container.resources, spec.resources) if one]
+    for name in ("cpu", "memory"):
+        limit = _first(*((one.limits or {}).get(name) for one in places))
+        yield _quantity(_first(*((one.requests or {}).get(name) for one in places), limit))
+        yield _quantity(limit)
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _texts(values: Iterable[object]) -> list[str]:
+    """Each value once, as text, without those that are missing."""
+    return list(dict.fromkeys(str(value) for value in values if value is not None))
+
+
 def _quantity(value: object) -> str | None:
-    return None if value is None else str(value)
+    """A quantity as text; None where it is missing or zero, which limits and asks for nothing."""
+    text = "" if value is None else str(value)
+    return None if ZERO.fullmatch(text) else text

@@ -1,147 +1,260 @@
-"""NetworkPolicies, and what is exposed to the outside."""
+"""NetworkPolicies: what they select and leave open, for a policy, a workload, a namespace, and who enforces them."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any
 
-import pandas as pd
-
+from auditkit.analysis import isolation
+from auditkit.analysis.selectors import every, some
 from auditkit.capture.snapshot import Objects
-from auditkit.declare import table, view
-from auditkit.kinds.network import Ingress, NetworkPolicy, NetworkPolicySpec, Service
-from auditkit.kinds.pods import LabelSelector
+from auditkit.declare import table
+from auditkit.kinds import Kind
+from auditkit.kinds.network import (
+    AdminNetworkPolicy,
+    BaselineAdminNetworkPolicy,
+    CalicoGlobalNetworkPolicy,
+    CalicoNetworkPolicy,
+    CiliumClusterwideNetworkPolicy,
+    CiliumNetworkPolicy,
+    ClusterNetworkPolicy,
+    NetworkPolicy,
+)
+from auditkit.kinds.platform import Namespace, Node
+from auditkit.kinds.workloads import DaemonSet, Job, Pod
+from auditkit.tables.owners import POD_KINDS, ended, owned
+
+# Whose policies each kind beside NetworkPolicy is.
+ENGINES: Mapping[type[Kind], str] = MappingProxyType(
+    {
+        CiliumNetworkPolicy: "cilium",
+        CiliumClusterwideNetworkPolicy: "cilium",
+        CalicoNetworkPolicy: "calico",
+        CalicoGlobalNetworkPolicy: "calico",
+        AdminNetworkPolicy: "admin",
+        BaselineAdminNetworkPolicy: "admin",
+        ClusterNetworkPolicy: "admin",
+    }
+)
+
+# DaemonSets that are a cluster's network: the engine, and whether it enforces NetworkPolicy. None is optional,
+# decided by flags of the component that are not kept.
+CNIS: Mapping[str, tuple[str, bool | None]] = MappingProxyType(
+    {
+        "calico-node": ("calico", True),
+        "canal": ("calico", True),
+        "cilium": ("cilium", True),
+        "anetd": ("cilium", True),
+        "antrea-agent": ("antrea", True),
+        "azure-npm": ("azure-npm", True),
+        "ovnkube-node": ("ovn-kubernetes", True),
+        "weave-net": ("weave", None),
+        "kube-router": ("kube-router", None),
+        "kube-ovn-cni": ("kube-ovn", None),
+        "aws-node": ("aws-vpc-cni", None),
+        "kindnet": ("kindnet", None),
+        "kube-flannel-ds": ("flannel", False),
+        "kube-flannel": ("flannel", False),
+    }
+)
 
 
-@table("network_policies", kinds=(NetworkPolicy,), key=("namespace", "name"))
-class Policy:
-    """One row per NetworkPolicy; the defaults of the API are applied (k8s.io/kubernetes/pkg/apis/networking/v1/defaults.go)."""
+@dataclass
+class Workload:
+    """A top owner and the labels of each of its pods, or of the template where none runs."""
 
-    namespace: Annotated[str, "Namespace of the policy and of the pods it selects."]
+    namespace: str
+    kind: str
+    name: str
+    labels: list[Mapping[str, str]]
+    host_network: bool
+    pods: int
+
+
+def workloads(objects: Objects) -> list[Workload]:
+    """Every top owner whose pods run or may run; what has ended is not in it."""
+    return [
+        Workload(
+            *one.key,
+            labels=[(made.metadata and made.metadata.labels) or {} for made in one.made],
+            host_network=any(bool(spec.host_network) for spec in one.specs),
+            pods=len(one.pods),
+        )
+        for one in owned(objects)
+        if one.pods or not _over(one.owner)
+    ]
+
+
+def _over(owner: Kind) -> bool:
+    """Whether a Job or a pod of its own has ended."""
+    if isinstance(owner, Pod):
+        return ended(owner)
+    status = owner.status if isinstance(owner, Job) else None
+    return status is not None and not status.active and bool(status.succeeded or status.failed)
+
+
+def _touched(objects: Objects) -> frozenset[str]:
+    """The namespaces about whose pods another engine's policies may decide; "" is all of them."""
+    return frozenset(o.namespace if kind.namespaced else "" for kind in ENGINES for o in objects[kind])
+
+
+def _by_namespace(objects: Objects) -> Mapping[str, list[NetworkPolicy]]:
+    found: dict[str, list[NetworkPolicy]] = defaultdict(list)
+    for policy in objects[NetworkPolicy]:
+        found[policy.namespace].append(policy)
+    return found
+
+
+@table("network_policies", kinds=(NetworkPolicy, *POD_KINDS), key=("namespace", "name"))
+class NetworkPolicyRow:
+    """One row per NetworkPolicy."""
+
+    namespace: Annotated[str, "Namespace."]
     kind: Annotated[str, "NetworkPolicy."]
     name: Annotated[str, "Name of the policy."]
-    ingress: Annotated[bool, "Isolates ingress of the pods it selects."]
-    egress: Annotated[bool, "Isolates egress of the pods it selects."]
-    selects_all: Annotated[
-        bool | None, "Selects every pod of the namespace; missing where its selector is not understood."
-    ]
-    allows_all_ingress: Annotated[bool | None, "A rule lets every peer in on every port."]
-    allows_all_egress: Annotated[bool | None, "A rule lets every peer out on every port."]
-    denies_all_ingress: Annotated[bool | None, "Selects every pod and lets nothing in."]
-    denies_all_egress: Annotated[bool | None, "Selects every pod and lets nothing out."]
+    selects_all: Annotated[bool | None, "Selects every pod of its namespace."]
+    types: Annotated[list[str], "Directions it has, with the defaults of Kubernetes."]
+    ingress_rules: Annotated[int, "Number of ingress rules."]
+    egress_rules: Annotated[int, "Number of egress rules."]
+    allows_all_ingress: Annotated[bool | None, "A rule allows ingress from any peer, on every port of a protocol."]
+    allows_all_egress: Annotated[bool | None, "A rule allows egress to any peer, on every port of a protocol."]
+    default_deny_ingress: Annotated[bool | None, "Selects every pod and allows no ingress."]
+    default_deny_egress: Annotated[bool | None, "Selects every pod and allows no egress."]
+    selects_some: Annotated[bool | None, "Selects a workload of the namespace, one without running pods included."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for policy in objects[NetworkPolicy]:
-            spec = policy.spec or NetworkPolicySpec()
-            types = spec.policy_types if spec.policy_types else ["Ingress", *(["Egress"] if spec.egress else [])]
-            every = None if spec.unknown else _selects_all(spec.pod_selector)
-            ingress, egress = "Ingress" in types, "Egress" in types
+        pods: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+        for workload in workloads(objects):
+            pods[workload.namespace] += workload.labels
+        for p in objects[NetworkPolicy]:
             yield (
-                policy.namespace,
-                "NetworkPolicy",
-                policy.name,
-                ingress,
-                egress,
-                every,
-                ingress and _allows_all([(r.unknown, r.from_, r.ports) for r in spec.ingress or ()]),
-                egress and _allows_all([(r.unknown, r.to, r.ports) for r in spec.egress or ()]),
-                None if every is None else every and ingress and not spec.ingress,
-                None if every is None else every and egress and not spec.egress,
-            )
+                p.namespace, p.kind, p.name, isolation.selects_every_pod(p),
+                [d for d in ("Ingress", "Egress") if isolation.applies(p, d)],
+                len(isolation.rules(p, "Ingress")), len(isolation.rules(p, "Egress")),
+                isolation.allows_all(p, "Ingress"), isolation.allows_all(p, "Egress"),
+                isolation.default_deny(p, "Ingress"), isolation.default_deny(p, "Egress"),
+                some(isolation.selects(p, labels) for labels in pods[p.namespace]),
+            )  # fmt: skip
 
 
-def _selects_all(selector: LabelSelector | None) -> bool | None:
-    if selector is None:
-        return True
-    return None if selector.unknown else not selector.match_labels and not selector.match_expressions
+@table("isolation", kinds=(*POD_KINDS, NetworkPolicy, *ENGINES), key=("namespace", "kind", "name"))
+class Isolation:
+    """One row per workload (top owner): what the NetworkPolicies of its namespace say of its pods.
+
+    Isolated means that a policy of the direction selects every pod and none that selects one allows all. These
+    are facts of policies, not of packets: whether the cluster's network enforces them is in `policy_enforcement`.
+    Policies do nothing to hostNetwork pods. Where policies of another engine (Cilium, Calico, admin policies) may
+    touch the namespace, isolation is missing.
+    """
+
+    namespace: Annotated[str, "Namespace."]
+    kind: Annotated[str, "Deployment, StatefulSet, DaemonSet, CronJob, Job, ...; Pod without a collected owner."]
+    name: Annotated[str, "Name of the workload."]
+    pods: Annotated[int, "Number of pods that have not ended; where 0, the template is judged."]
+    host_network: Annotated[bool, "A pod uses the node's network."]
+    policies: Annotated[list[str], "NetworkPolicies that select its pods."]
+    selected: Annotated[bool | None, "A NetworkPolicy, of whatever direction, acts on every pod."]
+    ingress_isolated: Annotated[bool | None, "Only allowed ingress reaches its pods."]
+    egress_isolated: Annotated[bool | None, "Its pods reach only what is allowed."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        policies, others = _by_namespace(objects), _touched(objects)
+        for w in workloads(objects):
+            own = policies.get(w.namespace, [])
+            named = [p.name for p in own if any(isolation.selects(p, labels) for labels in w.labels)]
+            place = (w.namespace, w.kind, w.name, w.pods, w.host_network, named)
+            if w.host_network:
+                yield (*place, False, False, False)
+                continue
+            other = not others.isdisjoint(("", w.namespace))
+            selected = every(some(isolation.selects(p, labels) for p in own) for labels in w.labels)
+            ingress = every(isolation.isolated(own, labels, "Ingress") for labels in w.labels)
+            egress = every(isolation.isolated(own, labels, "Egress") for labels in w.labels)
+            yield (*place, selected or (None if other else selected), *((None, None) if other else (ingress, egress)))
 
 
-def _allows_all(rules: list[tuple[Any, Any, Any]]) -> bool | None:
-    """Whether a rule has neither peers nor ports; unknown where only a rule that is not understood could."""
-    if any(not unknown and not peers and not ports for unknown, peers, ports in rules):
-        return True
-    return None if any(unknown for unknown, _, _ in rules) else False
+@table("namespace_network", kinds=(Namespace, *POD_KINDS, NetworkPolicy, *ENGINES), key=("name",))
+class NamespaceNetwork:
+    """One row per Namespace: whether NetworkPolicies exist and what holds for a pod that none names.
 
+    Where policies of another engine may touch the namespace, the defaults are missing.
+    """
 
-@view("namespace_isolation", key=("name",))
-class NamespaceIsolation:
-    """One row per namespace: whether policies deny by default in each direction."""
-
-    namespace: Annotated[str, "Empty: a namespace lies in none."]
+    namespace: Annotated[str, "Empty: a Namespace is cluster-scoped."]
     kind: Annotated[str, "Namespace."]
-    name: Annotated[str, "Name of the namespace."]
-    system: Annotated[bool, "Made by Kubernetes itself."]
-    policies: Annotated[int, "NetworkPolicies in the namespace."]
-    denies_ingress: Annotated[
-        bool | None, "A policy denies all ingress by default; missing where a selector is not understood."
+    name: Annotated[str, "Name of the Namespace."]
+    workloads: Annotated[int, "Number of workloads whose pods run or may run."]
+    has_policy: Annotated[bool | None, "Has a NetworkPolicy; missing where there are only another engine's policies."]
+    default_deny_ingress: Annotated[
+        bool | None, "A policy denies ingress to every pod and none allows all to every pod."
     ]
-    denies_egress: Annotated[bool | None, "A policy denies all egress by default."]
-
-    @staticmethod
-    def frame(namespaces: pd.DataFrame, network_policies: pd.DataFrame) -> pd.DataFrame:
-        by = network_policies.groupby("namespace")
-        found = namespaces[["namespace", "kind", "name", "system"]].set_index("name")
-        found["policies"] = by.size().reindex(found.index, fill_value=0).astype("Int64")
-        for direction in ("ingress", "egress"):
-            denies = network_policies[f"denies_all_{direction}"]
-            true = network_policies["namespace"][denies.fillna(False)]
-            unknown = network_policies["namespace"][denies.isna()]
-            named = pd.Series(found.index.isin(true), index=found.index, dtype="boolean")
-            found[f"denies_{direction}"] = named.mask(found.index.isin(unknown) & ~found.index.isin(true))
-        return found.reset_index()
-
-
-@table("services", kinds=(Service,), key=("namespace", "name"))
-class ServiceRow:
-    """One row per Service."""
-
-    namespace: Annotated[str, "Namespace."]
-    kind: Annotated[str, "Service."]
-    name: Annotated[str, "Name."]
-    type: Annotated[str, "ClusterIP, NodePort, LoadBalancer or ExternalName."]
-    external_ips: Annotated[list[str], "spec.externalIPs."]
-    source_ranges: Annotated[list[str], "spec.loadBalancerSourceRanges."]
-    internal: Annotated[bool, "An annotation makes the load balancer internal."]
+    default_deny_egress: Annotated[bool | None, "A policy denies egress to every pod and none allows all to every pod."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for s in objects[Service]:
-            spec = s.spec
-            internal = any(
-                name.endswith(("-internal", "-scheme", "load-balancer-type")) and value.lower() in ("true", "internal")
-                for name, value in s.annotations.items()
-            )
-            yield (
-                s.namespace,
-                "Service",
-                s.name,
-                (spec.type if spec else None) or "ClusterIP",
-                list((spec and spec.external_ips) or ()),
-                list((spec and spec.load_balancer_source_ranges) or ()),
-                internal,
-            )
+        policies, others = _by_namespace(objects), _touched(objects)
+        counts: dict[str, int] = defaultdict(int)
+        for workload in workloads(objects):
+            counts[workload.namespace] += 1
+        for one in objects[Namespace]:
+            own = policies.get(one.name, [])
+            other = not others.isdisjoint(("", one.name))
+            denies = (None, None) if other else (_denied(own, "Ingress"), _denied(own, "Egress"))
+            yield ("", one.kind, one.name, counts[one.name], True if own else (None if other else False), *denies)
 
 
-@table("ingresses", kinds=(Ingress,), key=("namespace", "name", "host"))
-class IngressRow:
-    """One row per Ingress and host of its rules; one with an empty host where a rule, or the default backend, names none."""
+def _denied(policies: list[NetworkPolicy], direction: isolation.Direction) -> bool | None:
+    opened = some(every([isolation.selects_every_pod(p), isolation.allows_all(p, direction)]) for p in policies)
+    denied = some(isolation.default_deny(p, direction) for p in policies)
+    return every([denied, None if opened is None else not opened])
 
-    namespace: Annotated[str, "Namespace."]
-    kind: Annotated[str, "Ingress."]
-    name: Annotated[str, "Name."]
-    host: Annotated[str, "Host of the rule; empty matches every host."]
-    tls: Annotated[bool, "An entry of spec.tls covers the host, by name or by a wildcard one label deep."]
-    controller: Annotated[str | None, "spec.ingressClassName, or the old annotation."]
-    snippets: Annotated[bool, "An annotation puts text into the proxy's configuration."]
+
+@table(
+    "policy_enforcement", kinds=(DaemonSet, Node, NetworkPolicy, *ENGINES), key=("namespace", "kind", "name", "engine")
+)
+class PolicyEnforcement:
+    """One row per network DaemonSet, and per policy object of whatever engine: whether it is enforced.
+
+    The network is recognised by the name of its DaemonSet. Of a DaemonSet, enforced means that the engine enforces
+    NetworkPolicy and is available on every Linux node. Where no network is recognised, a row of kind
+    Cluster says so and nothing is known.
+    """
+
+    namespace: Annotated[str, "Namespace; empty for what is cluster-scoped."]
+    kind: Annotated[str, "DaemonSet, the kind of the policy, or Cluster."]
+    name: Annotated[str, "Name of the object."]
+    engine: Annotated[str, "The DaemonSet's engine, or the one that the policy is written for."]
+    enforced: Annotated[bool | None, "Enforced; missing where the snapshot cannot tell."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for i in objects[Ingress]:
-            spec = i.spec
-            hosts = dict.fromkeys((r.host or "") for r in (spec and spec.rules) or ()) or {"": None}
-            covered = {h for t in (spec and spec.tls) or () for h in t.hosts or ("",)}
-            controller = (spec.ingress_class_name if spec else None) or i.annotations.get("kubernetes.io/ingress.class")
-            snippets = any(name.endswith("-snippet") for name in i.annotations)
-            for host in hosts:
-                wildcard = "*." + host.partition(".")[2]
-                tls = host in covered or (bool(host) and not host.startswith("*") and wildcard in covered)
-                yield i.namespace, "Ingress", i.name, host, tls, controller, snippets
+        networks = [(d, *CNIS[d.name]) for d in objects[DaemonSet] if d.name in CNIS]
+        nodes = sum(_is_linux(node) for node in objects[Node])
+        available: dict[str, int] = defaultdict(int)
+        for daemon, engine, _ in networks:
+            available[engine] += (daemon.status and daemon.status.number_available) or 0
+        for daemon, engine, enforces in networks:
+            reached = available[engine] >= nodes if nodes and daemon.status else None
+            yield (daemon.namespace, daemon.kind, daemon.name, engine, every([enforces, reached]))
+        if not networks:
+            yield ("", "Cluster", "cluster", "unknown", None)
+        engines = {engine: enforces for _, engine, enforces in networks}
+        for p in objects[NetworkPolicy]:
+            yield (p.namespace, p.kind, p.name, "kubernetes", some(engines.values()) if engines else None)
+        for kind, engine in ENGINES.items():
+            for o in objects[kind]:
+                yield (o.namespace, o.kind, o.name, engine, _understood(engine, engines))
+
+
+def _is_linux(node: Node) -> bool:
+    return node.labels.get("kubernetes.io/os", "linux") == "linux"
+
+
+def _understood(engine: str, engines: Mapping[str, bool | None]) -> bool | None:
+    """Whether the networks that run read policies of `engine`; which read admin policies depends on their version."""
+    if engine in engines:
+        return True
+    return False if engine != "admin" and True in engines.values() else None

@@ -1,0 +1,106 @@
+"""What NetworkPolicies say of a pod: which select it, and what they leave open, direction by direction."""
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from auditkit.analysis.selectors import EVERYTHING, every, matches, selects_all, some
+from auditkit.kinds.network import (
+    EgressPolicyRule,
+    IngressPolicyRule,
+    NetworkPolicy,
+    NetworkPolicySpec,
+    Peer,
+    PolicyPort,
+)
+
+Direction = Literal["Ingress", "Egress"]
+Rule = IngressPolicyRule | EgressPolicyRule
+
+_EMPTY = NetworkPolicySpec()
+
+
+def applies(policy: NetworkPolicy, direction: Direction) -> bool:
+    """Whether a policy has this direction.
+
+    Without policyTypes it has Ingress, and Egress where it has an egress rule (Kubernetes,
+    pkg/apis/networking/v1/defaults.go SetDefaults_NetworkPolicy).
+    """
+    spec = policy.spec or _EMPTY
+    if spec.policy_types:
+        return direction in spec.policy_types
+    return direction == "Ingress" or bool(spec.egress)
+
+
+def rules(policy: NetworkPolicy, direction: Direction) -> tuple[Rule, ...]:
+    """The rules of a direction; of a policy that does not have it, none."""
+    if not applies(policy, direction):
+        return ()
+    spec = policy.spec or _EMPTY
+    return tuple((spec.ingress if direction == "Ingress" else spec.egress) or ())
+
+
+def selects(policy: NetworkPolicy, labels: Mapping[str, str]) -> bool | None:
+    """Whether a policy selects a pod of its own namespace with these labels; a podSelector left out selects all."""
+    spec = policy.spec or _EMPTY
+    return matches(spec.pod_selector or EVERYTHING, labels)
+
+
+def selects_every_pod(policy: NetworkPolicy) -> bool | None:
+    """Whether a policy selects every pod of its namespace, also those to come."""
+    return selects_all((policy.spec or _EMPTY).pod_selector or EVERYTHING)
+
+
+def allows_all(policy: NetworkPolicy, direction: Direction) -> bool | None:
+    """Whether one rule of a policy allows any peer on every port of a protocol.
+
+    No `from` (or `to`) is any peer, and so is an ipBlock of all addresses without `except`. `ingress: [{}]`
+    allows everything; `ingress: []` nothing (networking/v1 NetworkPolicySpec).
+    """
+    unknown = applies(policy, direction) and (policy.spec or _EMPTY).unknown
+    return some([*(_allows_all(rule) for rule in rules(policy, direction)), None if unknown else False])
+
+
+def default_deny(policy: NetworkPolicy, direction: Direction) -> bool | None:
+    """Whether a policy selects every pod of its namespace, has the direction and allows nothing in it."""
+    if not applies(policy, direction) or rules(policy, direction):
+        return False
+    unknown = bool((policy.spec or _EMPTY).unknown)
+    return every([selects_every_pod(policy), None if unknown else True])
+
+
+def isolated(policies: Iterable[NetworkPolicy], labels: Mapping[str, str], direction: Direction) -> bool | None:
+    """Whether policies of a pod's namespace isolate it: one that has the direction selects it, and none allows all.
+
+    Isolation is per direction, and what policies allow adds up (networking/v1 NetworkPolicySpec). It is what the
+    policies say: whether the network enforces them, and that they do nothing to a hostNetwork pod, is not in it.
+    """
+    found = [(selects(p, labels), allows_all(p, direction)) for p in policies if applies(p, direction)]
+    opened = some(every(pair) for pair in found)
+    return every([some(chosen for chosen, _ in found), None if opened is None else not opened])
+
+
+def _allows_all(rule: Rule) -> bool | None:
+    peers = rule.from_ if isinstance(rule, IngressPolicyRule) else rule.to
+    anyone = some(_any_peer(peer) for peer in peers) if peers else True
+    anywhere = some(_every_port(port) for port in rule.ports) if rule.ports else True
+    return every([anyone, anywhere, None if rule.unknown else True])
+
+
+def _any_peer(peer: Peer) -> bool | None:
+    if peer.unknown or (peer.ip_block and peer.ip_block.unknown):
+        return None
+    if peer.ip_block is None:
+        # Kubernetes refuses an empty peer: one that is empty here held something else.
+        return False if peer.pod_selector or peer.namespace_selector else None
+    try:
+        network = ipaddress.ip_network(peer.ip_block.cidr, strict=False)
+    except ValueError:
+        return None
+    return network.prefixlen == 0 and not peer.ip_block.except_
+
+
+def _every_port(port: PolicyPort) -> bool | None:
+    if port.unknown:
+        return None
+    return port.port is None or (port.port in (0, 1) and port.end_port == 65535)

@@ -1,0 +1,143 @@
+"""Whether workloads go on when a pod, a node or a zone does not."""
+
+import pandas as pd
+
+from auditkit.declare import check
+
+
+@check("AVL-01", severity="low")
+def cpu_limit(resourced_containers: pd.DataFrame) -> pd.Series:
+    """Containers have a CPU limit.
+
+    One that spins takes the time that its neighbours did not reserve.
+
+    Fix: set `resources.limits.cpu`, or waive it where requests are enough.
+    """
+    return resourced_containers.cpu_limit.isna()
+
+
+@check("AVL-02", severity="medium")
+def memory_limit(resourced_containers: pd.DataFrame) -> pd.Series:
+    """Containers have a memory limit.
+
+    One that grows without limit takes its neighbours on the node down with it.
+
+    Fix: set `resources.limits.memory`.
+    """
+    return resourced_containers.memory_limit.isna()
+
+
+@check("AVL-03", severity="low")
+def cpu_request(resourced_containers: pd.DataFrame) -> pd.Series:
+    """Containers request CPU.
+
+    The scheduler places by requests: what asks for nothing is put on a node that has nothing left.
+
+    Fix: set `resources.requests.cpu`.
+    """
+    return resourced_containers.cpu_request.isna()
+
+
+@check("AVL-04", severity="low")
+def memory_request(resourced_containers: pd.DataFrame) -> pd.Series:
+    """Containers request memory.
+
+    What requests none is evicted first when its node runs short.
+
+    Fix: set `resources.requests.memory`.
+    """
+    return resourced_containers.memory_request.isna()
+
+
+@check("AVL-05", severity="low")
+def liveness(long_running_containers: pd.DataFrame) -> pd.Series:
+    """Containers that keep running have a liveness probe.
+
+    A process that hangs is not restarted.
+
+    Fix: set `livenessProbe`.
+    """
+    return ~long_running_containers.liveness_probe
+
+
+@check("AVL-06", severity="low")
+def readiness(long_running_containers: pd.DataFrame) -> pd.Series:
+    """Containers that keep running have a readiness probe.
+
+    Requests are sent to a container that cannot answer them yet, or no more.
+
+    Fix: set `readinessProbe`.
+    """
+    return ~long_running_containers.readiness_probe
+
+
+@check("AVL-07", severity="low")
+def replicas(scalable_workloads: pd.DataFrame, *, least: int = 2) -> pd.Series:
+    """Workloads run in more than one pod.
+
+    A single pod is down while it moves, restarts or is replaced. Those scaled to none are not tested.
+
+    Fix: set `replicas` to 2 or more.
+    """
+    return scalable_workloads.replicas < least
+
+
+@check("AVL-08", severity="low")
+def disruption_budgets(replicated_workloads: pd.DataFrame, budget_matches: pd.DataFrame) -> pd.Series:
+    """A PodDisruptionBudget covers each workload of several pods.
+
+    Without one a drain may evict all of its pods at once.
+
+    Fix: make a PodDisruptionBudget whose selector selects the pods.
+    """
+    key = ["namespace", "kind", "name"]
+    certain = budget_matches.groupby(key, as_index=False)["certain"].max()
+    covered = (
+        replicated_workloads[key].merge(certain, on=key, how="left")["certain"].set_axis(replicated_workloads.index)
+    )
+    return (~covered).fillna(True).mask(covered.eq(False).fillna(False))
+
+
+@check("AVL-60", severity="low")
+def blocking_budgets(disruption_budgets: pd.DataFrame) -> pd.Series:
+    """PodDisruptionBudgets let a pod be evicted while all are healthy.
+
+    One that allows nothing stops every drain: nodes are not patched, or by force.
+
+    Fix: set `maxUnavailable: 1`, or run more pods than `minAvailable`.
+    """
+    return disruption_budgets.blocks
+
+
+@check("AVL-09", severity="low")
+def autoscaler_targets(autoscalers: pd.DataFrame, scale_targets: pd.DataFrame) -> pd.Series:
+    """What an autoscaler scales exists.
+
+    One without a target does nothing when load comes. Targets of other kinds than Kubernetes' own are undetermined.
+
+    Fix: correct `scaleTargetRef`, or delete the autoscaler.
+    """
+    missing = ~autoscalers.target.isin(scale_targets.target)
+    return missing.astype("boolean").mask(~autoscalers.target_known)
+
+
+@check("AVL-10", severity="low")
+def spread(replicated_workloads: pd.DataFrame) -> pd.Series:
+    """Workloads of several pods ask to be spread.
+
+    Pods that lie on one node, or in one zone, go down with it.
+
+    Fix: set `topologySpreadConstraints`, or a pod anti-affinity.
+    """
+    return ~(replicated_workloads.anti_affinity | replicated_workloads.topology_spread)
+
+
+@check("POD-61", severity="low")
+def rolling_update(replicated_workloads: pd.DataFrame) -> pd.Series:
+    """Workloads of several pods are updated one pod after the other.
+
+    Recreate stops all pods before the new ones start; OnDelete leaves old versions running.
+
+    Fix: set the strategy RollingUpdate.
+    """
+    return (replicated_workloads.strategy != "RollingUpdate").fillna(False)

@@ -1,0 +1,188 @@
+"""Controller manager, scheduler and etcd. Unset flags count with their default."""
+
+import pandas as pd
+
+from auditkit.declare import check
+
+
+@check("CP-32", severity="low", control_plane=True)
+def pod_garbage(controller_managers: pd.DataFrame, *, pods: int = 12500) -> pd.Series:
+    """Ended pods are removed.
+
+    Each ended pod that stays costs etcd and every list of pods. The default is 12500.
+
+    Fix: remove `--terminated-pod-gc-threshold`, or set a number above 0.
+    """
+    return (controller_managers.terminated_pod_gc_threshold <= 0) | (
+        controller_managers.terminated_pod_gc_threshold > pods
+    )
+
+
+@check("CP-33", severity="low", control_plane=True)
+def manager_profiling(controller_managers: pd.DataFrame) -> pd.Series:
+    """The controller manager serves no profiles.
+
+    Profiles tell about the program's inside and cost time. They are on by default.
+
+    Fix: set `--profiling=false`.
+    """
+    return controller_managers.profiling
+
+
+@check("CP-34", severity="medium", control_plane=True)
+def controller_credentials(controller_managers: pd.DataFrame) -> pd.Series:
+    """Each controller acts as a ServiceAccount of its own.
+
+    Otherwise all controllers share one identity, and the audit log cannot tell them apart.
+
+    Fix: set `--use-service-account-credentials=true`.
+    """
+    return ~controller_managers.use_service_account_credentials
+
+
+@check("CP-35", severity="medium", control_plane=True)
+def token_signing(controller_managers: pd.DataFrame) -> pd.Series:
+    """The controller manager signs tokens with a named key.
+
+    Without it no token of an old kind is signed, or with a key that nobody rotates.
+
+    Fix: set `--service-account-private-key-file`.
+    """
+    return ~controller_managers.service_account_private_key_file
+
+
+@check("CP-36", severity="medium", control_plane=True)
+def root_authority(controller_managers: pd.DataFrame) -> pd.Series:
+    """Pods are given the CA of the API server.
+
+    Without it a pod cannot verify whom it sends its token to.
+
+    Fix: set `--root-ca-file`.
+    """
+    return ~controller_managers.root_ca_file
+
+
+@check("CP-37", severity="medium", control_plane=True)
+def serving_rotation(controller_managers: pd.DataFrame) -> pd.Series:
+    """Serving certificates of kubelets can be rotated.
+
+    RotateKubeletServerCertificate is on by default; off, certificates of nodes live until they expire.
+
+    Fix: remove `RotateKubeletServerCertificate=false` from `--feature-gates`.
+    """
+    return ~controller_managers.rotates_serving_certificates
+
+
+@check("CP-38", severity="low", control_plane=True)
+def manager_address(controller_managers: pd.DataFrame) -> pd.Series:
+    """The controller manager listens on its host only.
+
+    Its metrics and profiles need not be reached from the network. The default is every address.
+
+    Fix: set `--bind-address=127.0.0.1`.
+    """
+    return ~controller_managers.local
+
+
+@check("CP-39", severity="low", control_plane=True)
+def scheduler_profiling(schedulers: pd.DataFrame) -> pd.Series:
+    """The scheduler serves no profiles.
+
+    Profiles tell about the program's inside and cost time. They are on by default; with a configuration file
+    that file decides, which a snapshot cannot see.
+
+    Fix: set `--profiling=false`, or `enableProfiling: false` in its configuration file.
+    """
+    return schedulers.profiling
+
+
+@check("CP-40", severity="low", control_plane=True)
+def scheduler_address(schedulers: pd.DataFrame) -> pd.Series:
+    """The scheduler listens on its host only.
+
+    Its metrics and profiles need not be reached from the network. The default is every address.
+
+    Fix: set `--bind-address=127.0.0.1`.
+    """
+    return ~schedulers.local
+
+
+@check("CP-41", severity="high", control_plane=True)
+def etcd_serving(etcds: pd.DataFrame) -> pd.Series:
+    """etcd serves its clients by TLS.
+
+    Every Secret travels between API server and etcd.
+
+    Fix: set `--cert-file` and `--key-file`.
+    """
+    return ~(etcds.cert_file & etcds.key_file)
+
+
+@check("CP-42", severity="high", control_plane=True)
+def etcd_clients(etcds: pd.DataFrame) -> pd.Series:
+    """etcd asks its clients for certificates.
+
+    Otherwise whoever reaches its port reads and writes the whole cluster.
+
+    Fix: set `--client-cert-auth=true`.
+    """
+    return ~etcds.client_cert_auth
+
+
+@check("CP-43", severity="medium", control_plane=True)
+def etcd_auto_tls(etcds: pd.DataFrame) -> pd.Series:
+    """etcd does not sign its own certificate for clients.
+
+    A certificate that it made itself proves nothing.
+
+    Fix: remove `--auto-tls`.
+    """
+    return etcds.auto_tls
+
+
+@check("CP-44", severity="high", control_plane=True)
+def etcd_peers(etcds: pd.DataFrame) -> pd.Series:
+    """Members of etcd talk by TLS.
+
+    Every write is copied between members.
+
+    Fix: set `--peer-cert-file` and `--peer-key-file`.
+    """
+    return ~(etcds.peer_cert_file & etcds.peer_key_file)
+
+
+@check("CP-45", severity="high", control_plane=True)
+def etcd_peer_clients(etcds: pd.DataFrame) -> pd.Series:
+    """Members of etcd ask each other for certificates.
+
+    Otherwise a stranger can join and receive all data.
+
+    Fix: set `--peer-client-cert-auth=true`.
+    """
+    return ~etcds.peer_client_cert_auth
+
+
+@check("CP-46", severity="medium", control_plane=True)
+def etcd_peer_auto_tls(etcds: pd.DataFrame) -> pd.Series:
+    """Members of etcd do not sign their own certificates.
+
+    A certificate that a member made itself proves nothing.
+
+    Fix: remove `--peer-auto-tls`.
+    """
+    return etcds.peer_auto_tls
+
+
+@check("CP-47", severity="medium", control_plane=True)
+def etcd_authority_of_its_own(etcds: pd.DataFrame, apiservers: pd.DataFrame) -> pd.Series:
+    """etcd trusts a CA of its own.
+
+    Where it trusts the cluster's CA, every client certificate of the cluster opens etcd.
+    Compared by path: two files may hold the same CA.
+
+    Fix: issue etcd's certificates from a CA of their own and set `--trusted-ca-file`.
+    """
+    authority = etcds.trusted_ca_file
+    shared = authority.isin([*apiservers.client_ca.dropna(), ""])
+    unseen = authority.isna() | bool(apiservers.empty or apiservers.client_ca.isna().any())
+    return shared.astype("boolean").mask(unseen & ~shared)

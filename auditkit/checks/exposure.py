@@ -1,0 +1,111 @@
+"""What is open from outside the cluster, and how."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from auditkit.declare import check
+
+
+@check("NET-11", severity="high")
+def external_ips(services: pd.DataFrame) -> pd.Series:
+    """No Service has externalIPs.
+
+    Whoever may create such a Service takes the traffic to that address from every pod (CVE-2020-8554).
+
+    Fix: use a load balancer; forbid the field by an admission policy.
+    """
+    return services.externally_addressed
+
+
+@check("NET-12", severity="medium")
+def exposed_services(services: pd.DataFrame) -> pd.Series:
+    """A Service is open to the outside only through a limited or internal load balancer.
+
+    A NodePort opens every node to whoever reaches it; a load balancer without source ranges is open to all.
+
+    Fix: set `loadBalancerSourceRanges` or the cloud's annotation for internal load balancers; replace NodePorts.
+    """
+    balanced = (services.type == "LoadBalancer") & ~services.internal & ~services.limited
+    return (services.type == "NodePort") | balanced
+
+
+@check("NET-13", severity="medium")
+def approved_routes(routes: pd.DataFrame, *, approved: Sequence[str] = ()) -> pd.Series:
+    """Every route from outside into the cluster is approved.
+
+    Each Ingress, HTTPRoute or VirtualService at a gateway is a door. The setting `approved` lists those that
+    management knows, as NAMESPACE/NAME; without it every one is an exception.
+
+    Fix: remove the route, or approve it.
+    """
+    return routes.exposed & ~routes.qualified.isin(list(approved))
+
+
+@check("NET-16", severity="high")
+def ingress_tls(ingresses: pd.DataFrame) -> pd.Series:
+    """An Ingress serves every host by TLS.
+
+    A host that no entry of `tls` names is served in plain text, whatever other hosts the entry names. Where a
+    certificate comes from an annotation, or an entry has no hosts, the controller decides: undetermined.
+
+    Fix: name the host in `spec.tls`.
+    """
+    return ~ingresses.tls
+
+
+@check("NET-17", severity="high")
+def listener_tls(gateway_listeners: pd.DataFrame) -> pd.Series:
+    """A gateway's listener speaks TLS.
+
+    Passthrough is TLS that the backend ends. What TCP carries cannot be seen: undetermined.
+
+    Fix: use protocol HTTPS or TLS with a certificate; let Istio's port 80 redirect by `httpsRedirect`.
+    """
+    return ~gateway_listeners.encrypted
+
+
+@check("NET-18", severity="low")
+def wildcard_host(ingresses: pd.DataFrame) -> pd.Series:
+    """An Ingress names its hosts.
+
+    An empty or wildcard host takes requests for names that nobody meant to serve.
+
+    Fix: name each host.
+    """
+    return ingresses.wildcard
+
+
+@check("NET-19", severity="high")
+def ingress_snippets(ingresses: pd.DataFrame) -> pd.Series:
+    """No Ingress writes configuration of its own into the proxy.
+
+    A snippet runs in the ingress controller, which reads the certificates of all namespaces (CVE-2021-25742).
+
+    Fix: remove the annotation; set `allow-snippet-annotations: false`.
+    """
+    return ingresses.risky
+
+
+@check("NET-20", severity="low")
+def dangling_backend(backends: pd.DataFrame, services: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
+    """What an Ingress, HTTPRoute or Service refers to is there.
+
+    A name that nobody holds is free for the next to take: with it comes the traffic.
+
+    Fix: correct or remove the reference.
+    """
+    return ~backends.found
+
+
+@check("NET-60", severity="low")
+def ingress_secret(ingress_secrets: pd.DataFrame, secret_names: pd.DataFrame) -> pd.Series:
+    """The Secret that an Ingress names for TLS is there.
+
+    Without it the controller serves a certificate of its own, or none. A capture that kept no TLS Secret
+    (--secrets or --tls-secrets) cannot tell.
+
+    Fix: create the Secret, or correct its name.
+    """
+    absent = (~ingress_secrets.secret.isin(secret_names.secret)).astype("boolean")
+    return absent if secret_names.tls.any() else absent.mask(absent)

@@ -1,0 +1,283 @@
+"""Where admission control acts: Pod Security levels, webhooks and their backends, engines by namespace."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Annotated, Any
+
+import pandas as pd
+
+from auditkit.analysis.podsecurity import effective
+from auditkit.analysis.selectors import EVERYTHING, every, matches, selects_all, some
+from auditkit.capture.snapshot import Objects
+from auditkit.declare import table, view
+from auditkit.kinds.admission import (
+    AdmissionRule,
+    GatekeeperConfig,
+    MatchResources,
+    MutatingWebhookConfiguration,
+    ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
+    ValidatingWebhookConfiguration,
+    Webhook,
+)
+from auditkit.kinds.network import EndpointSlice, Service
+from auditkit.kinds.platform import Namespace
+from auditkit.tables.namespaces import SYSTEM
+
+# Policy engines by what the namespace or name of their webhook's Service begins with.
+ENGINES: Mapping[str, str] = {
+    "kyverno": "kyverno",
+    "gatekeeper": "gatekeeper",
+    "kubewarden": "kubewarden",
+    "cosign-system": "sigstore",
+    "jspolicy": "jspolicy",
+    "connaisseur": "connaisseur",
+    "portieris": "portieris",
+    "neuvector": "neuvector",
+}
+
+
+@table("psa", kinds=(Namespace,), key=("name",))
+class PodSecurityRow:
+    """One row per Namespace: the Pod Security levels that its labels ask for, as the admission plugin reads them.
+
+    Where no label is, `privileged` stands for the cluster's default, which is in a file of the API server.
+    """
+
+    namespace: Annotated[str, "Empty: a Namespace is cluster-scoped."]
+    kind: Annotated[str, "Namespace."]
+    name: Annotated[str, "Name of the Namespace."]
+    system: Annotated[bool, f"Made by Kubernetes itself: {', '.join(sorted(SYSTEM))}."]
+    enforce: Annotated[str, "Level that pods must meet."]
+    enforce_version: Annotated[str, "Version of that level."]
+    enforce_labelled: Annotated[bool, "A label says so."]
+    enforce_valid: Annotated[bool, "Level and version are values that Kubernetes knows."]
+    audit: Annotated[str, "Level of which violations are annotated in the audit log."]
+    audit_labelled: Annotated[bool, "A label says so."]
+    warn: Annotated[str, "Level of which violations are told to the client."]
+    warn_labelled: Annotated[bool, "A label says so."]
+    valid: Annotated[bool, "All labels are values that Kubernetes knows."]
+    oldest_minor: Annotated[int | None, "Minor of the oldest pinned version; missing where all are latest."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for one in objects[Namespace]:
+            levels = effective(one.labels)
+            modes = (levels.enforce, levels.audit, levels.warn)
+            pinned = [int(m[1]) for mode in modes if (m := re.fullmatch(r"v1\.(\d+)", mode.version))]
+            yield (
+                "", one.kind, one.name, one.name in SYSTEM,
+                levels.enforce.level, levels.enforce.version, levels.enforce.labelled, levels.enforce.valid,
+                levels.audit.level, levels.audit.labelled, levels.warn.level, levels.warn.labelled,
+                all(mode.valid for mode in modes), min(pinned, default=None),
+            )  # fmt: skip
+
+
+@view("tenant_psa", key=("name",))
+class TenantPodSecurity(PodSecurityRow):
+    """The rows of `psa` of namespaces that Kubernetes did not make itself."""
+
+    @staticmethod
+    def frame(psa: pd.DataFrame) -> pd.DataFrame:
+        return psa[~psa.system]
+
+
+@table(
+    "webhooks",
+    kinds=(ValidatingWebhookConfiguration, MutatingWebhookConfiguration, Namespace),
+    key=("kind", "name", "webhook"),
+)
+class WebhookRow:
+    """One row per admission webhook: for what it is called, and what happens where it does not answer."""
+
+    namespace: Annotated[str, "Empty: a configuration is cluster-scoped."]
+    kind: Annotated[str, "ValidatingWebhookConfiguration or MutatingWebhookConfiguration."]
+    name: Annotated[str, "Name of the configuration."]
+    webhook: Annotated[str, "Name of the webhook."]
+    engine: Annotated[str | None, "Policy engine, recognised by its Service; missing where it is none that is known."]
+    on_pods: Annotated[bool, "Called when a Pod is created."]
+    failure_policy: Annotated[str, "Fail or Ignore."]
+    timeout_seconds: Annotated[int, "How long the API server waits."]
+    excluded: Annotated[list[str], "Namespaces left out by the selector, beside the system's and the webhook's own."]
+    skips_namespaces: Annotated[bool | None, "Leaves out such a namespace."]
+    skips_objects: Annotated[bool | None, "Leaves out objects by their labels; missing where match conditions decide."]
+    service: Annotated[str | None, "NAMESPACE/NAME of the Service called; missing where a URL is."]
+    host: Annotated[str | None, "Host of the URL called."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        configurations: list[ValidatingWebhookConfiguration | MutatingWebhookConfiguration] = [
+            *objects[ValidatingWebhookConfiguration],
+            *objects[MutatingWebhookConfiguration],
+        ]
+        for configuration in configurations:
+            for hook in configuration.webhooks or ():
+                called = hook.client_config.service if hook.client_config else None
+                own = {called.namespace} if called else set()
+                reach = {n.name: _in_reach(hook, n) for n in objects[Namespace] if n.name not in SYSTEM | own}
+                yield (
+                    "", configuration.kind, configuration.name, hook.name, engine_of(hook), creates_pods(hook.rules),
+                    hook.failure_policy or "Fail", hook.timeout_seconds or 10,
+                    sorted(name for name, reached in reach.items() if reached is False),
+                    some(None if reached is None else not reached for reached in reach.values()),
+                    _skips_objects(hook), f"{called.namespace}/{called.name}" if called else None,
+                    hook.client_config.url if hook.client_config else None,
+                )  # fmt: skip
+
+
+def engine_of(hook: Webhook) -> str | None:
+    called = hook.client_config.service if hook.client_config else None
+    names = (called.namespace, called.name) if called else ()
+    return next((engine for start, engine in ENGINES.items() if any(n.startswith(start) for n in names)), None)
+
+
+def creates_pods(rules: list[AdmissionRule] | None) -> bool:
+    """Whether a rule matches the creation of a Pod (apiserver, plugin/webhook/predicates/rules)."""
+
+    def has(values: list[str] | None, *wanted: str) -> bool:
+        return not {"*", *wanted}.isdisjoint(values or ())
+
+    return any(
+        has(rule.operations, "CREATE")
+        and has(rule.api_groups, "")
+        and has(rule.api_versions, "v1")
+        and has(rule.resources, "pods", "*/*")
+        and rule.scope != "Cluster"
+        for rule in rules or ()
+    )
+
+
+def _labels(namespace: Namespace) -> Mapping[str, str]:
+    """The labels with the one that the API server sets on every Namespace."""
+    return {**namespace.labels, "kubernetes.io/metadata.name": namespace.name}
+
+
+def _in_reach(scope: Webhook | MatchResources, namespace: Namespace) -> bool | None:
+    return matches(scope.namespace_selector or EVERYTHING, _labels(namespace))
+
+
+def _skips_objects(hook: Webhook) -> bool | None:
+    whole = selects_all(hook.object_selector or EVERYTHING)
+    return some([None if whole is None else not whole, None if hook.match_conditions else False])
+
+
+@table("service_endpoints", kinds=(Service, EndpointSlice), key=("service",))
+class ServiceEndpoints:
+    """One row per Service, and whether something answers for it."""
+
+    namespace: Annotated[str, "Namespace."]
+    kind: Annotated[str, "Service."]
+    name: Annotated[str, "Name of the Service."]
+    service: Annotated[str, "NAMESPACE/NAME."]
+    ready: Annotated[bool | None, "Has a ready endpoint; missing for an ExternalName."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        ready: dict[tuple[str, str], bool] = defaultdict(bool)
+        for one in objects[EndpointSlice]:
+            # A condition that is not set counts as ready (discovery/v1 EndpointConditions).
+            found = any(not (e.conditions and e.conditions.ready is False) for e in one.endpoints or ())
+            ready[one.namespace, one.labels.get("kubernetes.io/service-name", "")] |= found
+        for s in objects[Service]:
+            outside = s.spec is not None and s.spec.type == "ExternalName"
+            place = f"{s.namespace}/{s.name}"
+            yield (s.namespace, s.kind, s.name, place, None if outside else ready[s.namespace, s.name])
+
+
+@view("webhook_backends", key=("kind", "name", "webhook"))
+class WebhookBackend:
+    """One row per admission webhook, and whether its backend answers."""
+
+    namespace: Annotated[str, "Empty: a configuration is cluster-scoped."]
+    kind: Annotated[str, "ValidatingWebhookConfiguration or MutatingWebhookConfiguration."]
+    name: Annotated[str, "Name of the configuration."]
+    webhook: Annotated[str, "Name of the webhook."]
+    service: Annotated[str | None, "NAMESPACE/NAME of the Service called; missing where a URL is."]
+    ready: Annotated[bool | None, "The Service exists and has a ready endpoint; missing for a URL."]
+
+    @staticmethod
+    def frame(webhooks: pd.DataFrame, service_endpoints: pd.DataFrame) -> pd.DataFrame:
+        joined = webhooks.merge(service_endpoints[["service", "ready"]], on="service", how="left")
+        absent = joined.service.notna() & ~joined.service.isin(service_endpoints.service)
+        joined["ready"] = joined.ready.mask(absent, False)
+        return joined
+
+
+@table(
+    "namespace_engines",
+    kinds=(
+        Namespace,
+        ValidatingWebhookConfiguration,
+        ValidatingAdmissionPolicy,
+        ValidatingAdmissionPolicyBinding,
+        GatekeeperConfig,
+        Service,
+    ),
+    key=("name",),
+)
+class NamespaceEngine:
+    """One row per namespace that Kubernetes did not make itself: which policy engines decide about its pods.
+
+    An engine decides where its validating webhook is called for the creation of pods, or a ValidatingAdmissionPolicy
+    about pods is bound with Deny. A webhook of an engine that is not known, or with conditions, may or may not.
+    Pod Security is not counted: it is in `psa`.
+    """
+
+    namespace: Annotated[str, "Empty: a Namespace is cluster-scoped."]
+    kind: Annotated[str, "Namespace."]
+    name: Annotated[str, "Name of the Namespace."]
+    engines: Annotated[list[str], "Engines that decide."]
+    governed: Annotated[bool | None, "At least one decides; missing where one may."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        services = {(s.namespace, s.name) for s in objects[Service]}
+        for one in objects[Namespace]:
+            if one.name not in SYSTEM:
+                found = [*_webhook_engines(objects, one, services), *_policy_engines(objects, one)]
+                engines = sorted({engine for engine, decides in found if decides})
+                yield ("", one.kind, one.name, engines, some(decides for _, decides in found))
+
+
+def _webhook_engines(
+    objects: Objects, namespace: Namespace, services: set[tuple[str, str]]
+) -> Iterator[tuple[str, bool | None]]:
+    for hook in [h for c in objects[ValidatingWebhookConfiguration] for h in c.webhooks or ()]:
+        if not creates_pods(hook.rules):
+            continue
+        called, engine = hook.client_config.service if hook.client_config else None, engine_of(hook)
+        gone = called is not None and (called.namespace, called.name) not in services
+        excluded = engine == "gatekeeper" and _gatekeeper_excludes(objects, namespace.name)
+        if not gone and not excluded:
+            whole = None if engine is None or _skips_objects(hook) is not False else True
+            yield engine or "unknown", every([_in_reach(hook, namespace), whole])
+
+
+def _gatekeeper_excludes(objects: Objects, name: str) -> bool:
+    """Whether a Config takes a namespace from the webhook; `*` stands at either end of a name."""
+    return any(
+        not {"*", "webhook"}.isdisjoint(m.processes or ())
+        and any(fnmatchcase(name, p) for p in m.excluded_namespaces or ())
+        for config in objects[GatekeeperConfig]
+        for m in (config.spec and config.spec.match) or ()
+    )
+
+
+def _policy_engines(objects: Objects, namespace: Namespace) -> Iterator[tuple[str, bool | None]]:
+    policies = {p.name: p.spec for p in objects[ValidatingAdmissionPolicy] if p.spec}
+    for binding in objects[ValidatingAdmissionPolicyBinding]:
+        spec = binding.spec
+        policy = policies.get((spec and spec.policy_name) or "")
+        if spec is None or policy is None or "Deny" not in (spec.validation_actions or ()):
+            continue
+        wanted, limited = policy.match_constraints or MatchResources(), spec.match_resources or MatchResources()
+        bound = limited.resource_rules is None or creates_pods(limited.resource_rules)
+        if creates_pods(wanted.resource_rules) and bound:
+            conditional = bool(
+                policy.match_conditions or wanted.exclude_resource_rules or limited.exclude_resource_rules
+            )
+            objects_all = every(selects_all(one.object_selector or EVERYTHING) for one in (wanted, limited))
+            whole = True if objects_all and not conditional else None
+            yield "kubernetes", every([_in_reach(wanted, namespace), _in_reach(limited, namespace), whole])

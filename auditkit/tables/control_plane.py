@@ -1,0 +1,219 @@
+"""The control plane's programs where they run as pods: one row a process, one column a setting."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
+
+import pandas as pd
+
+from auditkit.analysis import flags
+from auditkit.analysis.flags import Settings
+from auditkit.capture.snapshot import Objects
+from auditkit.declare import table, view
+from auditkit.kinds.pods import Container
+from auditkit.kinds.workloads import Pod
+
+
+class Reading(NamedTuple):
+    """A column: its type, the flag it rests on, how it is read, what it says."""
+
+    type: Any
+    flag: str
+    read: Callable[[Settings], Any]
+    doc: str
+
+
+def _given(flag: str) -> Reading:
+    return Reading(bool, flag, lambda s: s.given(flag), f"`--{flag}` is given.")
+
+
+def _true(flag: str) -> Reading:
+    return Reading(bool, flag, lambda s: s.true(flag), f"`--{flag}` in effect.")
+
+
+def _number(flag: str) -> Reading:
+    return Reading(int, flag, lambda s: s.number(flag), f"`--{flag}` in effect.")
+
+
+def _text(flag: str) -> Reading:
+    return Reading(str, flag, lambda s: s.text(flag), f"`--{flag}` in effect; empty where it is unset.")
+
+
+def _mode(name: str) -> Reading:
+    flag = "authorization-mode"
+    return Reading(bool, flag, lambda s: _holds(s.items(flag), name), f"`--{flag}` holds {name}.")
+
+
+def _plugin(name: str) -> Reading:
+    flag = "enable-admission-plugins"
+    return Reading(bool, flag, lambda s: _holds(s.plugins(), name), f"The admission plugin {name} runs.")
+
+
+def _holds(items: list[str] | None, name: str) -> bool | None:
+    return None if items is None else name in items
+
+
+def _named(*readings: Reading) -> dict[str, Reading]:
+    return {reading.flag.replace("-", "_"): reading for reading in readings}
+
+
+def _local(settings: Settings) -> bool | None:
+    """Whether the metrics port is the host's own; --secure-port=0 serves nothing."""
+    return True if settings.number("secure-port") == 0 else flags.loopback(settings.text("bind-address"))
+
+
+_LOCAL = Reading(bool, "bind-address", _local, "`--bind-address` is a loopback address, or nothing is served.")
+_CIPHERS = Reading(
+    bool,
+    "tls-cipher-suites",
+    lambda s: flags.weak_tls(s.items("tls-cipher-suites"), s.text("tls-min-version")),
+    "Suites without forward secrecy or without AEAD are accepted.",
+)
+_TIMEOUT = Reading(float, "request-timeout", lambda s: s.seconds("request-timeout"), "`--request-timeout`, seconds.")
+_ROTATION = Reading(
+    bool,
+    "feature-gates",
+    lambda s: s.gate("RotateKubeletServerCertificate"),
+    "The feature gate RotateKubeletServerCertificate is not off.",
+)
+
+APISERVER = {
+    **_named(*map(_true, ("anonymous-auth", "profiling", "service-account-lookup"))),
+    **_named(_true("service-account-extend-token-expiration"), _given("token-auth-file"), _given("client-ca-file")),
+    **_named(*map(_given, ("kubelet-client-certificate", "kubelet-client-key", "kubelet-certificate-authority"))),
+    **_named(*map(_given, ("service-account-key-file", "encryption-provider-config"))),
+    **_named(*map(_given, ("etcd-certfile", "etcd-keyfile", "etcd-cafile", "tls-cert-file", "tls-private-key-file"))),
+    **_named(*map(_given, ("audit-policy-file", "audit-webhook-config-file")), _text("audit-log-path")),
+    **_named(*map(_number, ("audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize"))),
+    **_named(_number("insecure-port"), _number("secure-port"), _TIMEOUT),
+    "audit_log": _given("audit-log-path"),
+    "client_ca": _text("client-ca-file"),
+    "weak_tls": _CIPHERS,
+    "always_allow": _mode("AlwaysAllow"),
+    "authorizes_nodes": _mode("Node"),
+    "authorizes_by_rbac": _mode("RBAC"),
+    "deny_service_external_ips": _plugin("DenyServiceExternalIPs"),
+    "event_rate_limit": _plugin("EventRateLimit"),
+    "always_admit": _plugin("AlwaysAdmit"),
+    "always_pull_images": _plugin("AlwaysPullImages"),
+    "service_account": _plugin("ServiceAccount"),
+    "namespace_lifecycle": _plugin("NamespaceLifecycle"),
+    "node_restriction": _plugin("NodeRestriction"),
+}
+CONTROLLER_MANAGER = {
+    **_named(_true("profiling"), _true("use-service-account-credentials"), _number("terminated-pod-gc-threshold")),
+    **_named(_given("service-account-private-key-file"), _given("root-ca-file")),
+    "rotates_serving_certificates": _ROTATION,
+    "local": _LOCAL,
+}
+SCHEDULER = {**_named(_true("profiling")), "local": _LOCAL}
+ETCD = {
+    **_named(*map(_true, ("client-cert-auth", "auto-tls", "peer-client-cert-auth", "peer-auto-tls"))),
+    **_named(*map(_given, ("cert-file", "key-file", "peer-cert-file", "peer-key-file")), _text("trusted-ca-file")),
+}
+COMPONENTS: Mapping[str, Mapping[str, Reading]] = {
+    "kube-apiserver": APISERVER,
+    "kube-controller-manager": CONTROLLER_MANAGER,
+    "kube-scheduler": SCHEDULER,
+    "etcd": ETCD,
+}
+
+
+class _Process:
+    namespace: Annotated[str, "Namespace of the pod."]
+    kind: Annotated[str, "Pod."]
+    name: Annotated[str, "Name of the pod."]
+    container: Annotated[str, "Name of the container."]
+
+
+def _columns(component: str) -> Any:
+    """A class whose annotated fields are a component's settings; missing where a file on the node decides them."""
+    fields = {column: Annotated[reading.type | None, reading.doc] for column, reading in COMPONENTS[component].items()}
+    return type("_Settings", (), {"__annotations__": fields})
+
+
+def _processes(objects: Objects) -> Iterator[tuple[Pod, Container, Settings]]:
+    """Every container that runs a program of the control plane, with its settings."""
+    for pod in objects[Pod]:
+        ended = pod.status is not None and pod.status.phase in ("Succeeded", "Failed")
+        for container in (pod.spec.containers if pod.spec and not ended else None) or ():
+            if container.component and container.flags is not None:
+                env = {v.name: v.value for v in container.env or () if v.name.startswith("ETCD_")}
+                tag = re.search(r":([^/:@]+)(@|$)", container.image or "")
+                version = flags.minor(tag[1]) if tag else None
+                yield pod, container, flags.effective(container.component, container.flags, version, env)
+
+
+def _rows(objects: Objects, component: str) -> Iterator[tuple[Any, ...]]:
+    for pod, container, settings in _processes(objects):
+        if settings.component == component:
+            values = (reading.read(settings) for reading in COMPONENTS[component].values())
+            yield (pod.namespace, "Pod", pod.name, container.name, *values)
+
+
+@table("control_plane_flags", kinds=(Pod,), key=("namespace", "name", "container", "flag"))
+class FlagRow(_Process):
+    """One row per flag of every control-plane process: those on its command line, and those that checks read."""
+
+    component: Annotated[str, "kube-apiserver, kube-controller-manager, kube-scheduler or etcd."]
+    flag: Annotated[str, "Name of the flag, without dashes."]
+    given: Annotated[bool, "On the command line, or for etcd in its environment."]
+    value: Annotated[str | None, "Value in effect; missing where a file on the node decides or it was withheld."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for pod, container, settings in _processes(objects):
+            read = {reading.flag for reading in COMPONENTS[settings.component].values()}
+            for flag in sorted(read | set(settings.flags)):
+                place = (pod.namespace, "Pod", pod.name, container.name, settings.component, flag)
+                yield (*place, settings.on_command_line(flag), settings.text(flag))
+
+
+@table("apiservers", kinds=(Pod,), key=("namespace", "name", "container"))
+class ApiserverRow(_columns("kube-apiserver"), _Process):  # type: ignore[misc]
+    """One row per kube-apiserver that runs as a pod, with its settings in effect (analysis/flags.py)."""
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        return _rows(objects, "kube-apiserver")
+
+
+@table("controller_managers", kinds=(Pod,), key=("namespace", "name", "container"))
+class ControllerManagerRow(_columns("kube-controller-manager"), _Process):  # type: ignore[misc]
+    """One row per kube-controller-manager that runs as a pod, with its settings in effect (analysis/flags.py)."""
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        return _rows(objects, "kube-controller-manager")
+
+
+@table("schedulers", kinds=(Pod,), key=("namespace", "name", "container"))
+class SchedulerRow(_columns("kube-scheduler"), _Process):  # type: ignore[misc]
+    """One row per kube-scheduler that runs as a pod, with its settings in effect (analysis/flags.py)."""
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        return _rows(objects, "kube-scheduler")
+
+
+@table("etcds", kinds=(Pod,), key=("namespace", "name", "container"))
+class EtcdRow(_columns("etcd"), _Process):  # type: ignore[misc]
+    """One row per etcd that runs as a pod: its flags, else ETCD_* variables, else defaults (analysis/flags.py)."""
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        return _rows(objects, "etcd")
+
+
+@view("audit_log_files", key=("namespace", "name", "container"))
+class AuditLogFile(_Process):
+    """One row per kube-apiserver that writes its audit log to a file, not to a webhook or standard output."""
+
+    maxage: Annotated[int | None, "Days that rotated files are kept; 0 sets no limit."]
+    maxbackup: Annotated[int | None, "Rotated files that are kept; 0 sets no limit."]
+    maxsize: Annotated[int | None, "Megabytes at which a file is rotated; 0 is the logger's default."]
+
+    @staticmethod
+    def frame(apiservers: pd.DataFrame) -> pd.DataFrame:
+        elsewhere = ((apiservers.audit_log_path == "") | (apiservers.audit_log_path == "-")).fillna(False)
+        return apiservers[~elsewhere].rename(columns=lambda name: name.removeprefix("audit_log_"))

@@ -1,0 +1,126 @@
+"""What keeps workloads available: disruption budgets and the workloads they cover, autoscalers and their targets."""
+
+from collections.abc import Iterator
+from math import ceil
+from typing import Annotated, Any
+
+from auditkit.analysis.selectors import matches
+from auditkit.capture.snapshot import Objects
+from auditkit.declare import table
+from auditkit.kinds.platform import HorizontalPodAutoscaler, PodDisruptionBudget
+from auditkit.kinds.workloads import Deployment, ReplicaSet, ReplicationController, StatefulSet
+from auditkit.tables.owners import POD_KINDS, owned
+
+_TARGETS = (Deployment, StatefulSet, ReplicaSet, ReplicationController)
+_TARGET_KINDS = frozenset((kind.group, kind.kind) for kind in _TARGETS)
+
+
+@table("disruption_budgets", kinds=(PodDisruptionBudget,), key=("namespace", "name"))
+class DisruptionBudget:
+    """One row per PodDisruptionBudget."""
+
+    namespace: Annotated[str, "Namespace."]
+    kind: Annotated[str, "PodDisruptionBudget."]
+    name: Annotated[str, "Name."]
+    min_available: Annotated[str | None, "minAvailable, a number or a percentage."]
+    max_unavailable: Annotated[str | None, "maxUnavailable, a number or a percentage."]
+    expected_pods: Annotated[int | None, "Pods that it counts, by its status."]
+    disruptions_allowed: Annotated[int | None, "Evictions it allows at this moment, by its status."]
+    blocks: Annotated[
+        bool | None, "It allows no eviction even where every pod is healthy; missing where the pods are not counted."
+    ]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for one in objects[PodDisruptionBudget]:
+            least, most = (one.spec.min_available, one.spec.max_unavailable) if one.spec else (None, None)
+            counted = one.status.expected_pods if one.status else None
+            allowed = one.status.disruptions_allowed if one.status else None
+            texts = (None if value is None else str(value) for value in (least, most))
+            yield one.namespace, one.kind, one.name, *texts, counted, allowed, _blocks(least, most, counted)
+
+
+@table("budget_matches", kinds=(*POD_KINDS, PodDisruptionBudget), key=("namespace", "kind", "name", "budget"))
+class BudgetMatch:
+    """One row per workload and PodDisruptionBudget of its namespace that selects its newest pod, else its template.
+
+    A null selector selects nothing, an empty one everything (policy/v1).
+    """
+
+    namespace: Annotated[str, "Namespace."]
+    kind: Annotated[str, "Kind of the workload."]
+    name: Annotated[str, "Name of the workload."]
+    budget: Annotated[str, "Name of the PodDisruptionBudget."]
+    certain: Annotated[bool, "The selector was understood; otherwise it may or may not select the pods."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for one in owned(objects):
+            metadata = one.made[0].metadata
+            labels = (metadata.labels if metadata else None) or {}
+            for budget in objects[PodDisruptionBudget]:
+                if budget.namespace == one.owner.namespace:
+                    selected = matches(budget.spec.selector if budget.spec else None, labels)
+                    if selected is not False:
+                        yield *one.key, budget.name, selected is True
+
+
+@table("autoscalers", kinds=(HorizontalPodAutoscaler,), key=("namespace", "name"))
+class Autoscaler:
+    """One row per HorizontalPodAutoscaler."""
+
+    namespace: Annotated[str, "Namespace."]
+    kind: Annotated[str, "HorizontalPodAutoscaler."]
+    name: Annotated[str, "Name."]
+    target: Annotated[str | None, "KIND.GROUP/NAMESPACE/NAME that it scales."]
+    target_known: Annotated[bool, "The target is of a kind that Kubernetes brings."]
+    min_replicas: Annotated[int | None, "minReplicas."]
+    max_replicas: Annotated[int | None, "maxReplicas."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for one in objects[HorizontalPodAutoscaler]:
+            spec = one.spec
+            ref = spec.scale_target_ref if spec else None
+            limits = (spec.min_replicas, spec.max_replicas) if spec else (None, None)
+            if ref is None:
+                yield one.namespace, one.kind, one.name, None, False, *limits
+                continue
+            group, kind = (ref.api_version or "").rpartition("/")[0], ref.kind or ""
+            target = _target(group, kind, one.namespace, ref.name)
+            yield one.namespace, one.kind, one.name, target, (group, kind) in _TARGET_KINDS, *limits
+
+
+@table("scale_targets", kinds=_TARGETS, key=("target",))
+class ScaleTarget:
+    """One row per object that an autoscaler can scale, of the kinds that Kubernetes brings."""
+
+    namespace: Annotated[str, "Namespace."]
+    kind: Annotated[str, "Kind."]
+    name: Annotated[str, "Name."]
+    target: Annotated[str, "KIND.GROUP/NAMESPACE/NAME, as `autoscalers.target` names it."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for kind in _TARGETS:
+            for one in objects[kind]:
+                yield one.namespace, one.kind, one.name, _target(kind.group, kind.kind, one.namespace, one.name)
+
+
+def _target(group: str, kind: str, namespace: str, name: str) -> str:
+    return f"{kind}.{group}/{namespace}/{name}"
+
+
+def _blocks(least: int | str | None, most: int | str | None, counted: int | None) -> bool | None:
+    """Whether healthy pods may not be evicted; a percentage rounds up (controller/disruption getExpectedPodCount)."""
+    if most is not None:
+        return str(most) in ("0", "0%")
+    if least is None or str(least) in ("0", "0%"):
+        return False
+    if str(least) == "100%":
+        return True
+    if counted is None:
+        return None
+    share = isinstance(least, str) and least.endswith("%")
+    needed = ceil(int(str(least).rstrip("%")) * counted / 100) if share else int(least)
+    return counted > 0 and needed >= counted
