@@ -10,9 +10,10 @@ import pandas as pd
 
 from auditkit import engagement as _engagement
 from auditkit import evaluate, seal
-from auditkit.capture import from_files, open_source
+from auditkit.capture import from_files, live, open_source
 from auditkit.capture.snapshot import Options
 from auditkit.declare import CHECKS, TABLES
+from auditkit.errors import UsageError
 from auditkit.evaluate import Results, Snapshot
 from auditkit.kinds import Kind, resource
 from auditkit.report import workpaper as _workpaper
@@ -23,23 +24,30 @@ from auditkit.seal import Verdict
 
 def capture(
     *,
-    path: str | Path,
+    context: str | None = None,
+    in_cluster: bool = False,
+    path: str | Path | None = None,
     taken_at: datetime | None = None,
     secrets: bool = False,
     tls_secrets: bool = False,
     secret_facts: bool = False,
+    qps: float = 50.0,
 ) -> Snapshot:
-    """Read files (a dump of `kubectl get -o json`, manifests, an archive of them) into a snapshot with tables.
+    """Read a cluster (a kubeconfig context, or from inside) or files, into a snapshot with tables.
 
     Of Secrets nothing is read unless asked: `secrets` metadata, `tls_secrets` public certificates,
-    `secret_facts` expiry and usage of tokens; values never.
+    `secret_facts` expiry and usage of tokens; values never. `qps` bounds requests a second.
     """
     options = Options(secrets=secrets, tls_secrets=tls_secrets, secret_facts=secret_facts)
-    return Snapshot.of(from_files(Path(path), taken_at=taken_at, options=options))
+    if path is not None:
+        if context is not None or in_cluster:
+            raise UsageError("give one source: context, in_cluster or path")
+        return Snapshot.of(from_files(Path(path), taken_at=taken_at, options=options))
+    return Snapshot.of(live(context, in_cluster=in_cluster, options=options, qps=qps))
 
 
 def load(path: str | Path) -> Snapshot:
-    """Open a pack, a saved snapshot, a dump or manifests; also "demo"."""
+    """Open a pack, a saved snapshot, a dump or manifests; also "demo" and "context:NAME"."""
     return Snapshot.of(open_source(path))
 
 
@@ -55,7 +63,9 @@ def check(
     return evaluate.run(snapshot.tables, ids, settings=settings)
 
 
-def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> Run:
+def run(
+    source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any
+) -> Run:
     """Write a sealed pack of a source into a new folder; options are those of auditkit.run.run."""
     snapshot = source if isinstance(source, Snapshot) else load(source)
     return _run(snapshot, Path(out), engagement=_engagement.load(Path(config) if config else None), **options)

@@ -44,9 +44,11 @@ def cli() -> None:
 
 
 def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """--from, and what may be read of Secrets."""
+    """--context, --in-cluster or --from, and what may be read of Secrets."""
     for option in reversed(
         [
+            click.option("--context", metavar="NAME", help="A context of your kubeconfig; empty for the current one."),
+            click.option("--in-cluster", is_flag=True, help="The cluster that this pod runs in."),
             click.option(
                 "--from",
                 "path",
@@ -62,22 +64,25 @@ def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--secrets", is_flag=True, help="Metadata of Secrets; never values."),
             click.option("--tls-secrets", is_flag=True, help="Public certificates of TLS Secrets."),
             click.option("--secret-facts", is_flag=True, help="Expiry and usage of token Secrets."),
+            click.option("--qps", default=50.0, show_default=True, help="Requests a second at most; 0 is no limit."),
         ]
     ):
         verb = option(verb)
     return verb
 
 
-def opened(path: Path | None, taken_at: str | None, **options: Any) -> "Snapshot":
+def opened(
+    context: str | None, in_cluster: bool, path: Path | None, taken_at: str | None, **options: Any
+) -> "Snapshot":
     """The snapshot that the source options name."""
     from auditkit import api
 
-    if path is None:
-        raise UsageError("name a source: --from PATH (the demo: --from demo)")
-    if str(path) == "demo" or (path / "origin.json").is_file() or (path / "snapshot").is_dir():
+    if sum([context is not None, in_cluster, path is not None]) != 1:
+        raise UsageError("name one source: --context NAME, --in-cluster or --from PATH (the demo: --from demo)")
+    if path is not None and (str(path) == "demo" or (path / "origin.json").is_file() or (path / "snapshot").is_dir()):
         return api.load(path)
     when = _time(taken_at) if taken_at else None
-    return api.capture(path=path, taken_at=when, **options)
+    return api.capture(context=context, in_cluster=in_cluster, path=path, taken_at=when, **options)
 
 
 def _time(text: str) -> datetime:
@@ -239,6 +244,22 @@ def notebooks(to: Path) -> None:
 
 
 @cli.command()
+@click.option("--secrets", is_flag=True, help="With what --secrets reads.")
+@click.option("--tls-secrets", is_flag=True, help="With what --tls-secrets reads.")
+@click.option("--secret-facts", is_flag=True, help="With what --secret-facts reads.")
+def role(secrets: bool, tls_secrets: bool, secret_facts: bool) -> None:
+    """Print the ClusterRole that a capture needs, and no more."""
+    import yaml
+
+    from auditkit import kinds
+    from auditkit.capture.role import cluster_role
+    from auditkit.capture.snapshot import Options
+
+    options = Options(secrets=secrets, tls_secrets=tls_secrets, secret_facts=secret_facts)
+    click.echo(yaml.safe_dump(cluster_role(kinds.ALL, options), sort_keys=False), nl=False)
+
+
+@cli.command()
 @click.argument("path", default="auditkit.toml", type=click.Path(path_type=Path))
 def init(path: Path) -> None:
     """Write a starter auditkit.toml."""
@@ -247,7 +268,9 @@ def init(path: Path) -> None:
     if path.exists():
         raise UsageError(f"{path}: exists already; choose another name")
     path.write_text(engagement.template())
-    click.echo(f"{path}: fill in entity, system and period, then: auditkit run --config {path} --from PATH --out DIR")
+    click.echo(
+        f"{path}: fill in entity, system and period, then: auditkit run --config {path} --context NAME --out DIR"
+    )
 
 
 def _print(frame: Any, as_json: bool) -> None:

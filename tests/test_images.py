@@ -59,7 +59,7 @@ def test_accepted(text: str, domain: str, path: str, tag: str, digest: str, fami
     ],
 )
 def test_refused_without_repeating_the_text(text: str) -> None:
-    with pytest.raises(ValueError, match=r"its |is 64") as caught:
+    with pytest.raises(ValueError, match=r"^(the |there |what |64 )") as caught:
         parse(text)
     assert "secret" not in str(caught.value)
 

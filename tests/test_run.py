@@ -86,7 +86,7 @@ def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["run", "--out", "x"], 2, "name a source"),
+        (["run", "--out", "x"], 2, "name one source"),
         (["check", "nowhere"], 2, "no such file or folder"),
         (["verify", "."], 2, "no manifest.json"),
         (["check", "demo", "--id", "NOPE-01"], 2, "no check NOPE-01"),
@@ -95,12 +95,7 @@ def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_each_failure_is_one_line_and_its_code(
-    arguments: list[str],
-    code: int,
-    says: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    arguments: list[str], code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from auditkit.cli import main
 

@@ -20,6 +20,15 @@ def tool() -> str:
         return "auditkit/unknown"
 
 
+def live(
+    context: str | None = None, *, in_cluster: bool = False, options: Options = DEFAULTS, qps: float = 50.0
+) -> Snapshot:
+    """Read a running cluster; see capture.cluster for what is raised."""
+    from auditkit.capture import cluster
+
+    return cluster.capture(context, in_cluster=in_cluster, options=options, qps=qps)
+
+
 def from_files(
     path: Path, *, cluster: str = "", taken_at: datetime | None = None, options: Options = DEFAULTS
 ) -> Snapshot:
@@ -36,10 +45,12 @@ def from_files(
 
 
 def open_source(source: str | Path) -> Snapshot:
-    """A source by name: `demo`, or the path of a pack, a snapshot, a dump or manifests."""
+    """A source by name: `demo`, `context:NAME`, or the path of a pack, a snapshot, a dump or manifests."""
     text = str(source)
     if text == "demo":
         return snapshot.load(folder("data") / "demo")
+    if text.startswith("context:"):
+        return live(text.removeprefix("context:") or None)
     if not Path(text).exists():
-        raise UsageError(f"{text}: no such file or folder; a source is a path or demo")
+        raise UsageError(f"{text}: no such file or folder; a source is a path, context:NAME or demo")
     return from_files(Path(text))

@@ -96,3 +96,16 @@ def dangling_backend(backends: pd.DataFrame, services: pd.DataFrame, isolation: 
     Fix: correct or remove the reference.
     """
     return ~backends.found
+
+
+@check("NET-60", severity="low")
+def ingress_secret(ingress_secrets: pd.DataFrame, secret_names: pd.DataFrame) -> pd.Series:
+    """The Secret that an Ingress names for TLS is there.
+
+    Without it the controller serves a certificate of its own, or none. A capture that kept no TLS Secret
+    (--secrets or --tls-secrets) cannot tell.
+
+    Fix: create the Secret, or correct its name.
+    """
+    absent = (~ingress_secrets.secret.isin(secret_names.secret)).astype("boolean")
+    return absent if secret_names.tls.any() else absent.mask(absent)

@@ -25,3 +25,15 @@ def pinned(images: pd.DataFrame) -> pd.Series:
     Fix: write `image@sha256:...`, as most build and deployment tools can.
     """
     return images["digest"].isna().astype("boolean").mask(~images["valid"])
+
+
+@check("IMG-10", severity="medium")
+def runs_what_is_named(running_images: pd.DataFrame) -> pd.Series:
+    """Pods of one workload run one image under one name, and the digest that the spec names.
+
+    A tag that was moved lets old and new pods of a workload run different software without a change to it. An index
+    of several architectures has one digest on every node; a digest that the nodes do not report is undetermined.
+
+    Fix: name the image by its digest and roll the workload out again.
+    """
+    return running_images.different

@@ -1,4 +1,4 @@
-"""What is taken out of ConfigMaps and StorageClasses while they are decoded: credentials judged, declared settings kept."""
+"""What is taken out of ConfigMaps and StorageClasses at capture: credentials judged, declared settings kept."""
 
 import base64
 import binascii
@@ -15,6 +15,9 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE--
 _CA_DATA = re.compile(r"certificate-authority-data['\"]?\s*:\s*['\"]?([A-Za-z0-9+/=]+)")
 _ABOUT_ENCRYPTION = re.compile(r"encrypt|kms|luks|^secure$", re.IGNORECASE)
 _KEY_MATERIAL = re.compile(r"secret|passphrase|password|encryptionKey$", re.IGNORECASE)
+# (ConfigMap, key) in kube-system: kubeadm's, EKS's.
+_KUBE_PROXY = {("kube-proxy", "config.conf"), ("kube-proxy-config", "config")}
+_PUBLIC_CAS = {("kube-system", "extension-apiserver-authentication"), ("kube-public", "cluster-info")}
 
 
 class Switch(Struct):
@@ -87,11 +90,11 @@ def about_encryption(parameter: str) -> bool:
 def credential_keys(data: Mapping[str, str], binary: Mapping[str, str]) -> list[str]:
     """The keys whose value looks like a credential, by the key's name, the value's form or a named part of it."""
     texts = {**data, **{key: _decoded(value) for key, value in binary.items()}}
-    return sorted(key for key, text in texts.items() if judge.looks_secret(key, text))
+    return sorted(key for key, text in texts.items() if judge.looks_secret(key, text) or _line_looks_secret(text))
 
 
 def extracts(namespace: str, name: str, data: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """The declared settings of a well-known ConfigMap by field of `platform.ConfigMap`, and the keys that are unreadable."""
+    """Declared settings of a well-known ConfigMap, by field of `platform.ConfigMap`, and its unreadable keys."""
     found: dict[str, Any] = {}
     unreadable = []
     for key, text in data.items():
@@ -112,12 +115,13 @@ def extracts(namespace: str, name: str, data: Mapping[str, str]) -> tuple[dict[s
     return found, sorted(unreadable)
 
 
-_KUBE_PROXY = {("kube-proxy", "config.conf"), ("kube-proxy-config", "config")}
-_PUBLIC_CAS = {("kube-system", "extension-apiserver-authentication"), ("kube-public", "cluster-info")}
+def _line_looks_secret(text: str) -> bool:
+    """Whether a line does by itself: in YAML `db:` before `password: x` would be read as one assignment."""
+    return any(judge.looks_secret("", line) for line in text.splitlines())
 
 
 def certificates(text: str) -> list[str]:
-    """The certificates of a text as PEM, also those of a kubeconfig's certificate-authority-data; nothing else of it."""
+    """The certificates of a text as PEM, with those of a kubeconfig's certificate-authority-data; nothing else."""
     embedded = [_decoded(value) for value in _CA_DATA.findall(text)]
     found = [pem for part in [text, *embedded] for pem in _CERTIFICATE.findall(part)]
     return list(dict.fromkeys(found))

@@ -440,3 +440,23 @@ class Application(Kind):
     versions = ("v1alpha1",)
     spec: ApplicationSpec | None = None
     status: ApplicationStatus | None = None
+
+
+class AlertRule(Struct):
+    """A rule of Prometheus by its name; the expression is not kept."""
+
+    alert: str | None = None
+
+
+class RuleGroup(Struct):
+    name: str = ""
+    rules: list[AlertRule] | None = None
+
+
+class PrometheusRuleSpec(Struct):
+    groups: list[RuleGroup] | None = None
+
+
+class PrometheusRule(Kind):
+    group, plural, kind = "monitoring.coreos.com", "prometheusrules", "PrometheusRule"
+    spec: PrometheusRuleSpec | None = None

@@ -1,11 +1,17 @@
-"""Container images: where they come from, and what is fixed about them."""
+"""Container images: where they come from, what is fixed about them, and what runs of them."""
 
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated, Any
 
 import pandas as pd
 
 from auditkit.analysis.images import ImageReference, parse
-from auditkit.declare import view
+from auditkit.capture.snapshot import Objects
+from auditkit.declare import table, view
+from auditkit.kinds.workloads import Pod
+from auditkit.tables.owners import POD_KINDS, owned
 
 KEY = ("namespace", "kind", "name", "role", "container", "variant")
 
@@ -50,3 +56,58 @@ def _parsed(text: str) -> ImageReference | None:
         return parse(text)
     except ValueError:
         return None
+
+
+@table("running_images", kinds=POD_KINDS, key=("namespace", "kind", "name", "container", "image"))
+class RunningImage:
+    """One row per container of a top owner and image that the specs of its pods name: what runs under that name."""
+
+    namespace: Annotated[str, "Namespace of the owner."]
+    kind: Annotated[str, "Kind of the top owner, e.g. Deployment; Pod where nothing collected owns it."]
+    name: Annotated[str, "Name of the top owner."]
+    container: Annotated[str, "Name of the container."]
+    image: Annotated[str, "Reference of the image as the spec names it."]
+    pods: Annotated[int, "Pods that have not ended and name it."]
+    digests: Annotated[list[str], "Digests by which the nodes know what runs, sorted, each once."]
+    different: Annotated[
+        bool | None,
+        "Two digests run under one name, or another than the spec names; missing where a pod reports no digest.",
+    ]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for one in owned(objects):
+            found: defaultdict[tuple[str, str], list[str | None]] = defaultdict(list)
+            for pod in one.pods:
+                for container, image, digest in _running(pod):
+                    found[container, image].append(digest)
+            for (container, image), digests in found.items():
+                known = sorted({digest for digest in digests if digest})
+                yield *one.key, container, image, len(digests), known, _different(image, known, None in digests)
+
+
+def _running(pod: Pod) -> Iterator[tuple[str, str, str | None]]:
+    """Container, image and digest that the node reports; a bare `sha256:` is an id on the node, not the registry's digest."""
+    status, spec = pod.status, pod.spec
+    if not spec:
+        return
+    reported = {
+        c.name: c.image_id or ""
+        for statuses in (
+            (status.init_container_statuses, status.container_statuses, status.ephemeral_container_statuses)
+            if status
+            else ()
+        )
+        for c in statuses or ()
+    }
+    for c in chain(spec.init_containers or (), spec.containers or (), spec.ephemeral_containers or ()):
+        _, at, digest = reported.get(c.name, "").rpartition("@")
+        yield c.name, c.image or "", digest if at else None
+
+
+def _different(image: str, known: list[str], unseen: bool) -> bool | None:
+    reference = _parsed(image)
+    named = {reference.digest} if reference and reference.digest else set()
+    if len(named | set(known)) > 1:
+        return True
+    return None if unseen or not known else False

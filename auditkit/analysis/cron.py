@@ -1,0 +1,75 @@
+"""When a cron schedule was due: the five fields of cron, and the names that robfig/cron gives to common ones."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+NAMED = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_NAMES = {
+    name: number
+    for names in ("sun mon tue wed thu fri sat", " jan feb mar apr may jun jul aug sep oct nov dec")
+    for number, name in enumerate(names.split(" "))
+    if name
+}
+_PART = re.compile(r"(\*|\?|\w+(?:-\w+)?)(?:/(\d+))?")
+
+
+def due(schedule: str, at: datetime, runs: int = 1) -> datetime | None:
+    """The time of the last but `runs - 1` run of a schedule up to `at`, within five years; None where there is none.
+
+    A day matches if its day of the month or its day of the week does, where both are restricted
+    (crontab(5); github.com/robfig/cron/v3). Schedules with a time zone of their own, and `@every`, give None.
+    """
+    fields = NAMED.get(schedule.strip(), schedule).split()
+    parsed = [_values(field, low, high) for field, (low, high) in zip(fields, _BOUNDS, strict=False)]
+    if len(fields) != 5 or not all(parsed):
+        return None
+    for number, time in enumerate(_runs(fields, parsed, at), start=1):
+        if number == runs:
+            return time
+    return None
+
+
+def _runs(fields: list[str], parsed: list[set[int]], at: datetime) -> Iterator[datetime]:
+    """The runs up to `at`, latest first."""
+    minutes, hours, days, months, weekdays = parsed
+    either = fields[2][0] not in "*?" and fields[4][0] not in "*?"
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    for back in range(5 * 366):
+        day = midnight - timedelta(days=back)
+        on_day, on_weekday = day.day in days, day.isoweekday() % 7 in weekdays
+        if day.month in months and ((on_day or on_weekday) if either else (on_day and on_weekday)):
+            for hour in sorted(hours, reverse=True):
+                for minute in sorted(minutes, reverse=True):
+                    time = day.replace(hour=hour, minute=minute)
+                    if time <= at:
+                        yield time
+
+
+def _values(field: str, low: int, high: int) -> set[int]:
+    """The values of one field such as `*/15`, `1-5` or `mon,fri`; an empty set where it is malformed."""
+    found: set[int] = set()
+    for part in field.split(","):
+        match = _PART.fullmatch(part)
+        if not match:
+            return set()
+        span, step = match[1], int(match[2] or 1)
+        first, _, last = (str(low), "", str(high)) if span in "*?" else span.partition("-")
+        start, end = _number(first), _number(last or (str(high) if match[2] else first))
+        if start is None or end is None or not low <= start <= end <= high or step == 0:
+            return set()
+        found.update(range(start, end + 1, step))
+    return {0 if high == 7 and value == 7 else value for value in found}
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else _NAMES.get(text.lower()[:3])

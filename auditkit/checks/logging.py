@@ -1,0 +1,54 @@
+"""Logging and detection: whether what happens is recorded, and seen."""
+
+import pandas as pd
+
+from auditkit.declare import check
+
+
+@check("LOG-01", severity="high", control_plane=True)
+def api_audit(apiservers: pd.DataFrame) -> pd.Series:
+    """The API server writes an audit log.
+
+    Who read a Secret or changed a binding cannot be told afterwards without one. It takes both a policy and a
+    file or webhook: without a policy nothing is recorded. What the policy records, a snapshot cannot see.
+
+    Fix: set `--audit-policy-file`, and `--audit-log-path` or `--audit-webhook-config-file`.
+    """
+    recorded = apiservers.audit_log | apiservers.audit_webhook_config_file
+    return ~(apiservers.audit_policy_file & recorded)
+
+
+@check("LOG-04", severity="medium")
+def log_collection(log_collectors: pd.DataFrame) -> pd.Series:
+    """The logs of every node are collected.
+
+    Logs that stay on a node go with it, or with whoever took it over. An agent is known by its image
+    (data/agents.toml); tolerations and nodeSelector often leave out the control plane and Windows.
+
+    Fix: let the DaemonSet tolerate the nodes that are uncovered, or add one for them.
+    """
+    return log_collectors.gaps > 0
+
+
+@check("LOG-05", severity="low")
+def monitoring(monitors: pd.DataFrame) -> pd.Series:
+    """Metrics servers answer, and rule files hold alerts.
+
+    An API that is not available leaves autoscalers and dashboards blind, and discovery of the cluster incomplete.
+    A PrometheusRule without an alert tells nobody. Monitoring from outside the cluster is not seen here.
+
+    Fix: repair or delete the APIService; add alerts to the PrometheusRule, or merge it into another.
+    """
+    return ~monitors.working
+
+
+@check("LOG-06", severity="medium")
+def runtime_detection(runtime_detectors: pd.DataFrame) -> pd.Series:
+    """Threats are detected at run time on every node.
+
+    What an attacker does inside a container leaves no trace in the API. An agent is known by its image
+    (data/agents.toml).
+
+    Fix: let the DaemonSet tolerate the nodes that are uncovered, or add one for them.
+    """
+    return runtime_detectors.gaps > 0

@@ -1,0 +1,198 @@
+"""Nodes: versions, and what their kubelets and kube-proxy are configured to allow.
+
+Kubelets are judged by the ConfigMap that kubeadm gives to joining nodes; the file on a node may differ.
+"""
+
+import pandas as pd
+
+from auditkit.declare import check
+
+
+@check("IMG-12", severity="medium")
+def version_skew(kubelet_versions: pd.DataFrame) -> pd.Series:
+    """Kubelets are within the version skew that Kubernetes supports.
+
+    A kubelet may be three minor versions older than the API server (two before 1.25), and never newer
+    (kubernetes.io/releases/version-skew-policy). Beyond that nobody tests it, and fixes do not reach it.
+
+    Fix: upgrade the node.
+    """
+    behind = kubelet_versions.behind
+    return (behind > kubelet_versions.supported) | (behind < 0)
+
+
+@check("AVL-12", severity="low")
+def node_health(nodes: pd.DataFrame) -> pd.Series:
+    """Nodes are ready and short of nothing.
+
+    A node that is not ready, or lacks memory, disk or processes, evicts pods or takes none.
+
+    Fix: find the cause in the node's conditions; add capacity, or replace the node.
+    """
+    return ~nodes.ready | nodes.pressed
+
+
+@check("NODE-01", severity="high")
+def anonymous_kubelet(kubelets: pd.DataFrame) -> pd.Series:
+    """Kubelets take no anonymous requests.
+
+    Whoever reaches port 10250 of the node could run commands in its containers.
+
+    Fix: set `authentication.anonymous.enabled: false`.
+    """
+    return kubelets.anonymous
+
+
+@check("NODE-02", severity="high")
+def kubelet_authorization(kubelets: pd.DataFrame) -> pd.Series:
+    """Kubelets ask the API server who may do what.
+
+    With AlwaysAllow every authenticated request may run commands in every container of the node.
+
+    Fix: set `authorization.mode: Webhook`.
+    """
+    return kubelets.authorization != "Webhook"
+
+
+@check("NODE-03", severity="high")
+def kubelet_client_ca(kubelets: pd.DataFrame) -> pd.Series:
+    """Kubelets verify client certificates.
+
+    Without a CA the API server cannot prove itself to the kubelet.
+
+    Fix: set `authentication.x509.clientCAFile`.
+    """
+    return ~kubelets.client_ca
+
+
+@check("NODE-04", severity="high")
+def read_only_port(kubelets: pd.DataFrame) -> pd.Series:
+    """Kubelets serve no read-only port.
+
+    It tells everyone on the network which pods run, with their environment and labels.
+
+    Fix: remove `readOnlyPort`.
+    """
+    return kubelets.read_only_port != 0
+
+
+@check("NODE-05", severity="low")
+def idle_timeout(kubelets: pd.DataFrame, *, hours: int = 4) -> pd.Series:
+    """Idle exec and port-forward connections are closed.
+
+    A forgotten session is an open door. In a configuration file 0 means four hours, the default.
+
+    Fix: remove `streamingConnectionIdleTimeout`, or set hours that you can answer for.
+    """
+    return (kubelets.idle_timeout > hours * 3600) | (kubelets.idle_timeout < 0)
+
+
+@check("NODE-06", severity="low")
+def iptables_chains(kubelets: pd.DataFrame) -> pd.Series:
+    """Kubelets keep the node's packet filter rules in order.
+
+    Rules that nobody maintains leave pods reachable in ways that policies do not expect.
+
+    Fix: remove `makeIPTablesUtilChains: false`.
+    """
+    return ~kubelets.iptables_chains
+
+
+@check("NODE-08", severity="low")
+def event_capture(kubelets: pd.DataFrame, *, per_second: int = 5) -> pd.Series:
+    """Kubelets report enough Events.
+
+    Events above the limit are lost, and with them traces of what happened. 0 sets no limit.
+
+    Fix: remove `eventRecordQPS`: its default is 50.
+    """
+    return (kubelets.event_qps != 0) & (kubelets.event_qps < per_second)
+
+
+@check("NODE-09", severity="medium")
+def serving_certificate(kubelets: pd.DataFrame) -> pd.Series:
+    """Kubelets have serving certificates that clients can verify.
+
+    With neither files nor bootstrap a kubelet signs its own certificate, and the API server cannot verify it.
+
+    Fix: set `serverTLSBootstrap: true` and approve the requests, or `tlsCertFile` and `tlsPrivateKeyFile`.
+    """
+    return ~kubelets.serving_certificate
+
+
+@check("NODE-10", severity="medium")
+def client_rotation(kubelets: pd.DataFrame) -> pd.Series:
+    """Kubelets rotate their client certificates.
+
+    A certificate that is not rotated expires and takes the node away, or is made to live for years.
+
+    Fix: set `rotateCertificates: true`.
+    """
+    return ~kubelets.rotates
+
+
+@check("NODE-11", severity="medium")
+def serving_rotation(kubelets: pd.DataFrame) -> pd.Series:
+    """Kubelets rotate their serving certificates.
+
+    Rotation comes with `serverTLSBootstrap`; otherwise a certificate stays until somebody changes it.
+
+    Fix: set `serverTLSBootstrap: true`, and leave the feature gate RotateKubeletServerCertificate on.
+    """
+    return ~kubelets.rotates_serving
+
+
+@check("NODE-12", severity="medium")
+def kubelet_ciphers(kubelets: pd.DataFrame) -> pd.Series:
+    """TLS to kubelets uses strong suites only.
+
+    Suites without forward secrecy open recorded traffic to a later key; CBC suites leak by their padding.
+    Unset, CBC suites are among the defaults.
+
+    Fix: set `tlsMinVersion: VersionTLS13`, or `tlsCipherSuites` to ECDHE suites with GCM or ChaCha20.
+    """
+    return kubelets.weak_tls
+
+
+@check("NODE-13", severity="low")
+def process_limit(kubelets: pd.DataFrame) -> pd.Series:
+    """Pods are limited in how many processes they start.
+
+    One pod can otherwise use up the process ids of its node and stop all others. The default is no limit.
+
+    Fix: set `podPidsLimit`, e.g. to 4096.
+    """
+    return kubelets.pod_pids <= 0
+
+
+@check("NODE-14", severity="low")
+def seccomp_default(kubelets: pd.DataFrame) -> pd.Series:
+    """Containers run with the runtime's seccomp profile by default.
+
+    Unset, a container that states no profile may use every system call.
+
+    Fix: set `seccompDefault: true`.
+    """
+    return ~kubelets.seccomp_default
+
+
+@check("NODE-15", severity="low")
+def kernel_defaults(kubelets: pd.DataFrame) -> pd.Series:
+    """Kubelets refuse to run on a kernel with other settings than theirs.
+
+    Otherwise a kubelet changes kernel settings that somebody hardened.
+
+    Fix: set the kernel's values first, then `protectKernelDefaults: true`.
+    """
+    return ~kubelets.protects_kernel
+
+
+@check("NODE-16", severity="low")
+def proxy_metrics(kube_proxies: pd.DataFrame) -> pd.Series:
+    """kube-proxy serves its metrics on its node only.
+
+    They tell which Services exist, and profiles with them. Unset is loopback.
+
+    Fix: remove `metricsBindAddress`, or set 127.0.0.1:10249.
+    """
+    return ~kube_proxies.local

@@ -1,0 +1,92 @@
+"""What is configured beside workloads: ConfigMaps, ServiceAccounts, custom resources, GitOps applications."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from auditkit.capture.snapshot import Objects
+from auditkit.declare import table
+from auditkit.kinds.platform import Application, ConfigMap, CustomResourceDefinition, ServiceAccount
+
+# Annotations that tie a ServiceAccount to an identity of the cloud provider.
+CLOUD_IDENTITY = ("eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account", "azure.workload.identity/client-id")
+
+
+class _Place:
+    namespace: Annotated[str, "Namespace of the object; empty where it lies in none."]
+    kind: Annotated[str, "Kind of the object."]
+    name: Annotated[str, "Name of the object."]
+
+
+@table("config_maps", kinds=(ConfigMap,), key=("namespace", "name"))
+class ConfigMapRow(_Place):
+    """One row per ConfigMap; values were judged at capture and are not kept."""
+
+    keys: Annotated[int, "Number of its keys."]
+    credential_keys: Annotated[list[str], "Keys whose value looks like a credential (judged at capture)."]
+    credentials: Annotated[bool, "There is such a key."]
+    unreadable: Annotated[list[str], "Keys that should have held a known configuration and could not be read."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[ConfigMap]:
+            keys = list(found.credential_keys or ())
+            place = (found.namespace, "ConfigMap", found.name)
+            yield (*place, found.keys, keys, bool(keys), list(found.unreadable or ()))
+
+
+@table("service_accounts", kinds=(ServiceAccount,), key=("namespace", "name"))
+class ServiceAccountRow(_Place):
+    """One row per ServiceAccount."""
+
+    automount: Annotated[bool | None, "automountServiceAccountToken; missing is true, unless the pod says otherwise."]
+    secrets: Annotated[list[str], "Secrets that it lists."]
+    pull_secrets: Annotated[list[str], "Secrets that its pods pull images with."]
+    cloud_identity: Annotated[str | None, "Identity of the cloud provider that its pods act as."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[ServiceAccount]:
+            lists = (found.secrets or (), found.image_pull_secrets or ())
+            names = ([ref.name for ref in refs] for refs in lists)
+            identity = next((found.annotations[name] for name in CLOUD_IDENTITY if name in found.annotations), None)
+            place = (found.namespace, "ServiceAccount", found.name)
+            yield (*place, found.automount_service_account_token, *names, identity)
+
+
+@table("custom_resources", kinds=(CustomResourceDefinition,), key=("name",))
+class CustomResourceRow(_Place):
+    """One row per CustomResourceDefinition: what the cluster serves beyond Kubernetes' own kinds."""
+
+    group: Annotated[str, "API group."]
+    resource: Annotated[str, "Plural name."]
+    serves: Annotated[str, "Kind that it defines."]
+    versions: Annotated[list[str], "Versions that are served."]
+    namespaced: Annotated[bool, "Its objects lie in namespaces."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[CustomResourceDefinition]:
+            spec = found.spec
+            if spec and spec.names:
+                versions = [version.name for version in spec.versions or () if version.served]
+                place = ("", "CustomResourceDefinition", found.name)
+                yield (*place, spec.group, spec.names.plural, spec.names.kind, versions, spec.scope == "Namespaced")
+
+
+@table("applications", kinds=(Application,), key=("namespace", "name"))
+class ApplicationRow(_Place):
+    """One row per Argo CD Application."""
+
+    target_namespace: Annotated[str | None, "Namespace that it deploys to."]
+    target_cluster: Annotated[str | None, "API server, or name of the cluster, that it deploys to."]
+    sync: Annotated[str | None, "Synced: the cluster is what Git says; OutOfSync; Unknown."]
+    health: Annotated[str | None, "Healthy, Progressing, Degraded, Suspended, Missing or Unknown."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[Application]:
+            target, status = found.spec.destination if found.spec else None, found.status
+            place = (found.namespace, "Application", found.name)
+            where = (target.namespace or None, target.server or target.name or None) if target else (None, None)
+            sync, health = (status.sync, status.health) if status else (None, None)
+            yield (*place, *where, sync.status if sync else None, health.status if health else None)

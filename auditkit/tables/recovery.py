@@ -1,0 +1,197 @@
+"""Recovery: backups, their schedules, restores, and jobs."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+import pandas as pd
+
+from auditkit.analysis import cron
+from auditkit.capture.snapshot import Objects
+from auditkit.declare import table, view
+from auditkit.kinds.platform import (
+    Backup,
+    BackupSpec,
+    JobStatus,
+    PersistentVolumeClaim,
+    Restore,
+    RestoreSpec,
+    Schedule,
+    ScheduleSpec,
+)
+from auditkit.kinds.workloads import Job
+
+# github.com/vmware-tanzu/velero pkg/apis/velero/v1/labels_annotations.go
+SCHEDULE_LABEL = "velero.io/schedule-name"
+
+
+class _Place:
+    namespace: Annotated[str, "Namespace of the object."]
+    kind: Annotated[str, "Kind of the object."]
+    name: Annotated[str, "Name of the object."]
+
+
+class _Run:
+    phase: Annotated[str | None, "Completed, PartiallyFailed, Failed, InProgress, ..."]
+    started_at: Annotated[datetime | None, "When it started."]
+    completed_at: Annotated[datetime | None, "When it ended."]
+    errors: Annotated[int | None, "Errors."]
+
+
+def _run(status: JobStatus | None) -> tuple[Any, ...]:
+    status = status or JobStatus()
+    return (status.phase, status.start_timestamp, status.completion_timestamp, status.errors)
+
+
+@table("backups", kinds=(Backup,), key=("namespace", "name"))
+class BackupRow(_Run, _Place):
+    """One row per Velero Backup."""
+
+    schedule: Annotated[str | None, "Schedule that made it; missing where somebody did."]
+    included: Annotated[list[str], "Namespaces in it; `*` is all."]
+    expires_at: Annotated[datetime | None, "When Velero deletes it."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[Backup]:
+            included = _included(found.spec)
+            expires = found.status.expiration if found.status else None
+            place = (found.namespace, "Backup", found.name)
+            yield (*place, *_run(found.status), found.labels.get(SCHEDULE_LABEL), included, expires)
+
+
+def _included(spec: BackupSpec | None) -> list[str]:
+    return sorted((spec.included_namespaces if spec else None) or ["*"])
+
+
+@table("restores", kinds=(Restore,), key=("namespace", "name"))
+class RestoreRow(_Run, _Place):
+    """One row per Velero Restore."""
+
+    backup: Annotated[str | None, "Backup that was restored."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[Restore]:
+            spec = found.spec or RestoreSpec()
+            yield (found.namespace, "Restore", found.name, *_run(found.status), spec.backup_name or None)
+
+
+@table("backup_schedules", kinds=(Schedule,), key=("namespace", "name"))
+class ScheduleRow(_Place):
+    """One row per Velero Schedule."""
+
+    schedule: Annotated[str | None, "When it is due, as cron writes it."]
+    paused: Annotated[bool, "Makes no backups."]
+    phase: Annotated[str | None, "Enabled, New or FailedValidation."]
+    included: Annotated[list[str], "Namespaces that it backs up; `*` is all."]
+    excluded: Annotated[list[str], "Namespaces that it leaves out."]
+    whole: Annotated[bool, "Holds all volumes of those namespaces: no selector, resource list or switch drops any."]
+    created_at: Annotated[datetime | None, "When the schedule was made."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[Schedule]:
+            spec = found.spec or ScheduleSpec()
+            template = spec.template or BackupSpec()
+            yield (
+                found.namespace,
+                "Schedule",
+                found.name,
+                spec.schedule,
+                bool(spec.paused),
+                found.status.phase if found.status else None,
+                _included(template),
+                sorted(template.excluded_namespaces or []),
+                _holds_volumes(template),
+                found.metadata.creation_timestamp,
+            )
+
+
+def _holds_volumes(template: BackupSpec) -> bool:
+    claims = {"*", "persistentvolumeclaims", "pvc"}
+    selected = template.label_selector is None and not template.or_label_selectors
+    switched_off = template.snapshot_volumes is False and not template.default_volumes_to_fs_backup
+    included = claims & set(template.included_resources or ["*"])
+    excluded = (claims | {"persistentvolumes", "pv"}) & set(template.excluded_resources or ())
+    return bool(selected and not switched_off and included and not excluded)
+
+
+@view("backup_freshness", key=("namespace", "name"))
+class BackupFreshness(_Place):
+    """One row per Velero Schedule: when it should have made a backup, and when it last completed one."""
+
+    schedule: Annotated[str | None, "When it is due, as cron writes it."]
+    paused: Annotated[bool, "Makes no backups."]
+    phase: Annotated[str | None, "Enabled, New or FailedValidation."]
+    due_at: Annotated[
+        datetime | None,
+        "Its last run but one before the snapshot (analysis/cron.py); missing where it cannot be told or is before the schedule was made.",
+    ]
+    completed: Annotated[datetime | None, "Start of its latest backup that completed."]
+
+    @staticmethod
+    def frame(backup_schedules: pd.DataFrame, backups: pd.DataFrame, origin: pd.DataFrame) -> pd.DataFrame:
+        rows, at = backup_schedules, origin.taken_at[0]
+        times = [None if pd.isna(at) or pd.isna(s) else cron.due(s, at.to_pydatetime(), 2) for s in rows.schedule]
+        due = pd.to_datetime(pd.Series(times, index=rows.index, dtype=object), utc=True)
+        rows["due_at"] = due.where(~(rows.created_at > due).fillna(False))
+        done = backups[(backups.phase == "Completed").fillna(False)]
+        latest = done.groupby(["namespace", "schedule"]).started_at.max().rename("completed").reset_index()
+        latest = latest.rename(columns={"schedule": "name"})
+        return rows.merge(latest, on=["namespace", "name"], how="left")
+
+
+@table("claim_namespaces", kinds=(PersistentVolumeClaim,), key=("name",))
+class ClaimNamespace(_Place):
+    """One row per namespace that holds data in volumes."""
+
+    claims: Annotated[int, "Bound PersistentVolumeClaims."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        bound = [c.namespace for c in objects[PersistentVolumeClaim] if c.status and c.status.phase == "Bound"]
+        return (("", "Namespace", name, bound.count(name)) for name in sorted(set(bound)))
+
+
+@view("backup_coverage", key=("name",))
+class BackupCoverage(_Place):
+    """One row per namespace that holds data in volumes, and whether a Velero Schedule backs it up."""
+
+    claims: Annotated[int, "Bound PersistentVolumeClaims."]
+    schedules: Annotated[list[str], "Schedules, enabled and not paused, that back up all its volumes."]
+    covered: Annotated[bool | None, "There is such a schedule; missing where the cluster has no schedule at all."]
+
+    @staticmethod
+    def frame(claim_namespaces: pd.DataFrame, backup_schedules: pd.DataFrame) -> pd.DataFrame:
+        enabled = (backup_schedules.phase == "Enabled").fillna(False)
+        live = backup_schedules[~backup_schedules.paused & backup_schedules.whole & enabled]
+        included, excluded = (dict(zip(live.name, live[column], strict=True)) for column in ("included", "excluded"))
+        named = [
+            [s for s in live.name if {"*", name} & set(included[s]) and name not in excluded[s]]
+            for name in claim_namespaces.name
+        ]
+        rows = claim_namespaces.assign(schedules=pd.Series(named, index=claim_namespaces.index, dtype=object))
+        covered = rows.schedules.map(bool).astype("boolean")
+        return rows.assign(covered=covered.mask(covered.notna() & bool(backup_schedules.empty)))
+
+
+@table("jobs", kinds=(Job,), key=("namespace", "name"))
+class JobRow(_Place):
+    """One row per Job that is in the cluster still."""
+
+    cron_job: Annotated[str | None, "CronJob that made it."]
+    active: Annotated[int, "Pods that run."]
+    succeeded: Annotated[int, "Pods that succeeded."]
+    failed: Annotated[int, "Pods that failed."]
+    started_at: Annotated[datetime | None, "When it started."]
+    completed_at: Annotated[datetime | None, "When it succeeded; missing where it did not, or not yet."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[Job]:
+            status = found.status
+            owner = next((o.name for o in found.metadata.owner_references or () if o.kind == "CronJob"), None)
+            counts = (status.active or 0, status.succeeded or 0, status.failed or 0) if status else (0, 0, 0)
+            times = (status.start_time, status.completion_time) if status else (None, None)
+            yield (found.namespace, "Job", found.name, owner, *counts, *times)
