@@ -225,41 +225,4 @@ def _files(engagement: Engagement) -> list[str]:
 
 def template() -> str:
     """A commented starter auditkit.toml."""
-    return TEMPLATE
-
-
-TEMPLATE = """\
-# The engagement. Every key is optional; what is not written keeps its default.
-entity = "Example Ltd"
-system = "Example platform"
-type = "II"                      # "I": as of a date; "II": over a period
-preparer = ""                    # who prepares the evidence, for management
-frameworks = ["soc2-2017", "cis-1.12"]
-registries = []                  # approved image registries, e.g. ["registry.example.com"]
-
-[period]
-start = 2026-01-01
-end = 2026-12-31
-
-# Rows outside the scope are shown and marked, never dropped. Shell patterns; an exclusion wins.
-[scope]
-clusters = []
-namespaces = ["*"]
-exclude_namespaces = []
-
-# Labels by which your objects name their owner, classification and environment.
-[labels]
-owner = ""
-classification = ""
-environment = ""
-
-# Files beside this one: your changes to controls, further frameworks, approved exceptions.
-[files]
-controls = ""
-frameworks = []
-waivers = ""
-
-# Settings of checks; `auditkit checks` lists them.
-# [checks.CERT-01]
-# days = 60
-"""
+    return (folder("templates") / NAME).read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from apiserver import TOKEN, ApiServer, Fault, Request, serving
 
 from auditkit import kinds
 from auditkit.capture import cluster, files
+from auditkit.capture.policy import SECRET_TYPES
 from auditkit.capture.role import cluster_role
 from auditkit.capture.snapshot import Options, Snapshot
 from auditkit.capture.transport import Patience
@@ -432,7 +433,7 @@ def test_metadata_of_secrets_is_all_that_is_asked_for(october: ApiServer, tmp_pa
     snapshot = take(october, tmp_path, options=Options(secrets=True), kinds=[Secret])
     asked = secret_requests(october)
     assert all(asked.values())
-    assert set(asked) == {f"type={t}" for t in cluster.TYPES} | {",".join(f"type!={t}" for t in cluster.TYPES)}
+    assert set(asked) == {f"type={t}" for t in SECRET_TYPES} | {",".join(f"type!={t}" for t in SECRET_TYPES)}
     # No other representation is acceptable: a server without this one must refuse, not send values.
     assert {r.headers["accept"] for r in october.asked("/secrets$")} == {cluster.METADATA}
     dump = json.loads((october.dump / "secrets.core.json").read_bytes())["items"]

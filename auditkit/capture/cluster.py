@@ -11,7 +11,14 @@ from auditkit import kinds as all_kinds
 from auditkit.capture import tool
 from auditkit.capture.connect import connected
 from auditkit.capture.lister import JSON, METADATA, Listed, Served, collection, count, discover, fetch, merged
-from auditkit.capture.policy import EXCLUDED, SECRETS_EXCLUDED, kept_secret, reads_secrets
+from auditkit.capture.policy import (
+    EXCLUDED,
+    SECRET_TYPES,
+    SECRETS_EXCLUDED,
+    kept_secret,
+    reads_secrets,
+    whole_types,
+)
 from auditkit.capture.snapshot import Coverage, Identity, Options, Origin, Snapshot
 from auditkit.capture.transport import Patience, Reply, Transport, parsed
 from auditkit.errors import RetryLater
@@ -20,20 +27,6 @@ from auditkit.kinds.certificates import Secret
 
 DEFAULTS = Options()
 PATIENCE = Patience()
-
-TLS = ("kubernetes.io/tls",)
-TOKENS = ("bootstrap.kubernetes.io/token", "kubernetes.io/service-account-token")
-# The types that Kubernetes and Helm define; metadata does not say a type, so each is a list of its own.
-TYPES = (
-    "Opaque",
-    *TLS,
-    *TOKENS,
-    "kubernetes.io/dockercfg",
-    "kubernetes.io/dockerconfigjson",
-    "kubernetes.io/basic-auth",
-    "kubernetes.io/ssh-auth",
-    "helm.sh/release.v1",
-)
 
 
 def capture(
@@ -164,11 +157,11 @@ def _secrets(transport: Transport, options: Options, limit: int) -> Listed:
 
     Metadata does not say the type, the selector of its list does; the type of the rest stays unknown.
     """
-    whole = (*(TLS if options.tls_secrets else ()), *(TOKENS if options.secret_facts else ()))
+    whole = whole_types(options)
     queries: list[tuple[str | None, str, str]] = [(type_, f"type={type_}", JSON) for type_ in whole]
     if options.secrets:
-        queries += [(type_, f"type={type_}", METADATA) for type_ in TYPES if type_ not in whole]
-        queries.append((None, ",".join(f"type!={type_}" for type_ in TYPES), METADATA))
+        queries += [(type_, f"type={type_}", METADATA) for type_ in SECRET_TYPES if type_ not in whole]
+        queries.append((None, ",".join(f"type!={type_}" for type_ in SECRET_TYPES), METADATA))
     lists = []
     for type_, selector, accept in queries:
         path = collection("", "v1", Secret.plural, fieldSelector=selector, limit=limit)

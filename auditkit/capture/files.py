@@ -233,9 +233,13 @@ def _kept(kind: type[Kind], found: _Found, options: Options) -> list[Kind]:
                 f"{kind.kind} {'/'.join(filter(None, key))} is in {both}: give one dump of one cluster at a time"
             )
         kept[key] = place
-    if kind is Secret:
-        return [s for o in found.objects if isinstance(o, Secret) and (s := kept_secret(o, options))]
-    return list(found.objects)
+    if kind is not Secret:
+        return list(found.objects)
+    secrets = [obj for obj in found.objects if isinstance(obj, Secret)]
+    for secret in secrets:
+        # k8s.io/kubernetes/pkg/apis/core/v1/defaults.go SetDefaults_Secret
+        secret.type = secret.type or "Opaque"
+    return [kept for secret in secrets if (kept := kept_secret(secret, options))]
 
 
 def _coverage(reading: _Reading, objects: dict[type[Kind], list[Kind]], options: Options) -> Iterator[Coverage]:

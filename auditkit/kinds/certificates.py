@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -99,12 +100,9 @@ class Secret(Kind):
                 self.bootstrap = _bootstrap(values)
         self.data = self.string_data = None
 
-    def keeping(self, *, certificates: bool, facts: bool) -> "Secret":
-        """This Secret with no more than what is allowed beyond metadata and type."""
-        kept = self
-        if not certificates:
-            kept = msgspec.structs.replace(kept, certificates=None, ca_certificates=None, unreadable=0)
-        return kept if facts else msgspec.structs.replace(kept, bootstrap=None)
+    def as_metadata(self, types: Collection[str]) -> "Secret":
+        """This Secret as lists of metadata by `types` show it: metadata, and the type where it is one of them."""
+        return Secret(metadata=self.metadata, type=self.type if self.type in types else None)
 
 
 def _texts(data: _Data | None, string_data: _Data | None) -> dict[str, str]:

@@ -34,10 +34,14 @@ class _Place:
 
 
 class _Columns(_Place):
-    type: Annotated[str, "Type, e.g. kubernetes.io/tls; Opaque where none is given."]
+    type: Annotated[
+        str | None, "Type, e.g. kubernetes.io/tls; missing for one that neither Kubernetes nor Helm defines."
+    ]
     created: Annotated[datetime | None, "When it was created."]
     written: Annotated[datetime | None, "When anything in it was last written; missing without managedFields."]
-    immutable: Annotated[bool, "Its values cannot be changed, only the whole replaced."]
+    immutable: Annotated[
+        bool | None, "Its values cannot be changed; missing where it is not set or only metadata was read."
+    ]
 
 
 @table("secrets", kinds=(Secret,), key=("namespace", "name"))
@@ -49,8 +53,8 @@ class SecretRow(_Columns):
         for secret in objects[Secret]:
             times = [field.time for field in secret.metadata.managed_fields or () if field.time]
             yield (
-                secret.namespace, secret.kind, secret.name, secret.type or "Opaque",
-                secret.metadata.creation_timestamp, max(times, default=None), bool(secret.immutable),
+                secret.namespace, secret.kind, secret.name, secret.type,
+                secret.metadata.creation_timestamp, max(times, default=None), secret.immutable,
             )  # fmt: skip
 
 
