@@ -21,7 +21,7 @@ from auditkit.errors import LeakError
 from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
 from auditkit.report.frames import write_csv, write_parquet
-from auditkit.report.workpaper import evaluated
+from auditkit.report.workpaper import evaluated, tested
 from auditkit.resources import PACKAGE, folder
 from auditkit.seal import leaks
 
@@ -132,6 +132,7 @@ def _write_inputs(inputs: Path, engagement: Engagement) -> str:
 def _write_tables(pack: Path, snapshot: Snapshot) -> None:
     for name in snapshot.tables:
         write_parquet(snapshot.tables[name], pack / "tables" / f"{name}.parquet")
+        write_csv(snapshot.tables[name], pack / "tables" / f"{name}.csv")
 
 
 def _write_results(place: Path, results: Results) -> None:
@@ -155,14 +156,14 @@ def _write_binder(
 ) -> None:
     papers = notebooks.chosen(names)
     for paper in papers:
-        stem = paper.file.removesuffix(".ipynb")
-        binder.page(pack / "notebooks" / paper.file, pack / "binder" / f"{stem}.html", paper.title)
+        binder.page(pack / "notebooks" / paper.file, pack / paper.page, paper.title, others=papers)
     binder.index(
         pack / "index.html",
         title=f"Evidence of cluster {snapshot.origin.cluster}",
-        summary=narrative.conclude(list(results.values()), snapshot) + " " + narrative.completeness(snapshot),
-        facts=matrix.facts(snapshot, engagement, identity),
+        summary=[narrative.conclude(list(results.values()), snapshot), narrative.completeness(snapshot)],
+        about=matrix.facts(snapshot, engagement, identity),
         notebooks=papers,
+        found={paper.name: narrative.counts(tested(paper, results)) for paper in papers},
     )
 
 

@@ -1,13 +1,22 @@
-"""Charts of a workpaper: the only user of matplotlib."""
+"""Charts of a workpaper: the only user of matplotlib.
 
-from collections.abc import Callable, Mapping, Sequence
+A chart is a function of a snapshot and the workpaper's results; its title says what is drawn, and the line
+under it what was found, made from the data. Both are the picture's alternative text.
+"""
+
+from collections.abc import Callable, Mapping, Sequence, Sized
 from io import BytesIO
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from auditkit.evaluate import CONCLUSIONS, Result, Snapshot
+from auditkit.capture.snapshot import INCOMPLETE
+from auditkit.declare import kinds_of
+from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Snapshot
 
 # Distinct in grey print too; a colour never stands alone, each bar is labelled.
 COLOURS = MappingProxyType(
@@ -20,6 +29,22 @@ COLOURS = MappingProxyType(
     }
 )
 
+CONCLUDED: Mapping[Conclusion, str] = MappingProxyType(
+    {
+        "error": "#5e2a6e",
+        "exceptions": "#b3392f",
+        "not collected": "#e8a0c0",
+        "undetermined": "#e3c567",
+        "inherited": "#c9d1d9",
+        "no population": "#e6e9ec",
+        "no exceptions": "#9bb8d3",
+    }
+)
+# Bars of one chart: of more, those that matter most are drawn, and the chart says so.
+MOST = 40
+# Days: the span that the timeline of certificates calls soon, as CERT-01 does by default.
+SOON = 30
+
 
 class Picture:
     """A figure that a notebook shows, whatever its matplotlib backend; the same figure gives the same bytes."""
@@ -27,13 +52,18 @@ class Picture:
     def __init__(self, figure: Figure) -> None:
         self.figure = figure
 
-    def _repr_png_(self) -> bytes:
+    @property
+    def alt(self) -> str:
+        """What the picture says to who cannot see it: its title, and what was found."""
+        return ". ".join(filter(None, [self.figure.get_suptitle(), *(a.get_title("left") for a in self.figure.axes)]))
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         buffer = BytesIO()
         self.figure.savefig(buffer, format="png", metadata={"Software": None})
-        return buffer.getvalue()
+        return {"image/png": buffer.getvalue()}, {"image/png": {"alt": self.alt}}
 
     def __repr__(self) -> str:
-        return "<Picture: shown in a notebook>"
+        return f"<Picture: {self.alt}>"
 
 
 def draw(name: str, snapshot: Snapshot, results: Sequence[Result]) -> Picture:
@@ -52,21 +82,78 @@ def verdicts(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
         },
         index=[r.check.id for r in shown],
     )
-    shares = rows.div(rows.sum(axis=1), axis=0) * 100
     figure = _figure(len(shown))
-    labels = [f"{e:,} of {t:,}" for e, t in zip(rows["exception"], rows.sum(axis=1), strict=True)]
-    _stacked(figure, shares, labels)
-    _titled(figure, "Share of each population that is an exception", "per cent of rows; numbers are exceptions of rows")
-    return figure
+    axes = figure.subplots()
+    _stack(axes, rows.div(rows.sum(axis=1), axis=0) * 100, [COLOURS[str(part)] for part in rows])
+    for position, (found, total) in enumerate(zip(rows["exception"], rows.sum(axis=1), strict=True)):
+        axes.text(101, position, f"{found:,} of {total:,}", va="center", fontsize=8)
+    axes.set_xlim(0, 118)
+    said = f"{(rows['exception'] > 0).sum()} of {len(shown)} tests with a population have exceptions"
+    return _titled(figure, "Share of each population that is an exception", said, "per cent of rows")
 
 
 def coverage(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     """How the request for each kind ended."""
     states = pd.Series([c.state for c in snapshot.coverage]).value_counts()
     figure = _figure(len(states))
-    _bars(figure, states)
-    _titled(figure, "How the request for each kind of object ended", "kinds")
-    return figure
+    axes = figure.subplots()
+    colours = [COLOURS["exception"] if state in INCOMPLETE else COLOURS["ink"] for state in states.index]
+    axes.bar_label(axes.barh(list(states.index), states.to_numpy(), color=colours), padding=3, fontsize=8)
+    axes.invert_yaxis()
+    missing = ", ".join(c.resource for c in snapshot.incomplete)
+    said = f"incomplete: {missing}" if missing else "nothing was denied, failed or partial"
+    return _titled(figure, "How the request for each kind of object ended", said, "kinds")
+
+
+def levels(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """Workloads of each namespace by the Pod Security level that they meet, beside the level that is enforced."""
+    rows = snapshot.tables["pod_security"]
+    met = rows["level"].mask(rows["level_unknown"].fillna(True).astype(bool)).fillna("unknown")
+    order = ["privileged", "baseline", "restricted", "unknown"]
+    counts = pd.crosstab(rows["namespace"], met).reindex(columns=order, fill_value=0)
+    enforced = rows.groupby("namespace")["enforced"].first().fillna("unknown")
+    worst = counts.sort_values(order[:2], ascending=False, kind="stable").index[:MOST].sort_values()
+    some, counts = _some(counts, worst), counts.loc[worst]
+    figure = _figure(len(counts))
+    axes = figure.subplots()
+    colours = [COLOURS["exception"], COLOURS["undetermined"], COLOURS["ok"], COLOURS["quiet"]]
+    _stack(axes, counts, colours, labels=[f"enforced: {enforced[name]}" for name in counts.index])
+    below = int(rows["below"].fillna(False).sum())
+    open_ = int((met == "privileged").sum())
+    said = f"{open_} of {len(rows)} workloads do not meet baseline; {below} meet less than is enforced{some}"
+    return _titled(figure, "Pod Security level that the workloads of each namespace meet", said, "workloads")
+
+
+def expiry(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """When each certificate ends, seen from the time of the snapshot; equal certificates are one line."""
+    rows = snapshot.tables["certificates"].dropna(subset=["not_before", "not_after"])
+    rows = rows.sort_values("not_after").drop_duplicates("sha256").reset_index(drop=True)
+    every, rows = rows, rows.head(MOST)
+    now = snapshot.origin.taken_at
+    figure = _figure(len(rows))
+    axes = figure.subplots()
+    if rows.empty or now is None:
+        axes.axis("off")
+        said = "no certificate was read" if rows.empty else "the snapshot is undated"
+        return _titled(figure, "Certificates by the day they end", said, "")
+    left = (rows["not_after"] - pd.Timestamp(now)).dt.days
+    colours = ["exception" if d < 0 else "undetermined" if d < SOON else "ok" for d in left]
+    names = rows["namespace"].where(rows["namespace"] == "", rows["namespace"] + "/") + rows["name"]
+    names = names.where(~rows["is_ca"].fillna(False), names + " (CA)")
+    axes.hlines(range(len(rows)), rows["not_before"], rows["not_after"], colors=[COLOURS[c] for c in colours], lw=6)
+    for position, (end, days) in enumerate(zip(rows["not_after"], left, strict=True)):
+        text = f" {end:%Y-%m-%d} (expired)" if days < 0 else f" {end:%Y-%m-%d} (in {days:,} days)"
+        axes.text(end, position, text, va="center", fontsize=7, bbox={"color": "white", "pad": 0.6}, zorder=3)
+    axes.axvline(now, color=COLOURS["ink"], lw=1.2, ls="--")
+    axes.set_yticks(range(len(rows)), [_short(name) for name in names])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.margins(x=0.16)
+    soon = int(((left >= 0) & (left < SOON)).sum())
+    said = f"{int((left < 0).sum())} of {len(every)} certificates have expired, {soon} end within {SOON} days"
+    said += _some(every, rows)
+    return _titled(
+        figure, "Certificates by the day they end", said, f"dashed: {now:%Y-%m-%d}, the time of the snapshot"
+    )
 
 
 def registries(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
@@ -75,20 +162,82 @@ def registries(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     by = images["registry"].fillna("not a reference")
     moving = images["mutable"].fillna(False).astype(bool)
     pinned = images["digest"].notna()
-    counts = pd.DataFrame({"digest": pinned, "tag": ~pinned & ~moving, "latest or no tag": moving}).groupby(by).sum()
-    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False).index]
+    parts = {"named by a digest": pinned, "by a tag": ~pinned & ~moving, "by latest or no tag": moving & ~pinned}
+    counts = pd.DataFrame(parts).groupby(by).sum()
+    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    every, counts = counts, counts.head(MOST)
     figure = _figure(len(counts))
+    colours = [COLOURS["ok"], COLOURS["undetermined"], COLOURS["exception"]]
+    _stack(figure.subplots(), counts, colours, labels=[f"{n:,}" for n in counts.sum(axis=1)])
+    said = (
+        f"{int(pinned.sum())} of {len(images)} containers name a digest; {len(every)} registries{_some(every, counts)}"
+    )
+    return _titled(figure, "Where images come from, and how they are named", said, "containers")
+
+
+def policies(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """Which policies hold in each namespace: yes, no, or not known."""
+    tables = snapshot.tables
+    psa = tables["psa"].set_index("name")
+    network, limits = (tables[name].set_index("name") for name in ("namespace_network", "namespace_limits"))
+    engines = tables["namespace_engines"].set_index("name")
+    held = pd.DataFrame(
+        {
+            "Pod Security\nbaseline or more": psa["enforce"].isin(["baseline", "restricted"]) & psa["enforce_valid"],
+            "policy engine\non pods": engines["governed"],
+            "ingress denied\nby default": network["default_deny_ingress"],
+            "egress denied\nby default": network["default_deny_egress"],
+            "limits of\ncontainers": limits["limits_containers"],
+            "quota of CPU\nand memory": limits["quota_cpu"] & limits["quota_memory"],
+        },
+        index=psa.index,
+    )
+    for column, name in zip(
+        held, ("psa", "namespace_engines", *["namespace_network"] * 2, *["namespace_limits"] * 2), strict=True
+    ):
+        if tables.incomplete(kinds_of(name)):
+            held[column] = pd.NA
+    policed = held.fillna(False).astype(bool).sum(axis=1)
+    every, held = held, held.loc[policed.sort_values(kind="stable").index[:MOST].sort_values()]
+    figure = _figure(len(held))
     axes = figure.subplots()
-    left = pd.Series(0, index=counts.index)
-    for named, colour in zip(counts, (COLOURS["ok"], COLOURS["undetermined"], COLOURS["exception"]), strict=True):
-        drawn = axes.barh(counts.index, counts[named], left=left, color=colour, label=f"named by {named}")
-        left = left + counts[named]
-    axes.bar_label(drawn, labels=[str(n) for n in left], padding=3, fontsize=8)
-    axes.invert_yaxis()
-    axes.legend(frameon=False, loc="lower right", fontsize=8)
-    _quiet(axes)
-    _titled(figure, "Where images come from, and how they are named", "containers")
-    return figure
+    for x, column in enumerate(held):
+        for y, value in enumerate(held[column]):
+            word = "–" if pd.isna(value) else "yes" if value else "no"
+            colour = {"yes": COLOURS["ok"], "no": COLOURS["exception"], "–": COLOURS["quiet"]}[word]
+            _tile(axes, x, y, word, colour, dark=word == "no", size=8)
+    axes.set_xticks(range(held.shape[1]), list(held))
+    axes.set_yticks(range(len(held)), [_short(name) for name in held.index])
+    axes.xaxis.tick_top()
+    axes.set_ylim(len(held) - 0.4, -0.6)
+    said = (
+        f"{int((policed == 0).sum())} of {len(every)} namespaces are under none of these policies{_some(every, held)}"
+    )
+    return _titled(figure, "Policies that hold in each namespace", said, "–: not known, or a namespace of the system")
+
+
+def settings(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """One tile a test, in the row of the component that it inspects."""
+    rows: dict[str, list[Result]] = {}
+    for result in results:
+        rows.setdefault(result.check.population.replace("_", " "), []).append(result)
+    ordered = sorted(rows.items(), key=lambda item: (item[1][0].check.id.partition("-")[0], -len(item[1])))
+    figure = _figure(len(ordered), width=11)
+    axes = figure.subplots()
+    for y, (_, tests) in enumerate(ordered):
+        for x, result in enumerate(tests):
+            dark = result.conclusion in ("error", "exceptions")
+            id = result.check.id.replace("-", "\n")
+            _tile(axes, x, y, id, CONCLUDED[result.conclusion], dark=dark, size=5.5)
+    axes.set_yticks(range(len(ordered)), [name for name, _ in ordered])
+    axes.set_ylim(len(ordered) - 0.4, -0.6)
+    axes.set_xticks([])
+    there = [c for c in CONCLUSIONS if any(r.conclusion == c for r in results)]
+    handles = [Patch(color=CONCLUDED[c], label=c) for c in there]
+    axes.legend(handles=handles, frameon=False, loc="lower right", fontsize=8)
+    found = sum(r.conclusion == "exceptions" for r in results)
+    said = f"{found} of {len(results)} tests have exceptions"
+    return _titled(figure, "Tests of the platform by what they inspect", said, "one tile a test")
 
 
 def conclusions(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
@@ -96,63 +245,70 @@ def conclusions(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     pairs = pd.DataFrame(
         {"topic": [r.check.id.partition("-")[0] for r in results], "conclusion": [r.conclusion for r in results]}
     )
-    counts = pd.crosstab(pairs["topic"], pairs["conclusion"]).reindex(
-        columns=[c for c in CONCLUSIONS if (pairs["conclusion"] == c).any()]
-    )
+    there = [c for c in CONCLUSIONS if (pairs["conclusion"] == c).any()]
+    counts = pd.crosstab(pairs["topic"], pairs["conclusion"]).reindex(columns=there)
     figure = _figure(len(counts))
-    axes = figure.subplots()
-    left = pd.Series(0, index=counts.index)
-    for conclusion, colour in zip(
-        counts, ("#b3392f", "#7a5195", "#e3c567", "#c9d1d9", "#8899a6", "#9bb8d3", "#5b8db8"), strict=False
-    ):
-        axes.barh(counts.index, counts[conclusion], left=left, color=colour, label=conclusion)
-        left = left + counts[conclusion]
+    totals = [f"{n}" for n in counts.sum(axis=1)]
+    _stack(figure.subplots(), counts, [CONCLUDED[c] for c in there], labels=totals)
+    clean = int((pairs["conclusion"] == "no exceptions").sum())
+    said = f"{clean} of {len(results)} tests without exceptions"
+    return _titled(figure, "Tests by topic and conclusion", said, "tests")
+
+
+def _figure(bars: int, *, width: float = 9) -> Figure:
+    return Figure(figsize=(width, max(2.4, 1.3 + 0.27 * bars)), layout="constrained", dpi=110)
+
+
+def _stack(axes: Axes, counts: pd.DataFrame, colours: Sequence[str], *, labels: Sequence[str] = ()) -> None:
+    """Stacked bars, one a row of `counts`, a part a column; `labels` stand at the ends."""
+    left = pd.Series(0.0, index=counts.index)
+    for part, colour in zip(counts, colours, strict=True):
+        bars = axes.barh(counts.index.astype(str), counts[part], left=left, color=colour, label=str(part))
+        left = left + counts[part]
+    if labels and len(counts):
+        axes.bar_label(bars, labels=list(labels), padding=3, fontsize=8)
+        axes.margins(x=0.18)
     axes.invert_yaxis()
-    axes.legend(frameon=False, loc="lower right", fontsize=8)
-    _quiet(axes)
-    _titled(figure, "Tests by topic and conclusion", "tests")
-    return figure
+    axes.figure.legend(*axes.get_legend_handles_labels(), frameon=False, ncols=4, loc="outside lower left", fontsize=8)
 
 
-def _figure(bars: int) -> Figure:
-    return Figure(figsize=(9, max(2.2, 0.9 + 0.27 * bars)), layout="constrained", dpi=110)
+def _tile(axes: Axes, x: int, y: int, text: str, colour: str, *, dark: bool, size: float) -> None:
+    axes.barh(y, 0.94, left=x - 0.47, height=0.88, color=colour)
+    ink = "white" if dark else "black"
+    axes.text(x, y, text, ha="center", va="center", fontsize=size, color=ink, linespacing=0.95)
 
 
-def _bars(figure: Figure, values: pd.Series) -> None:
-    axes = figure.subplots()
-    drawn = axes.barh([str(i) for i in values.index], values.to_numpy(), color=COLOURS["ink"])
-    axes.bar_label(drawn, padding=3, fontsize=8)
-    axes.invert_yaxis()
-    _quiet(axes)
+def _short(name: str) -> str:
+    return name if len(name) <= 40 else name[:39] + "…"
 
 
-def _stacked(figure: Figure, shares: pd.DataFrame, labels: Sequence[str]) -> None:
-    axes = figure.subplots()
-    left = pd.Series(0.0, index=shares.index)
-    for part in shares:
-        axes.barh(shares.index, shares[part], left=left, color=COLOURS[str(part)], label=part)
-        left = left + shares[part]
-    for position, label in enumerate(labels):
-        axes.text(101, position, label, va="center", fontsize=8)
-    axes.set_xlim(0, 118)
-    axes.invert_yaxis()
-    axes.legend(frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
-    _quiet(axes)
+def _some(every: Sized, drawn: Sized) -> str:
+    return f"; {len(drawn)} of {len(every)} are drawn" if len(drawn) < len(every) else ""
 
 
-def _quiet(axes: object) -> None:
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)  # type: ignore[attr-defined]
-    axes.tick_params(axis="y", length=0, labelsize=8)  # type: ignore[attr-defined]
-    axes.tick_params(axis="x", labelsize=8)  # type: ignore[attr-defined]
-
-
-def _titled(figure: Figure, title: str, unit: str) -> None:
+def _titled(figure: Figure, title: str, said: str, unit: str) -> Figure:
+    """Title, what was found, and unit; no line that carries no data."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=COLOURS["ink"])
-    figure.axes[0].set_xlabel(unit, fontsize=8)
+    axes = figure.axes[0]
+    axes.set_title(said[:1].upper() + said[1:], loc="left", fontsize=9)
+    axes.set_xlabel(unit, fontsize=8)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="y", length=0, labelsize=8)
+    axes.tick_params(axis="x", labelsize=8)
+    return figure
 
 
 Chart = Callable[[Snapshot, Sequence[Result]], Figure]
 CHARTS: Mapping[str, Chart] = MappingProxyType(
-    {"verdicts": verdicts, "coverage": coverage, "conclusions": conclusions, "registries": registries}
+    {
+        "conclusions": conclusions,
+        "coverage": coverage,
+        "expiry": expiry,
+        "levels": levels,
+        "policies": policies,
+        "registries": registries,
+        "settings": settings,
+        "verdicts": verdicts,
+    }
 )

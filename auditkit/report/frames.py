@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,3 +56,14 @@ def flat(value: object) -> object:
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
     return value
+
+
+def said(value: object) -> str:
+    """A value as people read it: lists joined, yes or no, times to the minute, a dash where it is missing."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(v) for v in value) or "none"
+    if pd.isna(value):  # type: ignore[call-overload]
+        return "–"
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, pd.Timestamp) else str(value)

@@ -1,9 +1,12 @@
 """English sentences made from results, so that prose cannot contradict a number."""
 
+import re
 from collections.abc import Iterable, Sequence
 
-from auditkit.capture.snapshot import Snapshot
+from auditkit.capture.snapshot import Coverage, Snapshot
+from auditkit.declare import SEVERITIES
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Result
+from auditkit.report.frames import said
 
 CAVEATS: tuple[str, ...] = (
     "People are not Kubernetes objects: subjects are names. Who stands behind a user or group is known to the "
@@ -16,6 +19,9 @@ CAVEATS: tuple[str, ...] = (
 )
 
 
+_SETTING = re.compile(r"`(\w+)`")
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """ "1 row", "2 rows"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
@@ -26,6 +32,12 @@ def taken(snapshot: Snapshot) -> str:
     origin = snapshot.origin
     when = f"as of {origin.taken_at:%Y-%m-%d %H:%M} UTC" if origin.taken_at else "undated"
     return f"cluster {origin.cluster}, {when}"
+
+
+def as_of(snapshot: Snapshot) -> str:
+    """The time of the snapshot and who says so."""
+    origin = snapshot.origin
+    return f"{origin.taken_at:%Y-%m-%d %H:%M:%S} UTC ({origin.dated_by})" if origin.taken_at else "undated"
 
 
 def completeness(snapshot: Snapshot) -> str:
@@ -44,10 +56,52 @@ def completeness(snapshot: Snapshot) -> str:
     return text
 
 
-def sentence(result: Result) -> str:
-    """What one check found."""
+def remedy(coverage: Coverage) -> str:
+    """How evidence of a kind that was not completely read can be had."""
+    resource, secret = coverage.resource, coverage.resource == "secrets"
+    match coverage.state:
+        case "excluded" if secret:
+            return "capture again with --secrets (metadata), or --tls-secrets for public certificates as well"
+        case "excluded":
+            return "left out by policy; it is not evidence of a state"
+        case "denied":
+            return "let the reading identity list it (`auditkit role` prints the least ClusterRole), then capture again"
+        case "failed" if coverage.resource.startswith("*."):
+            group = coverage.resource.removeprefix("*.")
+            return f"`kubectl get apiservices | grep {group}` names what does not answer; repair it, then capture again"
+        case "failed":
+            return f"see why `kubectl get {resource}` does not answer, or add its list to the files; then capture again"
+        case "partial":
+            return "capture again; correct the objects that are named as malformed"
+        case "not read":
+            return "capture again with this version of auditkit, which reads this kind"
+    return ""
+
+
+def gravest(results: Iterable[Result]) -> list[str]:
+    """Tests with exceptions by severity, each with its counts: "critical: RBAC-01 (3 of 114)"."""
+    found = [r for r in results if r.conclusion == "exceptions"]
+    lines = []
+    for severity in SEVERITIES:
+        named = [
+            f"{r.check.id} ({len(r.exceptions):,} of {len(r.population):,})"
+            for r in found
+            if r.check.severity == severity
+        ]
+        if named:
+            lines.append(f"{severity[:1].upper()}{severity[1:]}: {', '.join(named)}.")
+    return lines
+
+
+def title(result: Result) -> str:
+    """What is true of a clean row, with the settings that applied in place of their names."""
+    return _SETTING.sub(lambda m: said(result.settings.get(m[1], m[0])), result.check.title)
+
+
+def sentence(result: Result, *, named: bool = True) -> str:
+    """What one check found, with or without its title."""
     population, found, open_ = len(result.population), len(result.exceptions), len(result.undetermined)
-    about = f"{result.check.id} ({result.check.title})"
+    about = f"{result.check.id} ({title(result)})" if named else result.check.id
     beside = f" {count(open_, 'row')} could not be judged." if open_ else ""
     match result.conclusion:
         case "exceptions":
@@ -73,18 +127,22 @@ def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
     """The conclusion over several checks: counts by conclusion, never a score."""
     if not results:
         return "No tests belong to this workpaper."
-    counts = tally(results)
-    parts = [f"{n} {_SAID[c]}" for c, n in counts.items() if n]
+    tallied = tally(results)
     exceptions = sum(len(r.exceptions) for r in results)
-    text = f"Based on {count(len(results), 'test')} of {taken(snapshot)}: {'; '.join(parts)}."
+    text = f"Based on {count(len(results), 'test')} of {taken(snapshot)}: {counts(results)}."
     text += f" {count(exceptions, 'exception')} in total." if exceptions else ""
-    if counts["not collected"] or counts["error"] or counts["undetermined"]:
+    if tallied["not collected"] or tallied["error"] or tallied["undetermined"]:
         text += " The evidence is incomplete for the tests so marked; they are not passed."
     return text
 
 
+def counts(results: Iterable[Result]) -> str:
+    """How many tests ended how: "3 with exceptions; 2 without exceptions"."""
+    return "; ".join(f"{n} {_SAID[c]}" for c, n in tally(results).items() if n)
+
+
 _SAID: dict[Conclusion, str] = {
-    "error": "failed themselves",
+    "error": "that could not be run",
     "exceptions": "with exceptions",
     "not collected": "not tested, as evidence is missing",
     "undetermined": "undetermined",

@@ -1,26 +1,27 @@
 """A workpaper: what one notebook shows, section by section, made from a snapshot and its results."""
 
-import html
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
 import msgspec
-import numpy as np
 import pandas as pd
 
-from auditkit import evaluate, kinds
+from auditkit import evaluate, frameworks, kinds
+from auditkit.capture.snapshot import Coverage
 from auditkit.declare import kinds_of
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import Result, Results, Snapshot, declared
-from auditkit.frameworks import control_matrix, controls
-from auditkit.report import charts, narrative
-from auditkit.report.frames import flat
+from auditkit.report import charts, narrative, procedure
+from auditkit.report.page import Html, escape, facts, items, prose, table
 from auditkit.resources import folder
 
-SHOWN = 25
+# Rows shown of a population and of a test's exceptions; the whole of both is linked.
+ROWS, FOUND = 15, 10
+# Columns of a population that fit a page.
+COLUMNS = 9
 # The runner looks for this in the last output: a notebook that stopped before has no end.
 END = "auditkit-end-of-workpaper"
 
@@ -38,6 +39,16 @@ class Notebook:
     tables: tuple[str, ...]
     chart: str
 
+    @property
+    def reference(self) -> str:
+        """The workpaper's number, by which the workbook names it: WP-10."""
+        return f"WP-{self.file[:2]}"
+
+    @property
+    def page(self) -> str:
+        """Its page in the pack."""
+        return f"binder/{self.file.removesuffix('.ipynb')}.html"
+
 
 @cache
 def notebooks() -> Mapping[str, Notebook]:
@@ -53,17 +64,9 @@ def reports(notebook: Notebook, id: str) -> bool:
     return id.partition("-")[0] in notebook.checks and not any(id in n.checks for n in notebooks().values())
 
 
-class Html:
-    """A piece of HTML that a notebook displays; everything from the cluster in it is escaped."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def _repr_html_(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return "<Html: shown in a notebook>"
+def tested(notebook: Notebook, results: Results) -> list[Result]:
+    """The results that a notebook reports; one that names no checks reports all."""
+    return [r for id, r in results.items() if not notebook.checks or reports(notebook, id)]
 
 
 class Workpaper:
@@ -75,149 +78,224 @@ class Workpaper:
         self.notebook, self.snapshot, self.engagement = notebook, snapshot, engagement
         self.packed = packed
         self.all = results
-        self.tested = [r for id, r in results.items() if not notebook.checks or reports(notebook, id)]
+        self.tested = tested(notebook, results)
 
     def objective(self) -> Html:
-        """Title block: entity, system, cluster, time, preparer."""
+        """Title block: entity, system, period, cluster, time, preparer, reviewer."""
         engagement, origin = self.engagement, self.snapshot.origin
+        period = engagement.period
         rows = {
-            "Workpaper": self.notebook.title,
+            "Workpaper": f"{self.notebook.reference} {self.notebook.title}",
             "Entity": engagement.entity,
             "System": engagement.system,
+            "Report": f"SOC 2 type {engagement.type}" + (f", {period.start} to {period.end}" if period else ""),
             "Cluster": origin.cluster,
-            "As of": f"{origin.taken_at:%Y-%m-%d %H:%M:%S} UTC ({origin.dated_by})" if origin.taken_at else "undated",
-            "Prepared by": f"auditkit, run by management ({engagement.preparer or 'preparer not named'})",
-            "Reviewed by": "",
+            "As of": narrative.as_of(self.snapshot),
+            "Prepared by": f"management ({engagement.preparer or 'preparer not named'}), with {origin.tool}",
+            "Reviewed by, date": "",
         }
-        return Html(f"<p>{_e(self.notebook.objective)}</p>" + _facts(rows))
+        return Html(f"<p>{escape(self.notebook.objective)}</p>" + facts(rows))
 
     def criteria(self) -> Html:
-        """The controls whose checks this workpaper performs, and their criteria."""
+        """The controls whose checks this workpaper performs, and what their criteria ask for."""
         ids = {r.check.id for r in self.tested}
+        known = [c for c in frameworks.controls(self.engagement) if ids & set(c.checks)]
         rows = [
             {
                 "Control": c.id,
-                "Activity": c.title,
-                "Criteria": ", ".join([*c.primary, *c.supporting]),
-                "Tests": ", ".join(sorted(ids & set(c.checks))),
+                "Activity": c.statement,
+                "Primary criteria": ", ".join(c.primary),
+                "Supporting": ", ".join(c.supporting),
+                "Tests here": f"{len(ids & set(c.checks))} of {len(c.checks)}",
             }
-            for c in controls(self.engagement)
-            if ids & set(c.checks)
+            for c in known
         ]
-        return Html(_table(pd.DataFrame(rows, columns=["Control", "Activity", "Criteria", "Tests"])))
+        named = {id for c in known for id in c.primary}
+        titles = [
+            f"<b>{escape(r.id)}</b> {escape(r.title)}"
+            for r in frameworks.load("soc2-2017").requirement
+            if r.id in named
+        ]
+        return Html(table(pd.DataFrame(rows)) + f"<p class='legend'>{'; '.join(titles)}.</p>")
 
     def source(self) -> Html:
-        """The evidence card: source, identity, time, digest, and how each kind that was needed was read."""
+        """The evidence card: source, identity, time, digest; what is missing; how each kind needed was read."""
         origin, snapshot = self.snapshot.origin, self.snapshot
         card = {
             "Source": origin.source,
-            "Server": origin.server or "files",
+            "Server": origin.server or "none: read from files",
             "Kubernetes": origin.version or "unknown",
-            "Cluster UID": origin.cluster_uid or "unknown",
+            "Cluster": f"{origin.cluster} (UID of kube-system: {origin.cluster_uid or 'unknown'})",
+            "As of": narrative.as_of(snapshot),
             "Read as": origin.identity.username or "unknown",
-            "Basis": origin.basis,
+            "Read with": origin.tool,
+            "Basis": "lists of the API" if origin.basis == "listed" else "files as supplied",
+            "Filters": "none: every object of each kind, of all namespaces",
             "Snapshot digest": snapshot.digest,
         }
-        return Html(_facts(card) + f"<p>{_e(narrative.completeness(snapshot))}</p>" + _table(self._coverage()))
+        needed = self._needed()
+        text = facts(card) + f"<p>{escape(narrative.completeness(snapshot))}</p>"
+        return Html(text + self._missing(needed) + self._read(needed))
 
-    def _coverage(self) -> pd.DataFrame:
+    def _needed(self) -> list[Coverage]:
+        """Coverage of the kinds that these tests and tables rest on; in scope and conclusion of all there is."""
+        if self.notebook.name in ("scope", "conclusion"):
+            asked = {c.resource for c in self.snapshot.coverage}
+            unasked = [self.snapshot.state(k) for k in kinds.ALL if kinds.resource(k) not in asked]
+            return sorted([*self.snapshot.coverage, *unasked], key=lambda c: c.resource)
         tables = {read for r in self.tested for read in r.check.reads} | set(self.notebook.tables)
-        needed = (
-            kinds.ALL if self.notebook.name in ("scope", "conclusion") else {k for t in tables for k in kinds_of(t)}
-        )
+        needed = {kind for name in tables for kind in kinds_of(name)}
+        return [self.snapshot.state(kind) for kind in sorted(needed, key=kinds.resource)]
+
+    def _missing(self, needed: list[Coverage]) -> str:
+        """Kinds that tests need and that were not completely read, which tests that stops, and the way out."""
         rows = []
-        for kind in sorted(needed, key=kinds.resource):
-            c = self.snapshot.state(kind)
-            if c.state == "not served" and self.notebook.name != "scope":
-                continue
-            command = f"kubectl get {kinds.resource(kind)}{' -A' if kind.namespaced else ''} --no-headers | wc -l"
-            rows.append(
-                {
-                    "Kind": c.resource,
-                    "State": c.state,
-                    "Objects": c.seen,
-                    "Kept": c.kept,
-                    "Note": c.note,
-                    "Count it yourself": command,
-                }
-            )
-        return pd.DataFrame(rows, columns=["Kind", "State", "Objects", "Kept", "Note", "Count it yourself"])
+        for c in needed:
+            tests = [r.check.id for r in self.tested if c.resource in _resources(r)]
+            if c.state in ("partial", "denied", "failed") or (tests and c.state not in ("collected", "not served")):
+                state, how = f"{c.state}: {c.note}" if c.note else c.state, narrative.remedy(c)
+                rows.append({"Missing": c.resource, "Why": state, "Tests that need it": tests, "How to get it": how})
+        return f"<h4>Missing evidence</h4>{table(pd.DataFrame(rows))}" if rows else ""
+
+    def _read(self, needed: list[Coverage]) -> str:
+        """How the request for each kind ended, with the command that counts the same population."""
+        whole = {kinds.resource(kind) for kind in kinds.ALL if not kind.namespaced}
+        shown = [c for c in needed if c.state not in ("not served", "not read")]
+        rows = [
+            {
+                "Kind": c.resource,
+                "State": c.state,
+                "Objects": c.seen,
+                "Kept": c.kept,
+                "Count it yourself": ""
+                if c.resource.startswith("*.")
+                else f"kubectl get {c.resource}{'' if c.resource in whole else ' -A'} --no-headers | wc -l",
+            }
+            for c in shown
+        ]
+        absent = [c.resource for c in needed if c.state == "not served"]
+        tested_ = {name for r in self.tested for name in _resources(r)}
+        unread = [f"{c.resource} ({c.seen:,})" for c in needed if c.state == "not read" and c.resource not in tested_]
+        text = table(pd.DataFrame(rows), code=["Count it yourself"])
+        text += f"<p class='rest'>Not served by this cluster: {escape(', '.join(absent))}.</p>" if absent else ""
+        return text + (
+            f"<p class='rest'>Listed but not read, as no test uses them (objects): {escape(', '.join(unread))}.</p>"
+            if unread
+            else ""
+        )
 
     def procedure(self) -> Html:
         """How each test is done, with its source for re-performance."""
-        intro = "<p>Inspection of configuration by re-performable tests. Every row of each population is examined; nothing is sampled.</p>"
-        blocks = [
-            f"<details><summary><b>{_e(r.check.id)}</b> {_e(r.check.title)} — population: <code>{_e(r.check.population)}</code>"
-            f"{_e(_settings(r))}</summary><p>{_e(r.check.rationale)}</p><p><b>Mends it:</b> {_e(r.check.fix)}</p>"
-            f"<pre>{_e(r.check.source)}</pre></details>"
-            for r in self.tested
-        ]
-        return Html(intro + "".join(blocks))
+        intro = (
+            "<p>Inspection of configuration by tests that can be performed again: each predicate below is applied to every "
+            "row of its population, nothing is sampled. True is an exception; missing is a row that cannot be judged.</p>"
+        )
+        return Html(intro + "".join(self._how(r) for r in self.tested))
+
+    def _how(self, result: Result) -> str:
+        check = result.check
+        columns = {c.name: c.doc for c in declared(check.population).columns}
+        rows = {"Population": f"{check.population}: {declared(check.population).title}"}
+        rows |= {f"Column {name}": columns[name] for name in procedure.decisive(check)}
+        rows |= {f"Beside {name}": text for name, text in procedure.reads(check)[1:]}
+        rows |= {"Settings": procedure.settings(result.settings)} if result.settings else {}
+        rows |= {"Why": check.rationale, "Remedy": check.fix}
+        return (
+            f"<details class='test'><summary><b>{escape(check.id)}</b> {prose(narrative.title(result))}</summary>"
+            f"{facts(rows)}<pre>{escape(procedure.source(result))}</pre></details>"
+        )
 
     def population(self) -> Html:
-        """The first rows of the tables that this workpaper rests on; the whole of them is in the pack."""
-        return Html("".join(self._shown(name) for name in self.notebook.tables))
+        """Every population of this workpaper with its size and files, and the first rows of the main ones."""
+        names = dict.fromkeys([*self.notebook.tables, *(r.check.population for r in self.tested)])
+        rows = [
+            {
+                "Table": name,
+                "What": Html(prose(declared(name).title)),
+                "Rows": len(self.snapshot.tables[name]),
+                "Tests": sum(r.check.population == name for r in self.tested),
+                "All rows": Html(self._files(name)),
+            }
+            for name in names
+        ]
+        return Html(table(pd.DataFrame(rows)) + "".join(self._shown(name) for name in self.notebook.tables))
+
+    def _files(self, name: str) -> str:
+        if not self.packed:
+            return f"<code>snap.tables.{name}</code>"
+        return f'<a href="../tables/{name}.csv">CSV</a> <a href="../tables/{name}.parquet">Parquet</a>'
 
     def _shown(self, name: str) -> str:
-        frame, table = self.snapshot.tables[name], declared(name)
-        where = (
-            f'<a href="../tables/{name}.parquet">tables/{name}.parquet</a>'
-            if self.packed
-            else f"<code>snap.tables.{name}</code>"
-        )
-        wide = frame[[c.name for c in table.columns][:9]]
-        lead = (
-            f"<h4>{_e(name)}</h4><p>{_e(table.title)} {narrative.count(len(frame), 'row')}; all columns: {where}.</p>"
-        )
-        return lead + _table(wide.head(SHOWN)) + _rest(len(frame))
+        frame, declaration = self.snapshot.tables[name], declared(name)
+        read = [column for r in self.tested for column in procedure.decisive(r.check)]
+        place = procedure.place(declaration)
+        spare = [c.name for c in declaration.columns if c.name not in place]
+        # The columns that most tests look at, in the table's order.
+        wanted = sorted(spare, key=lambda c: -read.count(c))[: max(COLUMNS - len(place), 3)]
+        beside = [c for c in spare if c in wanted]
+        lead = f"<h4>{escape(name)}</h4><p>{prose(declaration.title)} All columns: {self._files(name)}.</p>"
+        return lead + table(frame[[*place, *beside]], shown=ROWS)
 
     def results(self) -> Html:
         """One row per test."""
-        ids = [r.check.id for r in self.tested]
-        frame = self.all.frame
-        shown = frame[frame["id"].isin(ids)].rename(columns=str.capitalize)
-        return Html(_table(shown))
+        frame = self.all.frame[self.all.frame["id"].isin([r.check.id for r in self.tested])]
+        shown = frame.rename(columns=str.capitalize).rename(columns={"Id": "Test"})
+        anchors = {r.check.id for r in self.tested if len(r.exceptions) and self.notebook.checks}
+        shown["Title"] = [Html(prose(narrative.title(r))) for r in self.tested]
+        shown["Test"] = [Html(f'<a href="#{id}">{id}</a>' if id in anchors else id) for id in shown["Test"]]
+        return Html(table(shown if shown["Note"].any() else shown.drop(columns="Note")))
 
     def chart(self) -> charts.Picture:
         """The figure of this workpaper."""
         return charts.draw(self.notebook.chart, self.snapshot, self.tested)
 
     def exceptions(self) -> Html:
-        """The exceptions of each test that has any, the first of them shown."""
-        found = [r for r in self.tested if len(r.exceptions)]
+        """The exceptions of each test that has any, the first of them shown; and the rows that could not be judged."""
+        found = [r for r in self.tested if len(r.exceptions) or r.conclusion == "undetermined"]
         if not found:
-            return Html(f"<p>{_e(narrative.conclude(self.tested, self.snapshot))}</p>")
-        return Html("".join(self._exceptions_of(r) for r in found))
+            return Html(f"<p>{escape(narrative.conclude(self.tested, self.snapshot))}</p>")
+        return Html("".join(self._found(r) for r in found))
 
-    def _exceptions_of(self, result: Result) -> str:
-        key = declared(result.check.population).key
-        names = list(
-            dict.fromkeys(["exception_id", *(c for c in ("kind", "namespace", "name") if c in result.population), *key])
-        )
-        file = f"results/exceptions/{result.check.id}.csv"
-        where = f' Whole list: <a href="../{file}">{file}</a>.' if self.packed else ""
-        head = f"<h4>{_e(result.check.id)} {_e(result.check.title)}</h4><p>{_e(narrative.sentence(result))}{where}</p>"
-        return head + _table(result.exceptions[names].head(SHOWN)) + _rest(len(result.exceptions))
+    def _found(self, result: Result) -> str:
+        check = result.check
+        rows = result.exceptions if len(result.exceptions) else result.undetermined
+        files = f" All rows with their verdict: {self._verdicts(result)}." if self.packed else ""
+        shown = rows[["exception_id", *procedure.key(check)]].head(FOUND)
+        shown = shown.assign(condition=procedure.conditions(check, rows.head(FOUND)))
+        if not len(result.exceptions):
+            shown = shown.drop(columns="exception_id")
+        head = f"<h4 id='{check.id}'>{escape(check.id)} {prose(narrative.title(result))}</h4>"
+        head += f"<p>{escape(narrative.sentence(result, named=False))} <b>Remedy:</b> {prose(check.fix)}{files}</p>"
+        rest = f"<p class='rest'>The first {FOUND} of {len(rows):,} rows are shown.</p>" if len(rows) > FOUND else ""
+        return head + table(shown.rename(columns={"exception_id": "exception"})) + rest
+
+    def _verdicts(self, result: Result) -> str:
+        id = result.check.id
+        csv = f'<a href="../results/exceptions/{id}.csv">exceptions as CSV</a>, ' if len(result.exceptions) else ""
+        return f'{csv}<a href="../results/populations/{id}.parquet">population as Parquet</a>'
 
     def conclusion(self) -> Html:
-        """The sentence over all tests of this workpaper, and one per test that is not clean."""
-        notable = [r for r in self.tested if r.conclusion != "no exceptions"]
-        items = "".join(f"<li>{_e(narrative.sentence(r))}</li>" for r in notable)
-        text = f"<p><b>{_e(narrative.conclude(self.tested, self.snapshot))}</b></p>"
-        return Html(text + (f"<ul>{items}</ul>" if self.notebook.name != "conclusion" else ""))
+        """The sentence over all tests of this workpaper; its tests with exceptions by severity; its controls."""
+        text = f"<p><b>{escape(narrative.conclude(self.tested, self.snapshot))}</b></p>"
+        text += items(narrative.gravest(self.tested))
+        open_ = [r for r in self.tested if r.conclusion in ("error", "not collected", "undetermined")]
+        text += items(narrative.sentence(r) for r in open_) if open_ else ""
+        return Html(text + ("" if self.notebook.name == "conclusion" else self.matrix().text))
 
     def matrix(self) -> Html:
-        """Every control with its criteria, tests and management's result; the workbook has all columns."""
-        frame = control_matrix(self.all, controls(self.engagement))
-        return Html(
-            _table(frame[["Control", "Title", "Primary criteria", "Rows tested", "Exceptions", "Management's result"]])
-        )
+        """The controls that these tests belong to, with management's result over all tests of each."""
+        frame = frameworks.control_matrix(self.all, frameworks.controls(self.engagement))
+        ids = {r.check.id for r in self.tested}
+        own = [bool(ids & set(tests.split(", "))) for tests in frame["Tests"]]
+        rows = frame if self.notebook.name == "conclusion" else frame[own]
+        columns = ["Control", "Title", "Primary criteria", "Rows tested", "Exceptions", "Management's result", "Note"]
+        note = "<p class='rest'>Over all tests of each control, here and in other workpapers; the auditor's conclusion is not stated.</p>"
+        return Html(table(rows[columns]) + note)
 
     def caveats(self) -> Html:
         """What this evidence cannot show; the end of the workpaper."""
-        items = "".join(f"<li>{_e(c)}</li>" for c in narrative.CAVEATS)
-        mark = f'<p id="{END}">End of workpaper {_e(self.notebook.name)}; snapshot {_e(self.snapshot.digest[:16])}.</p>'
-        return Html(f"<ul>{items}</ul>{mark}")
+        reference = f"{self.notebook.reference} {self.notebook.name}; snapshot {self.snapshot.digest[:16]}"
+        return Html(items(narrative.CAVEATS) + f'<p id="{END}">End of workpaper {escape(reference)}.</p>')
 
 
 def workpaper(
@@ -231,38 +309,8 @@ def workpaper(
     return Workpaper(notebook, snapshot, results, engagement, packed=packed)
 
 
-def _e(value: object) -> str:
-    return html.escape(str(value))
-
-
-def _facts(rows: Mapping[str, object]) -> str:
-    cells = "".join(f"<tr><th scope='row'>{_e(k)}</th><td>{_e(v)}</td></tr>" for k, v in rows.items())
-    return f"<table class='facts'>{cells}</table>"
-
-
-def _table(frame: pd.DataFrame) -> str:
-    """The frame as an HTML table: lists joined, missing values as a dash, everything escaped."""
-    if frame.empty:
-        return "<p class='none'>None.</p>"
-    head = "".join(f"<th scope='col'>{_e(c)}</th>" for c in frame.columns)
-    rows = ["".join(f"<td>{_cell(v)}</td>" for v in row) for row in frame.itertuples(index=False, name=None)]
-    return f"<table class='list'><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{r}</tr>' for r in rows)}</tbody></table>"
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, (list, tuple)) or not pd.isna(value):  # type: ignore[call-overload]
-        text = ("yes" if value else "no") if isinstance(value, bool | np.bool_) else str(flat(value))
-        shown = _e(text if len(text) <= 160 else text[:157] + "…")
-        return f"<span class='long'>{shown}</span>" if len(text) > 32 else shown
-    return "–"
-
-
-def _rest(total: int) -> str:
-    return f"<p class='rest'>The first {SHOWN} of {total:,} rows are shown.</p>" if total > SHOWN else ""
-
-
-def _settings(result: Result) -> str:
-    return " — settings: " + ", ".join(f"{k} = {v}" for k, v in result.settings.items()) if result.settings else ""
+def _resources(result: Result) -> set[str]:
+    return {kinds.resource(kind) for read in result.check.reads for kind in kinds_of(read)}
 
 
 def evaluated(snapshot: Snapshot, engagement: Engagement) -> Results:
