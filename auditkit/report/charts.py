@@ -144,7 +144,7 @@ def expiry(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     for position, (end, days) in enumerate(zip(rows["not_after"], left, strict=True)):
         text = f" {end:%Y-%m-%d} (expired)" if days < 0 else f" {end:%Y-%m-%d} (in {days:,} days)"
         axes.text(end, position, text, va="center", fontsize=7, bbox={"color": "white", "pad": 0.6}, zorder=3)
-    axes.axvline(now, color=COLOURS["ink"], lw=1.2, ls="--")
+    axes.axvline(now, color=COLOURS["ink"], lw=1.2, ls="--")  # type: ignore[arg-type]
     axes.set_yticks(range(len(rows)), [_short(name) for name in names])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.margins(x=0.16)
@@ -206,7 +206,7 @@ def policies(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
             word = "–" if pd.isna(value) else "yes" if value else "no"
             colour = {"yes": COLOURS["ok"], "no": COLOURS["exception"], "–": COLOURS["quiet"]}[word]
             _tile(axes, x, y, word, colour, dark=word == "no", size=8)
-    axes.set_xticks(range(held.shape[1]), list(held))
+    axes.set_xticks(range(held.shape[1]), [str(column) for column in held])
     axes.set_yticks(range(len(held)), [_short(name) for name in held.index])
     axes.xaxis.tick_top()
     axes.set_ylim(len(held) - 0.4, -0.6)

@@ -1,56 +1,42 @@
-"""What the control matrix workbook says, sheet by sheet; workbook.py knows how it is written."""
+"""The control matrix workbook: which sheets it has, and those by control and by criterion."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from auditkit import frameworks, seal
-from auditkit.declare import CHECKS, kinds_of
-from auditkit.engagement import Engagement, in_scope
-from auditkit.evaluate import Results, Snapshot, declared
-from auditkit.kinds import resource
-from auditkit.report import narrative
-from auditkit.report.frames import write_csv
+from auditkit import frameworks
+from auditkit.engagement import Engagement
+from auditkit.evaluate import CONCLUSIONS, Results, Snapshot
+from auditkit.frameworks import NOT_RUN, Control, Framework
+from auditkit.report import listings, narrative, provenance
+from auditkit.report.listings import EXCEPTIONS, Tests
 from auditkit.report.workbook import Cover, Link, Sheet
 from auditkit.report.workbook import write as write_workbook
 
 NAME = "control-matrix.xlsx"
-# Longer listings are files beside the workbook, linked with hash and count.
-LISTED = 10_000
-# Written after the workbook, or the workbook itself.
-UNLISTED = (NAME, "index.html", "run.json", "VERIFY.md", "manifest.json", "SHA256SUMS", "manifest.dsse.json")
-
-GLOSSARY = (
-    ("Population", "All rows that a test examines: the first table it reads. Nothing is sampled."),
-    ("Exception", "A row of the population that does not meet what the test states."),
-    ("Undetermined", "A row that the evidence does not decide; it is not passed."),
-    (
-        "Not collected",
-        "Evidence that the test needs was denied, failed, partial or left out by policy; the test is not passed.",
-    ),
-    ("No population", "There is nothing of this kind in the cluster; the test says nothing."),
-    ("Inherited", "The control plane is the provider's; its SOC 2 report covers it."),
-    ("No exceptions noted", "Management's result: every row was examined and none is an exception."),
-    ("Exceptions noted", "Management's result: at least one row is an exception."),
-    ("Incomplete evidence", "Management's result: a test could not be concluded."),
-    ("Not tested", "Management's result: no test of the cluster belongs to the control, or there was nothing to test."),
-    ("IPE", "Information produced by the entity: each table, with its source, completeness and hash."),
-    ("In scope", "Whether the engagement's scope names the namespace; rows out of scope are shown, never dropped."),
-    ("Yellow headers", "Columns for the auditor: blank and unlocked. auditkit never writes there."),
-    ("Blue headers", "Columns for management: blank and unlocked."),
-)
+# Always in the workbook, whatever frameworks the engagement names beside them.
+TSC, CIS = "soc2-2017", "cis-1.12"
 
 
 def facts(snapshot: Snapshot, engagement: Engagement, identity: str) -> list[tuple[str, str]]:
     """Label and text of what identifies a pack."""
-    origin = snapshot.origin
+    origin, period, scope = snapshot.origin, engagement.period, engagement.scope
+    excluded = f", without {', '.join(scope.exclude_namespaces)}" if scope.exclude_namespaces else ""
     return [
         ("Entity", engagement.entity),
         ("System", engagement.system),
+        ("Report", f"SOC 2 type {engagement.type}"),
+        ("Period", f"{period.start} to {period.end}" if period else "not stated"),
+        (
+            "Scope",
+            f"clusters: {', '.join(scope.clusters) or 'all'}; namespaces: {', '.join(scope.namespaces)}{excluded}",
+        ),
         ("Cluster", origin.cluster),
         ("Cluster UID", origin.cluster_uid or "unknown"),
         ("Kubernetes", origin.version or "unknown"),
-        ("As of", f"{origin.taken_at:%Y-%m-%d %H:%M:%S} UTC ({origin.dated_by})" if origin.taken_at else "undated"),
+        ("As of", narrative.as_of(snapshot)),
         ("Read as", origin.identity.username or "unknown"),
         ("Source", f"{origin.source} ({origin.basis})"),
         ("Tool", origin.tool),
@@ -60,193 +46,171 @@ def facts(snapshot: Snapshot, engagement: Engagement, identity: str) -> list[tup
 
 
 def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engagement, identity: str) -> None:
-    """Write control-matrix.xlsx into the pack."""
-    summary = narrative.conclude(list(results.values()), snapshot)
-    cover = Cover(
-        title="SOC 2 control matrix: Kubernetes",
-        rows=[
-            *facts(snapshot, engagement, identity),
-            ("", "Result"),
-            ("Tests", summary),
-            ("Completeness", narrative.completeness(snapshot)),
-            ("Prepared by", "management, with auditkit; the auditor's cells are blank"),
-            ("", "What this evidence cannot show"),
-            *((str(n), text) for n, text in enumerate(narrative.CAVEATS, start=1)),
-        ],
-    )
+    """Write control-matrix.xlsx into the pack, and under listings/ what is too long for a sheet."""
     controls = frameworks.controls(engagement)
+    tests = Tests.of(results, controls)
+    beside = [f for f in frameworks.chosen(engagement) if f.name not in (TSC, CIS)]
     sheets = [
-        Sheet(
-            name="Control matrix",
-            note="One row a control activity; a control takes the most serious conclusion of its tests.",
-            frame=frameworks.control_matrix(results, controls),
-            people=("Management response", "Compensating control", "Ticket"),
-            auditor=("Auditor ref", "Auditor conclusion"),
-        ),
-        Sheet(
-            name="TSC coverage",
-            note="All 61 criteria: what the cluster evidences, and what remains for other sources.",
-            frame=frameworks.coverage(results, frameworks.load("soc2-2017"), controls),
-            auditor=("Auditor ref",),
-        ),
-        Sheet(
-            name="CIS coverage",
-            note="CIS Kubernetes Benchmark 1.12 (same numbering as 2.0.1), in our own words.",
-            frame=frameworks.coverage(results, frameworks.load("cis-1.12"), controls),
-        ),
-        _tests(results),
-        _exceptions(results, engagement),
-        _populations(pack, results),
-        _access(pack, snapshot),
-        _ipe(pack, snapshot),
-        _index(pack),
-        _dictionary(snapshot),
-        Sheet(
-            name="Glossary",
-            note="Words of this workbook.",
-            frame=pd.DataFrame(GLOSSARY, columns=["Word", "Meaning"]),
-        ),
+        _controls(snapshot, results, controls, tests),
+        _criteria(results, frameworks.load(TSC), controls),
+        *(_coverage(results, framework, controls) for framework in [frameworks.load(CIS), *beside]),
+        listings.tests(snapshot, tests),
+        listings.exceptions(pack, snapshot, engagement, tests),
+        listings.populations(pack, tests),
+        listings.access(pack, snapshot, engagement),
+        provenance.ipe(pack, snapshot, tests),
+        provenance.index(pack, tests, without=NAME),
+        provenance.dictionary(snapshot),
+        provenance.glossary(),
     ]
-    write_workbook(pack / NAME, cover, sheets, created=snapshot.origin.taken_at)
+    write_workbook(
+        pack / NAME, _cover(snapshot, results, engagement, identity), sheets, created=snapshot.origin.taken_at
+    )
 
 
-def _tests(results: Results) -> Sheet:
-    rows = [
-        {
-            "Test": r.check.id,
-            "Title": r.check.title,
-            "Severity": r.check.severity,
-            "Conclusion": r.conclusion,
-            "Population": len(r.population),
-            "Exceptions": len(r.exceptions),
-            "Undetermined": len(r.undetermined),
-            "Population table": r.check.population,
-            "Settings": ", ".join(f"{k} = {v}" for k, v in r.settings.items()),
-            "Note": r.note,
-            "Why": r.check.rationale,
-            "Procedure": r.check.source.strip(),
-        }
-        for r in results.values()
+def _cover(snapshot: Snapshot, results: Results, engagement: Engagement, identity: str) -> Cover:
+    rows: list[tuple[str, Any]] = [
+        *facts(snapshot, engagement, identity),
+        ("", "Result of management's tests"),
+        ("Tests", narrative.conclude(list(results.values()), snapshot)),
+        ("Completeness", narrative.completeness(snapshot)),
+        ("", "Standing of this workbook"),
+        ("Prepared by", f"management ({engagement.preparer or 'preparer not named'}), with auditkit"),
+        ("Reviewed by, date", None),
+        (
+            "Integrity",
+            "manifest.json beside this file holds its hash and those of all files; VERIFY.md says how to check them",
+        ),
+        ("Yellow", "Columns of the auditor: blank and unlocked; auditkit never writes there"),
+        (
+            "Blue",
+            "Columns of management: blank and unlocked; all other cells are computed and locked, without a password",
+        ),
+        ("", "What this evidence cannot show"),
+        *((str(n), caveat) for n, caveat in enumerate(narrative.CAVEATS, start=1)),
     ]
+    return Cover(title="SOC 2 control matrix: Kubernetes", rows=rows)
+
+
+def _controls(snapshot: Snapshot, results: Results, controls: tuple[Control, ...], tests: Tests) -> Sheet:
+    matrix = frameworks.control_matrix(results, controls)
+    category = {r.id: r.category for r in frameworks.load(TSC).requirement}
+    first = tests.first_exception
+    rows = []
+    for control, row in zip(controls, matrix.to_dict("records"), strict=True):
+        ids = [id for id in control.checks if id in results]
+        populations = dict.fromkeys(results[id].check.population for id in ids)
+        papers = sorted({tests.workpaper[id].reference for id in ids})
+        found = next((first[id] for id in tests.order if id in ids and id in first), None)
+        rows.append(
+            {
+                **{name: row[name] for name in ("Control", "Title", "Control activity")},
+                **{name: row[name] for name in ("Primary criteria", "Supporting criteria")},
+                "Category": ", ".join(dict.fromkeys(category[id] for id in control.primary)),
+                **{
+                    name: row[name]
+                    for name in ("Risk addressed", "Control owner", "Frequency", "Nature", "Type", "Key")
+                },
+                "System": snapshot.origin.cluster,
+                "Procedure": "; ".join(_procedure(control)),
+                "Test of design: steps": "Agree the statement to what its tests inspect (sheet Tests, column Procedure)."
+                if ids
+                else "",
+                "Test of operation: steps": "\n".join(_steps(control)),
+                "Population": "; ".join(f"{name} {len(snapshot.tables[name]):,}" for name in populations),
+                "Sample": "none: every row is tested" if ids else "",
+                "Rows tested": row["Rows tested"],
+                "Exceptions": row["Exceptions"],
+                "Rate %": round(100 * row["Exceptions"] / row["Rows tested"], 1) if row["Rows tested"] else None,
+                "Undetermined": row["Undetermined"],
+                "Results of tests": _counts(row),
+                "Management's result": row["Management's result"],
+                "Evidence": "; ".join([*papers, *(f"IPE-{name}" for name in populations)]),
+                "Exception refs": Link.row(f"{row['Exceptions']:,} in sheet {EXCEPTIONS}", EXCEPTIONS, found)
+                if found is not None
+                else "",
+            }
+        )
     return Sheet(
-        name="Tests",
-        note="One row a test; the procedure is the predicate applied to every row of the population.",
+        name="Control matrix",
+        note="One row a control activity; it takes the most serious conclusion of its tests. Tests show the state at one "
+        "time; operation over a period needs the snapshots of the period.",
         frame=pd.DataFrame(rows),
+        people=(
+            *("Test of design: result", "Compensating control", "Management response", "Ticket"),
+            *("Prepared by, date", "Reviewed by, date"),
+        ),
+        auditor=("Auditor ref", "Auditor conclusion"),
+        fixed=2,
+        widest=34,
     )
 
 
-def _exceptions(results: Results, engagement: Engagement) -> Sheet:
-    found = [_rows(id, results) for id, r in results.items() if len(r.exceptions)]
-    columns = ["Exception id", "Test", "Title", "Severity", "Kind", "Namespace", "Name", "Row"]
-    frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
-    frame["In scope"] = in_scope(engagement, frame["Namespace"])
+def _procedure(control: Control) -> list[str]:
+    tested = ["inspection of configuration", "re-performance"] if control.checks else []
+    return tested + (["inquiry and inspection of records, by hand"] if control.manual else [])
+
+
+def _steps(control: Control) -> list[str]:
+    tested = [f"Tests {', '.join(control.checks)}."] if control.checks else []
+    return tested + [f"By hand: {step}" for step in control.manual]
+
+
+def _counts(row: Mapping[Any, Any]) -> str:
+    """How many tests ended how, from the columns that frameworks give."""
+    counts = {name: row[f"Tests: {name}"] for name in (*CONCLUSIONS, NOT_RUN)}
+    return "; ".join(f"{n} {name}" for name, n in counts.items() if n)
+
+
+def _criteria(results: Results, framework: Framework, controls: tuple[Control, ...]) -> Sheet:
+    covered = frameworks.coverage(results, framework, controls)
+    known = {c.id: c for c in controls}
+    rows = []
+    for row in covered.to_dict("records"):
+        named = [known[id] for id in row["Controls"].split(", ") if id]
+        rows.append(
+            {
+                **{name: row[name] for name in ("Requirement", "Title", "Category", "Source")},
+                "Controls": row["Controls"],
+                "Number of controls": len(named),
+                "Evidenced by the cluster": sum(bool(c.checks) for c in named),
+                "With manual procedures": sum(bool(c.manual) for c in named),
+                "Results of tests": _counts(row),
+                **{name: row[name] for name in ("Exceptions", "Undetermined", "Management's result")},
+                "Gaps": _gap(row),
+                **{name: row[name] for name in ("Evidence", "Remains manual")},
+            }
+        )
     return Sheet(
-        name="Exceptions",
-        note=f"{len(frame):,} exceptions; the id is stable from run to run."
-        + (f" The first {LISTED:,} are listed." if len(frame) > LISTED else ""),
-        frame=frame.head(LISTED),
-        people=("Management response", "Owner", "Due", "Ticket"),
+        name="TSC coverage",
+        note="All 61 criteria (our own short titles): what the cluster evidences, and what remains for other sources.",
+        frame=pd.DataFrame(rows),
+        people=("In scope",),
         auditor=("Auditor ref",),
+        fixed=2,
+        widest=36,
+        choices={"In scope": ("yes", "no")},
     )
 
 
-def _rows(id: str, results: Results) -> pd.DataFrame:
-    """The exceptions of one test: the object, and the remaining key columns as one text."""
-    result = results[id]
-    found = result.exceptions
-    key = [c for c in declared(result.check.population).key if c not in ("kind", "namespace", "name")]
-    row = pd.Series("", index=found.index, dtype="string")
-    for column in key:
-        row = row.str.cat(f"{column} " + found[column].astype("string").fillna("–"), sep=", ")
-    columns = {
-        "Exception id": found["exception_id"],
-        "Test": id,
-        "Title": result.check.title,
-        "Severity": result.check.severity,
-    }
-    named = {c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")}
-    return pd.DataFrame({**columns, **named, "Row": row.str.removeprefix(", ")}, index=found.index)
+def _gap(row: Mapping[Any, Any]) -> str:
+    """What the tests leave open; counts of tests stand in a column of their own."""
+    if not row["Tests"]:
+        return "no evidence from the cluster"
+    open_ = sum(row[f"Tests: {name}"] for name in ("error", "not collected", NOT_RUN))
+    supporting = "supporting evidence only" if row["Note"].startswith("supporting evidence only") else ""
+    return "; ".join(filter(None, [supporting, f"{narrative.count(open_, 'test')} without evidence" if open_ else ""]))
 
 
-def _populations(pack: Path, results: Results) -> Sheet:
-    rows = []
-    for id, r in results.items():
-        path = f"results/populations/{id}.parquet"
-        rows.append(
-            {
-                "Test": Link(text=id, target="#'Tests'!A1"),
-                "Table": r.check.population,
-                "Rows": len(r.population),
-                "Exceptions": len(r.exceptions),
-                "File": Link(text=path, target=path),
-                "sha256": seal.sha256(pack / path),
-            }
-        )
-    note = "Each row that a test judged, with its verdict, is in the linked Parquet file."
-    return Sheet(name="Populations", note=note, frame=pd.DataFrame(rows))
-
-
-def _access(pack: Path, snapshot: Snapshot) -> Sheet:
-    frame = snapshot.tables["grants"]
-    note = f"Who holds what: {len(frame):,} rows of table grants."
-    if len(frame) > LISTED:
-        write_csv(frame, pack / "tables" / "grants.csv")
-        digest = seal.sha256(pack / "tables" / "grants.csv")
-        note += f" The first {LISTED:,} are listed; all are in tables/grants.csv (sha256 {digest})."
-    return Sheet(name="Access listing", note=note, frame=frame.head(LISTED), people=("Owner", "Justification"))
-
-
-def _ipe(pack: Path, snapshot: Snapshot) -> Sheet:
-    origin = snapshot.origin
-    rows = []
-    for name, frame in snapshot.tables.items():
-        path = f"tables/{name}.parquet"
-        states = [snapshot.state(kind) for kind in kinds_of(name)]
-        lacking = [f"{c.resource} {c.state}" for c in states if c.state not in ("collected", "not served")]
-        rows.append(
-            {
-                "Table": Link(text=name, target=path),
-                "What": declared(name).title,
-                "Rows": len(frame),
-                "Objects read": sum(c.seen for c in states),
-                "Kinds": ", ".join(resource(kind) for kind in kinds_of(name)),
-                "Complete": "no" if lacking else "yes",
-                "Missing": "; ".join(lacking),
-                "Filters": "none: every object of these kinds",
-                "Source": origin.source,
-                "As of": pd.Timestamp(origin.taken_at) if origin.taken_at else None,
-                "Read as": origin.identity.username,
-                "sha256": seal.sha256(pack / path),
-            }
-        )
-    note = "Information produced by the entity: one row a table, with source, completeness and hash."
-    return Sheet(name="IPE", note=note, frame=pd.DataFrame(rows))
-
-
-def _index(pack: Path) -> Sheet:
-    rows = []
-    for path in sorted(p for p in pack.rglob("*") if p.is_file()):
-        name = path.relative_to(pack).as_posix()
-        # Notebooks and pages hold times of their own; they are in the manifest, and would change the workbook's bytes.
-        if name not in UNLISTED and not name.startswith(("notebooks/", "binder/")):
-            rows.append(
-                {"File": Link(text=name, target=name), "Size": path.stat().st_size, "sha256": seal.sha256(path)}
-            )
-    note = "Files that the numbers rest on; manifest.json lists every file of the pack."
-    return Sheet(name="Evidence index", note=note, frame=pd.DataFrame(rows))
-
-
-def _dictionary(snapshot: Snapshot) -> Sheet:
-    rows = [
-        {
-            "Table": name,
-            "Column": c.name,
-            "Type": c.dtype,
-            "Key": "yes" if c.name in declared(name).key else "",
-            "Meaning": c.doc,
-        }
-        for name in snapshot.tables
-        for c in declared(name).columns
-    ]
-    note = f"Every column of every table; {len(CHECKS)} tests read them."
-    return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows))
+def _coverage(results: Results, framework: Framework, controls: tuple[Control, ...]) -> Sheet:
+    covered = frameworks.coverage(results, framework, controls)
+    covered["Results of tests"] = [_counts(row) for row in covered.to_dict("records")]
+    columns = ("Requirement", "Title", "Category", "Source", "Tests", "Results of tests", "Exceptions", "Undetermined")
+    return Sheet(
+        name="CIS coverage" if framework.name == CIS else f"{framework.name[:22]} coverage",
+        note=f"{framework.title}: one row an item, in our own words; checks that answer it, or why it is manual.",
+        frame=covered[[*columns, "Management's result", "Remains manual"]],
+        auditor=("Auditor ref",),
+        fixed=2,
+        widest=40,
+    )

@@ -2,8 +2,8 @@
 
 import re
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from openpyxl.cell.cell import Cell
 from openpyxl.styles import Protection
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook.workbook import Workbook
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.worksheet import Worksheet
 
 from auditkit.report.frames import flat
@@ -29,19 +31,31 @@ FIXED = datetime(2000, 1, 1)
 
 
 # Widths in characters, heights in points; Excel takes no row above 409.
-NARROWEST, WIDEST, ENTRY_WIDTH = 8, 56, 22
+NARROWEST, WIDEST, ENTRY_WIDTH = 7, 56, 18
 LINE_HEIGHT, TALLEST = 13, 409
+# Characters that a landscape page holds at two thirds of the size: what is wider takes several pages.
+PAGE_WIDTH = 210
+HEADER = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sheet:
-    """One sheet: a note, a frame as filterable list, and blank unlocked columns for management and the auditor."""
+    """One sheet: a note, a frame as filterable list, and blank unlocked columns for management and the auditor.
+
+    The first `fixed` columns stay while one scrolls, and stand on every printed page. `files` are linked
+    under the note; columns are as wide as what they hold, up to `widest` characters or their own of `widths`; `choices` are the values that an entry column offers.
+    """
 
     name: str
     note: str
     frame: pd.DataFrame
     auditor: Sequence[str] = ()
     people: Sequence[str] = ()
+    fixed: int = 1
+    widest: int = WIDEST
+    widths: Mapping[str, int] = field(default_factory=dict)
+    files: Sequence["Link"] = ()
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,13 +65,18 @@ class Link:
     text: str
     target: str
 
+    @classmethod
+    def row(cls, text: str, sheet: str, number: int) -> "Link":
+        """A link to the `number`th row (from 0) of a sheet's list."""
+        return cls(text=text, target=f"#'{sheet}'!A{HEADER + 1 + number}")
+
     def __str__(self) -> str:
         return self.text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cover:
-    """The first sheet: title and label/value rows; a row without label is a heading."""
+    """The first sheet: title and label/value rows; a row without label is a heading, one without value an entry."""
 
     title: str
     rows: Sequence[tuple[str, Any]]
@@ -79,6 +98,10 @@ def write(path: Path, cover: Cover, sheets: Sequence[Sheet], *, created: datetim
     draft.unlink()
 
 
+# Labels of the cover that show what a colour means.
+_LEGEND = {"Yellow": "auditor header", "Blue": "people header"}
+
+
 def _cover(book: Workbook, cover: Cover, sheets: Sequence[Sheet]) -> None:
     ws = book["Cover"]
     ws["A1"].value = cover.title
@@ -87,48 +110,67 @@ def _cover(book: Workbook, cover: Cover, sheets: Sequence[Sheet]) -> None:
     for number, (label, value) in enumerate(rows, start=3):
         heading = not label
         _put(ws.cell(number, 1), value if heading else label, "heading" if heading else "label")
-        if not heading:
-            _put(ws.cell(number, 2), value, "text")
+        if value is None:
+            _entry(ws.cell(number, 2))
+        elif not heading:
+            _put(ws.cell(number, 2), value, _LEGEND.get(label, "text"))
             ws.row_dimensions[number].height = _height((value,), (100,))
     ws.column_dimensions["A"].width, ws.column_dimensions["B"].width = 28, 100
-    _printable(ws, cover.title, landscape=False)
+    _printable(ws, cover.title, pages=0)
     ws.protection.sheet = True
 
 
 def _sheet(ws: Worksheet, sheet: Sheet) -> None:
     columns = [*sheet.frame.columns, *sheet.people, *sheet.auditor]
     _put(ws.cell(1, 1), sheet.name, "title")
-    _put(ws.cell(2, 1), sheet.note, "note")
-    header = 4
+    # Beside the fixed columns: what stands in those is printed on every page, and cut there.
+    _put(ws.cell(2, sheet.fixed + 1), sheet.note, "note")
+    for n, link in enumerate(sheet.files, start=sheet.fixed + 1):
+        _put(ws.cell(3, n), link, "text")
     for n, name in enumerate(columns, start=1):
         style = "auditor header" if name in sheet.auditor else "people header" if name in sheet.people else "header"
-        _put(ws.cell(header, n), name, style)
+        _put(ws.cell(HEADER, n), name, style)
     values = [sheet.frame[name].tolist() for name in sheet.frame]
-    widths = [_width(name, column) for name, column in zip(sheet.frame.columns, values, strict=True)]
-    for n, width in enumerate([*widths, *[ENTRY_WIDTH] * len([*sheet.people, *sheet.auditor])], start=1):
+    widths = [
+        _width(name, column, sheet.widths.get(name, sheet.widest))
+        for name, column in zip(sheet.frame.columns, values, strict=True)
+    ]
+    widths += [ENTRY_WIDTH] * len([*sheet.people, *sheet.auditor])
+    for n, width in enumerate(widths, start=1):
         ws.column_dimensions[get_column_letter(n)].width = width
-    ws.row_dimensions[header].height = 2 * LINE_HEIGHT + 4
-    for r, row in enumerate(zip(*values, strict=True), start=header + 1):
-        ws.row_dimensions[r].height = _height(row, widths)
+    ws.row_dimensions[HEADER].height = max(2 * LINE_HEIGHT + 4, _height(columns, widths))
+    for r, row in enumerate(zip(*values, strict=True), start=HEADER + 1):
+        ws.row_dimensions[r].height = _height(row, widths[: len(row)])
         for c, value in enumerate(row, start=1):
             _put(ws.cell(r, c), value, "text")
         for c in range(len(row) + 1, len(columns) + 1):
-            cell = ws.cell(r, c)
-            cell.style, cell.protection = "entry", Protection(locked=False)
-    last = header + len(sheet.frame)
-    ws.freeze_panes = ws.cell(header + 1, 2)
-    ws.auto_filter.ref = f"A{header}:{get_column_letter(len(columns))}{max(last, header + 1)}"
-    ws.print_title_rows = f"{header}:{header}"
-    _printable(ws, sheet.name, landscape=True)
-    for allowed in ("autoFilter", "sort", "formatColumns", "formatRows"):
-        setattr(ws.protection, allowed, False)
+            _entry(ws.cell(r, c))
+    last = HEADER + max(len(sheet.frame), 1)
+    for name, allowed in sheet.choices.items():
+        letter = get_column_letter(columns.index(name) + 1)
+        offered = DataValidation(type="list", formula1=f'"{",".join(allowed)}"', allow_blank=True)
+        offered.add(f"{letter}{HEADER + 1}:{letter}{last}")
+        ws.add_data_validation(offered)
+    ws.freeze_panes = ws.cell(HEADER + 1, sheet.fixed + 1)
+    ws.auto_filter.ref = f"A{HEADER}:{get_column_letter(len(columns))}{last}"
+    ws.print_title_rows = f"{HEADER}:{HEADER}"
+    ws.print_title_cols = f"A:{get_column_letter(sheet.fixed)}"
+    kept = sum(widths[: sheet.fixed])
+    _printable(ws, sheet.name, pages=-(-(sum(widths) - kept) // (PAGE_WIDTH - kept)))
+    for allowed_ in ("autoFilter", "sort", "formatColumns", "formatRows"):
+        setattr(ws.protection, allowed_, False)
     ws.protection.sheet = True
 
 
-def _width(name: str, values: Sequence[Any]) -> int:
+def _entry(cell: Cell) -> None:
+    """A blank cell that people fill."""
+    cell.style, cell.protection = "entry", Protection(locked=False)
+
+
+def _width(name: str, values: Sequence[Any], widest: int) -> int:
     """Characters that hold the longest line of a column, within reason; a heading may take two lines."""
     longest = max((len(line) for v in values[:500] for line in str(flat(v)).splitlines()), default=0)
-    return max(NARROWEST, min(WIDEST, longest + 2), min(len(name), max(len(w) for w in name.split()) + 4))
+    return max(NARROWEST, min(widest, longest + 2), min(len(name), max(len(w) for w in name.split()) + 4))
 
 
 def _height(row: Sequence[Any], widths: Sequence[int]) -> float:
@@ -154,13 +196,14 @@ def _put(cell: Cell, value: Any, style: str) -> None:
     if value is None or value is pd.NA or value is pd.NaT:
         return
     if isinstance(value, pd.Timestamp):
-        cell.value, cell.number_format = value.tz_convert(None).to_pydatetime(), "yyyy-mm-dd hh:mm"
+        cell.value, cell.style = value.tz_convert(None).to_pydatetime(), "number"
+        cell.number_format = "yyyy-mm-dd hh:mm"
         return
     value = flat(value)
     if isinstance(value, bool):
         cell.value = "yes" if value else "no"
     elif isinstance(value, (int, float)):
-        cell.value = value
+        cell.value, cell.style = value, "number"
     else:
         text = _text(str(value))
         cell.value = text
@@ -174,11 +217,14 @@ def _text(value: str) -> str:
     return text if len(text) <= CELL_LIMIT else text[: CELL_LIMIT - len(CUT)] + CUT
 
 
-def _printable(ws: Worksheet, title: str, *, landscape: bool) -> None:
-    ws.page_setup.orientation = "landscape" if landscape else "portrait"
-    ws.page_setup.paperSize = ws.PAPERSIZE_A3 if landscape else ws.PAPERSIZE_A4
-    ws.page_setup.fitToWidth, ws.page_setup.fitToHeight = 1, 0
+def _printable(ws: Worksheet, title: str, *, pages: int) -> None:
+    """A4, `pages` wide and as long as it must be; a cover (0 wide) is upright."""
+    ws.page_setup.orientation = "landscape" if pages else "portrait"
+    ws.page_setup.paperSize = ws.PAPERSIZE_A4
+    ws.page_setup.fitToWidth, ws.page_setup.fitToHeight = max(pages, 1), 0
+    ws.page_setup.pageOrder = "overThenDown"
     ws.sheet_properties.pageSetUpPr.fitToPage = True
+    ws.page_margins = PageMargins(left=0.4, right=0.4, top=0.45, bottom=0.55, header=0.2, footer=0.25)
     ws.oddFooter.left.text, ws.oddFooter.right.text = title.replace("&", "&&"), "Page &P of &N"
     ws.sheet_view.showGridLines = False
 

@@ -239,11 +239,15 @@ class Workpaper:
     def results(self) -> Html:
         """One row per test."""
         frame = self.all.frame[self.all.frame["id"].isin([r.check.id for r in self.tested])]
-        shown = frame.rename(columns=str.capitalize).rename(columns={"Id": "Test"})
-        anchors = {r.check.id for r in self.tested if len(r.exceptions) and self.notebook.checks}
-        shown["Title"] = [Html(prose(narrative.title(r))) for r in self.tested]
-        shown["Test"] = [Html(f'<a href="#{id}">{id}</a>' if id in anchors else id) for id in shown["Test"]]
-        return Html(table(shown if shown["Note"].any() else shown.drop(columns="Note")))
+        linked = {r.check.id for r in self.tested if len(r.exceptions) and self.notebook.checks}
+        cells = {
+            "Test": [Html(f'<a href="#{id}">{id}</a>' if id in linked else id) for id in frame["id"]],
+            "Title": [Html(prose(narrative.title(r))) for r in self.tested],
+            **{name.capitalize(): frame[name] for name in ("severity", "conclusion", "population", "exceptions")},
+            "Undetermined": frame["undetermined"],
+        }
+        notes = {"Note": frame["note"]} if frame["note"].any() else {}
+        return Html(table(pd.DataFrame({**cells, **notes})))
 
     def chart(self) -> charts.Picture:
         """The figure of this workpaper."""

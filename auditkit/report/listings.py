@@ -1,0 +1,256 @@
+"""Sheets of tests, exceptions, populations and access; a listing too long for a sheet goes into files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from auditkit import seal
+from auditkit.declare import kinds_of
+from auditkit.engagement import Engagement, in_scope
+from auditkit.evaluate import Result, Results, Snapshot, declared
+from auditkit.frameworks import Control
+from auditkit.report import narrative, procedure
+from auditkit.report.frames import said, write_csv, write_parquet
+from auditkit.report.workbook import Link, Sheet
+from auditkit.report.workpaper import Notebook, notebooks, reports
+
+TESTS, EXCEPTIONS, POPULATIONS = "Tests", "Exceptions", "Populations"
+# Rows of a sheet; longer listings are files, linked with hash and count.
+LISTED = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tests:
+    """The results as the workbook lists them: by test, its controls, its workpaper, its place in each sheet."""
+
+    results: Results
+    exceptions: Mapping[str, pd.DataFrame]
+    controls: Mapping[str, Sequence[Control]]
+    workpaper: Mapping[str, Notebook]
+
+    @classmethod
+    def of(cls, results: Results, controls: Sequence[Control]) -> "Tests":
+        papers = [n for n in notebooks().values() if n.checks]
+        return cls(
+            results=results,
+            exceptions={id: result.exceptions for id, result in results.items()},
+            controls={id: [c for c in controls if id in c.checks] for id in results},
+            workpaper={
+                id: next((n for n in papers if reports(n, id)), list(notebooks().values())[-1]) for id in results
+            },
+        )
+
+    @property
+    def order(self) -> list[str]:
+        return list(self.results)
+
+    @cached_property
+    def first_exception(self) -> dict[str, int]:
+        """The row of its first exception in the sheet Exceptions, by test; those beyond the sheet are left out."""
+        found, row = {}, 0
+        for id, rows in self.exceptions.items():
+            if len(rows) and row < LISTED:
+                found[id] = row
+            row += len(rows)
+        return found
+
+    def control_ids(self, id: str) -> str:
+        return ", ".join(c.id for c in self.controls[id])
+
+    def criteria(self, id: str) -> str:
+        return ", ".join(sorted({criterion for c in self.controls[id] for criterion in c.primary}))
+
+
+def tests(snapshot: Snapshot, every: Tests) -> Sheet:
+    """One row a test: what it says, what it found, how it is done."""
+    first, rows = every.first_exception, []
+    for number, (id, r) in enumerate(every.results.items()):
+        count, paper = len(every.exceptions[id]), every.workpaper[id]
+        rows.append(
+            {
+                "Test": id,
+                "Title": narrative.title(r),
+                "Severity": r.check.severity,
+                "Conclusion": r.conclusion,
+                "Population": Link.row(f"{len(r.population):,}", POPULATIONS, number),
+                "Exceptions": Link.row(f"{count:,}", EXCEPTIONS, first[id]) if id in first else count,
+                "Undetermined": len(r.undetermined),
+                "Note": _note(r, snapshot),
+                "Controls": every.control_ids(id),
+                "Criteria": every.criteria(id),
+                "Workpaper": Link(text=paper.reference, target=f"{paper.page}#{id}"),
+                "Tables": ", ".join(r.check.reads),
+                "Decided by": ", ".join(procedure.decisive(r.check)),
+                "Settings": procedure.settings(r.settings),
+                "Why": r.check.rationale,
+                "Remedy": r.check.fix,
+                "Procedure": procedure.source(r),
+            }
+        )
+    note = "One row a test; its procedure is applied to every row of the population. True is an exception, missing is undetermined."
+    return Sheet(
+        name=TESTS,
+        note=note,
+        frame=pd.DataFrame(rows),
+        auditor=("Tickmark", "Auditor ref"),
+        fixed=2,
+        widest=34,
+        widths={"Procedure": 110, "Note": 40, "Why": 40},
+    )
+
+
+def _note(result: Result, snapshot: Snapshot) -> str:
+    """The note of a result and, where evidence is missing, how to get it."""
+    if result.conclusion != "not collected":
+        return result.note
+    states = (snapshot.state(kind) for read in result.check.reads for kind in kinds_of(read))
+    ways = dict.fromkeys(filter(None, map(narrative.remedy, states)))
+    return f"{result.note}. To get it: {'; '.join(ways)}"
+
+
+def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Tests) -> Sheet:
+    """One row an exception, with the values that made it one."""
+    found = [_rows(id, every) for id, rows in every.exceptions.items() if len(rows)]
+    columns = ["Exception id", "Test", "Expected", "Severity", "Controls", "Criteria", "Kind", "Namespace", "Name"]
+    frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*columns, "Part", "Condition"])
+    frame.insert(columns.index("Kind"), "Cluster", snapshot.origin.cluster)
+    frame["In scope"] = in_scope(engagement, frame["Namespace"])
+    note = f"{len(frame):,} exceptions; an id stays the same from run to run. Expected is what the test states, condition what was found."
+    return listed(
+        pack,
+        Sheet(
+            name=EXCEPTIONS,
+            note=note,
+            frame=frame,
+            people=("Status", "Cause", "Management response", "Compensating control", "Owner", "Due", "Ticket"),
+            auditor=("Tickmark", "Auditor ref"),
+            fixed=2,
+            widest=36,
+            choices={"Status": ("open", "accepted", "remediated", "false positive")},
+        ),
+    )
+
+
+def _rows(id: str, every: Tests) -> pd.DataFrame:
+    """The exceptions of one test: the object, the part of it that the row is, and the condition."""
+    result = every.results[id]
+    found = every.exceptions[id]
+    part = pd.Series("", index=found.index, dtype="string")
+    for column in procedure.key(result.check):
+        if column not in ("kind", "namespace", "name"):
+            part = part + ", " + column + " " + pd.Series([said(v) for v in found[column]], found.index, dtype="string")
+    return pd.DataFrame(
+        {
+            "Exception id": found["exception_id"],
+            "Test": id,
+            "Expected": narrative.title(result),
+            "Severity": result.check.severity,
+            "Controls": every.control_ids(id),
+            "Criteria": every.criteria(id),
+            **{c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")},
+            "Part": part.str.removeprefix(", "),
+            "Condition": procedure.conditions(result.check, found),
+        },
+        index=found.index,
+    )
+
+
+def populations(pack: Path, every: Tests) -> Sheet:
+    """One row a test: its population, with links to every row and its verdict."""
+    first, rows = every.first_exception, []
+    for number, (id, r) in enumerate(every.results.items()):
+        verdicts, table = f"results/populations/{id}.parquet", f"tables/{r.check.population}.csv"
+        csv = f"results/exceptions/{id}.csv"
+        rows.append(
+            {
+                "Test": Link.row(id, TESTS, number),
+                "Title": narrative.title(r),
+                "Table": r.check.population,
+                "One row": declared(r.check.population).title,
+                "Rows": len(r.population),
+                "Exceptions": Link.row(f"{len(every.exceptions[id]):,}", EXCEPTIONS, first[id]) if id in first else 0,
+                "Undetermined": len(r.undetermined),
+                "Complete": "no" if r.conclusion == "not collected" or "incomplete" in r.note else "yes",
+                "Rows with verdict": Link(text=verdicts, target=verdicts),
+                "Rows as CSV": Link(text=table, target=table),
+                "Exceptions as CSV": Link(text=csv, target=csv) if len(every.exceptions[id]) else "",
+                "sha256 of rows with verdict": seal.sha256(pack / verdicts),
+            }
+        )
+    note = "Nothing is sampled: the linked Parquet file has each row that a test judged, with its verdict and exception id."
+    return Sheet(name=POPULATIONS, note=note, frame=pd.DataFrame(rows), auditor=("Auditor ref",), widest=40)
+
+
+def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
+    """Who holds which role where, with the powers that its rules give: the listing of an access review."""
+    grants = snapshot.tables["grants"]
+    key = list(declared("bindings").key)
+    flags = [
+        c.name for c in declared("roles").columns if c.dtype == "boolean" and c.name in grants and c.name != "stock"
+    ]
+    held = grants[flags].fillna(False).groupby([grants[c] for c in key]).any()
+    text = pd.Series("", index=held.index, dtype="string")
+    for flag in flags:
+        text = text + held[flag].map({True: f", {flag.replace('_', ' ')}", False: ""}).astype("string")
+    powers = text.str.removeprefix(", ").rename("powers").reset_index()
+    rows = snapshot.tables["bindings"].merge(powers, on=key, how="left")
+    rows = rows.sort_values(["subject_kind", "identity", "namespace", "role_id"], kind="stable", ignore_index=True)
+    missing = set(grants.loc[~grants["role_exists"], "role_id"])
+    frame = pd.DataFrame(
+        {
+            "Subject kind": rows["subject_kind"],
+            "Subject": rows["identity"].fillna(rows["subject"]).fillna("nobody: the binding has no subjects"),
+            "Where": rows["namespace"].where(rows["namespace"] != "", "whole cluster"),
+            "Role": rows["role_kind"] + " " + rows["role"],
+            "Role is missing": ["yes" if id in missing else "" for id in rows["role_id"]],
+            "Powers": rows["powers"],
+            "Binding": rows["kind"] + " " + rows["name"],
+            "Made by Kubernetes": rows["stock"],
+            "Granted on": rows["created"],
+            "In scope": in_scope(engagement, rows["namespace"]),
+        }
+    )
+    note = f"Who holds what: {len(frame):,} grants of a role to a subject. Table grants has every rule; the identity provider knows who is in a group."
+    return listed(
+        pack,
+        Sheet(
+            name="Access listing",
+            note=note,
+            frame=frame,
+            people=("Owner", "Justification", "Decision", "Reviewer", "Reviewed on", "Ticket"),
+            auditor=("Tickmark", "Auditor ref"),
+            fixed=2,
+            widest=40,
+            choices={"Decision": ("keep", "modify", "revoke", "unknown")},
+        ),
+    )
+
+
+def listed(pack: Path, sheet: Sheet) -> Sheet:
+    """The sheet or, where it is too long, its first rows with all of them as files under listings/."""
+    rows = len(sheet.frame)
+    if rows <= LISTED:
+        return sheet
+    stem = sheet.name.lower().replace(" ", "-")
+    plain = sheet.frame.map(said).astype("string")
+    files = []
+    for suffix, save in (("csv", write_csv), ("parquet", write_parquet)):
+        path = f"listings/{stem}.{suffix}"
+        save(plain, pack / path)
+        files.append(Link(text=f"{path}: {rows:,} rows, sha256 {seal.sha256(pack / path)}", target=path))
+    note = f"{sheet.note} The first {LISTED:,} are listed here, all {rows:,} in the files linked below."
+    return Sheet(
+        name=sheet.name,
+        note=note,
+        frame=sheet.frame.head(LISTED),
+        auditor=sheet.auditor,
+        people=sheet.people,
+        fixed=sheet.fixed,
+        widest=sheet.widest,
+        widths=sheet.widths,
+        files=files,
+        choices=sheet.choices,
+    )
