@@ -1,7 +1,9 @@
 """How a test is done, as text for an auditor: its settings, the columns that decide, its source and that of what it calls."""
 
+import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any
@@ -13,8 +15,6 @@ from auditkit.evaluate import Result, declared
 from auditkit.report.frames import said
 
 _WORD = re.compile(r"\w+")
-# A name that is neither an attribute nor quoted.
-_NAME = re.compile(r"""(?<![.\w"'])[a-z_]\w*""")
 # Whose functions judge; a declaration only records.
 _JUDGING = ("auditkit.checks", "auditkit.tables", "auditkit.analysis")
 _PLACE = ("kind", "namespace", "name")
@@ -72,7 +72,9 @@ def _body(check: Check) -> str:
 
 def _called(function: Any, seen: set[Any]) -> Iterator[Any]:
     """Functions of auditkit by the names in the source, depth first."""
-    for name in dict.fromkeys(_NAME.findall(inspect.getsource(function))):
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    for name in dict.fromkeys(names):
         found = function.__globals__.get(name)
         if isinstance(found, FunctionType) and found.__module__.startswith(_JUDGING) and found not in seen:
             seen.add(found)

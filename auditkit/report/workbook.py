@@ -106,14 +106,14 @@ def _cover(book: Workbook, cover: Cover, sheets: Sequence[Sheet]) -> None:
     ws = book["Cover"]
     ws["A1"].value = cover.title
     ws["A1"].style = "title"
-    rows = [*cover.rows, ("", "Sheets"), *((s.name, Link(text=s.note, target=f"#'{s.name}'!A1")) for s in sheets)]
+    rows = [*cover.rows, ("", "Sheets"), *((Link(text=s.name, target=f"#'{s.name}'!A1"), s.note) for s in sheets)]
     for number, (label, value) in enumerate(rows, start=3):
         heading = not label
         _put(ws.cell(number, 1), value if heading else label, "heading" if heading else "label")
         if value is None:
             _entry(ws.cell(number, 2))
         elif not heading:
-            _put(ws.cell(number, 2), value, _LEGEND.get(label, "text"))
+            _put(ws.cell(number, 2), value, _LEGEND.get(str(label), "text"))
             ws.row_dimensions[number].height = _height((value,), (100,))
     ws.column_dimensions["A"].width, ws.column_dimensions["B"].width = 28, 100
     _printable(ws, cover.title, pages=0)
@@ -153,6 +153,7 @@ def _sheet(ws: Worksheet, sheet: Sheet) -> None:
         ws.add_data_validation(offered)
     ws.freeze_panes = ws.cell(HEADER + 1, sheet.fixed + 1)
     ws.auto_filter.ref = f"A{HEADER}:{get_column_letter(len(columns))}{last}"
+    ws.print_area = f"A1:{get_column_letter(len(columns))}{last}"
     ws.print_title_rows = f"{HEADER}:{HEADER}"
     ws.print_title_cols = f"A:{get_column_letter(sheet.fixed)}"
     kept = sum(widths[: sheet.fixed])
@@ -170,7 +171,7 @@ def _entry(cell: Cell) -> None:
 def _width(name: str, values: Sequence[Any], widest: int) -> int:
     """Characters that hold the longest line of a column, within reason; a heading may take two lines."""
     longest = max((len(line) for v in values[:500] for line in str(flat(v)).splitlines()), default=0)
-    return max(NARROWEST, min(widest, longest + 2), min(len(name), max(len(w) for w in name.split()) + 4))
+    return max(NARROWEST, min(widest, longest + 2), min(len(name) + 2, max(len(w) for w in name.split()) + 4))
 
 
 def _height(row: Sequence[Any], widths: Sequence[int]) -> float:
