@@ -80,7 +80,7 @@ def workpaper(name: str, source: str | Path = "demo") -> _workpaper.Workpaper:
     engagement = _engagement.load(own if own.is_file() else None)
     snapshot = load(source)
     packed = (Path(source) / "snapshot").is_dir()
-    return _workpaper.workpaper(name, snapshot, _workpaper.evaluated(snapshot, engagement), engagement, packed=packed)
+    return _workpaper.workpaper(name, snapshot, engagement, packed=packed)
 
 
 def tables() -> pd.DataFrame:

@@ -121,6 +121,7 @@ def levels(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     below = int(rows["below"].fillna(False).sum())
     open_ = int((met == "privileged").sum())
     said = f"{open_} of {len(rows)} workloads do not meet baseline; {below} meet less than is enforced{some}"
+    said += _lacking(snapshot, "pod_security")
     return _titled(figure, "Pod Security level that the workloads of each namespace meet", said, "workloads")
 
 
@@ -135,6 +136,7 @@ def expiry(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     if rows.empty or now is None:
         axes.axis("off")
         said = "no certificate was read" if rows.empty else "the snapshot is undated"
+        said += _lacking(snapshot, "certificates")
         return _titled(figure, "Certificates by the day they end", said, "")
     left = (rows["not_after"] - pd.Timestamp(now)).dt.days
     colours = ["exception" if d < 0 else "undetermined" if d < SOON else "ok" for d in left]
@@ -150,7 +152,7 @@ def expiry(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     axes.margins(x=0.16)
     soon = int(((left >= 0) & (left < SOON)).sum())
     said = f"{int((left < 0).sum())} of {len(every)} certificates have expired, {soon} end within {SOON} days"
-    said += _some(every, rows)
+    said += _some(every, rows) + _lacking(snapshot, "certificates")
     return _titled(
         figure, "Certificates by the day they end", said, f"dashed: {now:%Y-%m-%d}, the time of the snapshot"
     )
@@ -169,9 +171,8 @@ def registries(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     figure = _figure(len(counts))
     colours = [COLOURS["ok"], COLOURS["undetermined"], COLOURS["exception"]]
     _stack(figure.subplots(), counts, colours, labels=[f"{n:,}" for n in counts.sum(axis=1)])
-    said = (
-        f"{int(pinned.sum())} of {len(images)} containers name a digest; {len(every)} registries{_some(every, counts)}"
-    )
+    said = f"{int(pinned.sum())} of {len(images)} containers name a digest; {len(every)} registries"
+    said += _some(every, counts) + _lacking(snapshot, "images")
     return _titled(figure, "Where images come from, and how they are named", said, "containers")
 
 
@@ -280,6 +281,12 @@ def _tile(axes: Axes, x: int, y: int, text: str, colour: str, *, dark: bool, siz
 
 def _short(name: str) -> str:
     return name if len(name) <= 40 else name[:39] + "…"
+
+
+def _lacking(snapshot: Snapshot, table: str) -> str:
+    """Which kinds the table rests on that were not completely read: a picture of a part must say so."""
+    lacking = [f"{c.resource} {c.state}" for c in snapshot.tables.incomplete(kinds_of(table))]
+    return f"; incomplete: {', '.join(lacking)}" if lacking else ""
 
 
 def _some(every: Sized, drawn: Sized) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from auditkit import seal
-from auditkit.declare import kinds_of
 from auditkit.engagement import Engagement, in_scope
 from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.frameworks import Control
@@ -106,9 +105,7 @@ def _note(result: Result, snapshot: Snapshot) -> str:
     """The note of a result and, where evidence is missing, how to get it."""
     if result.conclusion != "not collected":
         return result.note
-    states = (snapshot.state(kind) for read in result.check.reads for kind in kinds_of(read))
-    ways = dict.fromkeys(filter(None, map(narrative.remedy, states)))
-    return f"{result.note}. To get it: {'; '.join(ways)}"
+    return f"{result.note}. To get it: {narrative.ways(result, snapshot)}"
 
 
 def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Tests) -> Sheet:

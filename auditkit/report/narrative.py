@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from auditkit.capture.snapshot import Coverage, Snapshot
-from auditkit.declare import SEVERITIES
+from auditkit.declare import SEVERITIES, kinds_of
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Result
 from auditkit.report.frames import said
 
@@ -91,6 +91,24 @@ def gravest(results: Iterable[Result]) -> list[str]:
         if named:
             lines.append(f"{severity[:1].upper()}{severity[1:]}: {', '.join(named)}.")
     return lines
+
+
+def missing(results: Iterable[Result], snapshot: Snapshot) -> list[str]:
+    """Tests that were not run for want of evidence: one sentence a reason, with the way to get it."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        if result.conclusion == "not collected":
+            found.setdefault(result.note, []).append(result)
+    return [
+        f"Not tested, as evidence is missing: {', '.join(r.check.id for r in those)}. {note}. To get it: {ways(those[0], snapshot)}."
+        for note, those in found.items()
+    ]
+
+
+def ways(result: Result, snapshot: Snapshot) -> str:
+    """How the evidence that a test lacks can be had."""
+    states = (snapshot.state(kind) for read in result.check.reads for kind in kinds_of(read))
+    return "; ".join(dict.fromkeys(filter(None, map(remedy, states))))
 
 
 def title(result: Result) -> str:

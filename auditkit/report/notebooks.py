@@ -110,6 +110,8 @@ def _execute(job: tuple[Notebook, str]) -> Executed:
                 request_save_on_cell_execute=False,
                 cwd=private,
                 config=sockets,
+                # Interrupting a kernel that is told to stop is no error of the notebook.
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except papermill.PapermillExecutionError as error:
             fault = f"cell {error.cell_index}: {error.ename}: {error.evalue}"

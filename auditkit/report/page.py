@@ -68,7 +68,9 @@ def table(frame: pd.DataFrame, *, code: Iterable[str] = (), shown: int | None = 
 
 
 def items(sentences: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{prose(s)}</li>" for s in sentences) + "</ul>"
+    """Sentences as a list; nothing where there are none."""
+    points = "".join(f"<li>{prose(s)}</li>" for s in sentences)
+    return f"<ul>{points}</ul>" if points else ""
 
 
 def _class(name: str) -> str:

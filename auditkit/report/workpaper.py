@@ -10,7 +10,7 @@ import pandas as pd
 
 from auditkit import evaluate, frameworks, kinds
 from auditkit.capture.snapshot import Coverage
-from auditkit.declare import kinds_of
+from auditkit.declare import CHECKS, kinds_of
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import Result, Results, Snapshot, declared
@@ -135,6 +135,8 @@ class Workpaper:
         }
         needed = self._needed()
         text = facts(card) + f"<p>{escape(narrative.completeness(snapshot))}</p>"
+        if self.notebook.name == "conclusion":
+            return Html(text + self._missing(needed) + "<p>WP-00 lists every kind.</p>")
         return Html(text + self._missing(needed) + self._read(needed))
 
     def _needed(self) -> list[Coverage]:
@@ -154,7 +156,14 @@ class Workpaper:
             tests = [r.check.id for r in self.tested if c.resource in _resources(r)]
             if c.state in ("partial", "denied", "failed") or (tests and c.state not in ("collected", "not served")):
                 state, how = f"{c.state}: {c.note}" if c.note else c.state, narrative.remedy(c)
-                rows.append({"Missing": c.resource, "Why": state, "Tests that need it": tests, "How to get it": how})
+                rows.append(
+                    {
+                        "Missing": c.resource,
+                        "Why": state,
+                        "Tests that need it": tests,
+                        "How to get it": Html(prose(how)),
+                    }
+                )
         return f"<h4>Missing evidence</h4>{table(pd.DataFrame(rows))}" if rows else ""
 
     def _read(self, needed: list[Coverage]) -> str:
@@ -185,7 +194,11 @@ class Workpaper:
         )
 
     def procedure(self) -> Html:
-        """How each test is done, with its source for re-performance."""
+        """How each test is done, with its source for re-performance; the last workpaper refers to the others."""
+        if not self.notebook.checks:
+            others = [n for n in notebooks().values() if n.checks]
+            rows = [{"Workpaper": f"{n.reference} {n.title}", "Tests": len(tested(n, self.all))} for n in others]
+            return Html("<p>Each test is described where it is reported.</p>" + table(pd.DataFrame(rows)))
         intro = (
             "<p>Inspection of configuration by tests that can be performed again: each predicate below is applied to every "
             "row of its population, nothing is sampled. True is an exception; missing is a row that cannot be judged.</p>"
@@ -213,6 +226,7 @@ class Workpaper:
                 "Table": name,
                 "What": Html(prose(declared(name).title)),
                 "Rows": len(self.snapshot.tables[name]),
+                "Complete": "no" if self.snapshot.tables.incomplete(kinds_of(name)) else "yes",
                 "Tests": sum(r.check.population == name for r in self.tested),
                 "All rows": Html(self._files(name)),
             }
@@ -282,8 +296,9 @@ class Workpaper:
         """The sentence over all tests of this workpaper; its tests with exceptions by severity; its controls."""
         text = f"<p><b>{escape(narrative.conclude(self.tested, self.snapshot))}</b></p>"
         text += items(narrative.gravest(self.tested))
-        open_ = [r for r in self.tested if r.conclusion in ("error", "not collected", "undetermined")]
-        text += items(narrative.sentence(r) for r in open_) if open_ else ""
+        text += items(narrative.missing(self.tested, self.snapshot))
+        open_ = [r for r in self.tested if r.conclusion in ("error", "undetermined")]
+        text += items(narrative.sentence(r) for r in open_)
         return Html(text + ("" if self.notebook.name == "conclusion" else self.matrix().text))
 
     def matrix(self) -> Html:
@@ -303,20 +318,25 @@ class Workpaper:
 
 
 def workpaper(
-    name: str, snapshot: Snapshot, results: Results, engagement: Engagement, *, packed: bool = False
+    name: str, snapshot: Snapshot, engagement: Engagement, results: Results | None = None, *, packed: bool = False
 ) -> Workpaper:
-    """The workpaper of this name; UsageError names the known ones."""
+    """The workpaper of this name, its tests run unless their results are given; UsageError names the known ones."""
     try:
         notebook = notebooks()[name]
     except KeyError:
         raise UsageError(f"no workpaper {name!r}; there are: {', '.join(notebooks())}") from None
-    return Workpaper(notebook, snapshot, results, engagement, packed=packed)
+    return Workpaper(notebook, snapshot, results or evaluated(snapshot, engagement, name), engagement, packed=packed)
 
 
 def _resources(result: Result) -> set[str]:
     return {kinds.resource(kind) for read in result.check.reads for kind in kinds_of(read)}
 
 
-def evaluated(snapshot: Snapshot, engagement: Engagement) -> Results:
-    """All checks with the engagement's settings."""
-    return evaluate.run(snapshot.tables, settings=engagement.settings)
+def evaluated(snapshot: Snapshot, engagement: Engagement, name: str | None = None) -> Results:
+    """All checks with the engagement's settings, or those that a workpaper and the controls in it rest on."""
+    return evaluate.run(snapshot.tables, _needed(name, engagement) if name else None, settings=engagement.settings)
+
+
+def _needed(name: str, engagement: Engagement) -> list[str]:
+    own = {id for id in CHECKS if not notebooks()[name].checks or reports(notebooks()[name], id)}
+    return sorted(own.union(*(c.checks for c in frameworks.controls(engagement) if own & set(c.checks))))
