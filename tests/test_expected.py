@@ -64,3 +64,8 @@ def test_agreement(date: str) -> None:
         if fact["date"] == date and (fact["check"], fact["name"]) not in EXPLAINED and verdict(fact) != fact["expected"]
     ]
     assert differing == []
+
+
+def test_every_explanation_is_needed() -> None:
+    differing = {(f["check"], f["name"]) for f in facts() if verdict(f) != f["expected"]}
+    assert differing == set(EXPLAINED)

@@ -49,7 +49,9 @@ def recorded(recordings, date, names):
         if served:
             objects[kind] = kinds.decode_page(kind, path.read_bytes())[1]
         coverage.append(Coverage(resource=kinds.resource(kind), state="collected" if served else "not served"))
-    return Tables(Snapshot(origin=Origin(cluster="c", source="s", options=EVERYTHING), coverage=coverage, objects=objects))
+    return Tables(
+        Snapshot(origin=Origin(cluster="c", source="s", options=EVERYTHING), coverage=coverage, objects=objects)
+    )
 
 
 @pytest.mark.parametrize("date", DATES)
