@@ -50,6 +50,7 @@ READING = [
     click.option("--secrets", is_flag=True, help="Metadata of Secrets; never values."),
     click.option("--tls-secrets", is_flag=True, help="Public certificates of TLS Secrets."),
     click.option("--secret-facts", is_flag=True, help="Expiry and usage of token Secrets."),
+    click.option("--qps", default=50.0, show_default=True, help="Requests a second at most; 0 is no limit."),
 ]
 SOURCE = [
     click.option("--context", metavar="NAME", help="A context of your kubeconfig; empty for the current one."),
@@ -62,7 +63,6 @@ SOURCE = [
         help="A dump, manifests, a snapshot or a pack.",
     ),
     *READING,
-    click.option("--qps", default=50.0, show_default=True, help="Requests a second at most; 0 is no limit."),
 ]
 
 
