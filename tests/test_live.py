@@ -51,7 +51,8 @@ def test_a_denied_list_is_exit_code_3_and_nothing_that_needs_it_passes(
     assert auditkit(monkeypatch, "check", "context:northwind", "--qps", "0", "--json") == 3
     found = {row["id"]: row for row in json.loads(capsys.readouterr().out)}
     assert len(NEED_CLUSTER_ROLES) > 20
-    assert {found[id]["conclusion"] for id in NEED_CLUSTER_ROLES} == {"not collected"}
+    # An exception among the Roles that were read stays one, noted as of an incomplete population.
+    assert {found[id]["conclusion"] for id in NEED_CLUSTER_ROLES} == {"not collected", "exceptions"}
     assert all("clusterroles.rbac.authorization.k8s.io denied" in found[id]["note"] for id in NEED_CLUSTER_ROLES)
     assert {row["conclusion"] for row in found.values()} >= {"exceptions", "no exceptions"}
 
