@@ -224,15 +224,15 @@ def _unread(group: str, kind: str, name: str) -> str:
 
 def _kept(kind: type[Kind], found: _Found, options: Options) -> list[Kind]:
     """The objects that these options allow, each once."""
-    kept: dict[tuple[str, str], str] = {}
+    placed: dict[tuple[str, str], str] = {}
     for obj, place in zip(found.objects, found.places, strict=True):
         key = (obj.namespace, obj.name)
-        if key in kept:
-            both = f"{kept[key]} and {place}" if kept[key] != place else f"twice in {place}"
+        if key in placed:
+            both = f"{placed[key]} and {place}" if placed[key] != place else f"twice in {place}"
             raise UsageError(
                 f"{kind.kind} {'/'.join(filter(None, key))} is in {both}: give one dump of one cluster at a time"
             )
-        kept[key] = place
+        placed[key] = place
     if kind is not Secret:
         return list(found.objects)
     secrets = [obj for obj in found.objects if isinstance(obj, Secret)]

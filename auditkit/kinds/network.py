@@ -118,7 +118,6 @@ class ServiceSpec(Struct):
     selector: dict[str, str] | None = None
     ports: list[ServicePort] | None = None
     cluster_ip: str | None = msgspec.field(default=None, name="clusterIP")
-    external_name: str | None = None
     external_ips: list[str] | None = msgspec.field(default=None, name="externalIPs")
     load_balancer_class: str | None = None
     load_balancer_source_ranges: list[str] | None = None
