@@ -135,10 +135,10 @@ def _named_by_others(objects: Objects) -> Iterator[tuple[str, str | None, str, s
             namespace, slash, name = ingress.annotations.get(annotation, "").rpartition("/")
             yield from _use(ingress, namespace if slash else ingress.namespace, name)
     for gateway in objects[Gateway]:
-        if any(
-            one.tls and one.tls.certificate_refs for one in (gateway.spec.listeners if gateway.spec else None) or ()
-        ):
-            yield gateway.namespace, None, gateway.kind, gateway.name
+        for listener in (gateway.spec.listeners if gateway.spec else None) or ():
+            for ref in (listener.tls.certificate_refs if listener.tls else None) or ():
+                if ref.kind in (None, "Secret"):
+                    yield from _use(gateway, ref.namespace or gateway.namespace, ref.name)
     for istio in objects[IstioGateway]:
         # The Secret lies beside the gateway's pods, wherever these are (istio.io/docs/tasks/traffic-management/ingress).
         for server in (istio.spec.servers if istio.spec else None) or ():
