@@ -60,6 +60,9 @@ def run(
     """
     started = time.monotonic()
     snapshot = Snapshot.of(source)
+    # What the user named is looked at before an hour of work rests on it.
+    notebooks.chosen(names)
+    seal.check_inputs(previous=previous, key=key)
     with store.publishing(out) as pack:
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
         snapshots.save(snapshot, pack / "snapshot")

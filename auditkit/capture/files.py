@@ -90,9 +90,8 @@ def capture(
             _read_file(name, raw, reading)
         except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
-            raise UsageError(
-                f"{path}/{name}: not valid {'JSON' if name.endswith('json') else 'YAML'}: {reason}"
-            ) from None
+            place = path if path.is_file() and name == path.name else f"{path}/{name}"
+            raise UsageError(f"{place}: not valid {'JSON' if name.endswith('json') else 'YAML'}: {reason}") from None
     if not reading.found and not reading.others:
         raise UsageError(
             f"{path}: no Kubernetes objects found; give a folder or archive of `kubectl get KIND -A -o json` output or of manifests"
