@@ -43,43 +43,61 @@ def cli() -> None:
     """
 
 
-def source_options(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """--context, --in-cluster or --from, and what may be read of Secrets."""
-    for option in reversed(
-        [
-            click.option("--context", metavar="NAME", help="A context of your kubeconfig; empty for the current one."),
-            click.option("--in-cluster", is_flag=True, help="The cluster that this pod runs in."),
-            click.option(
-                "--from",
-                "path",
-                metavar="PATH",
-                type=click.Path(path_type=Path),
-                help="A dump, manifests, a snapshot or a pack.",
-            ),
-            click.option(
-                "--taken-at",
-                metavar="TIME",
-                help="When files were taken, e.g. 2026-10-31T06:00Z, where they do not say.",
-            ),
-            click.option("--secrets", is_flag=True, help="Metadata of Secrets; never values."),
-            click.option("--tls-secrets", is_flag=True, help="Public certificates of TLS Secrets."),
-            click.option("--secret-facts", is_flag=True, help="Expiry and usage of token Secrets."),
-            click.option("--qps", default=50.0, show_default=True, help="Requests a second at most; 0 is no limit."),
-        ]
-    ):
-        verb = option(verb)
-    return verb
+READING = [
+    click.option(
+        "--taken-at", metavar="TIME", help="When files were taken, e.g. 2026-10-31T06:00Z, where they do not say."
+    ),
+    click.option("--secrets", is_flag=True, help="Metadata of Secrets; never values."),
+    click.option("--tls-secrets", is_flag=True, help="Public certificates of TLS Secrets."),
+    click.option("--secret-facts", is_flag=True, help="Expiry and usage of token Secrets."),
+    click.option("--qps", default=50.0, show_default=True, help="Requests a second at most; 0 is no limit."),
+]
+SOURCE = [
+    click.option("--context", metavar="NAME", help="A context of your kubeconfig; empty for the current one."),
+    click.option("--in-cluster", is_flag=True, help="The cluster that this pod runs in."),
+    click.option(
+        "--from",
+        "path",
+        metavar="PATH",
+        type=click.Path(path_type=Path),
+        help="A dump, manifests, a snapshot or a pack.",
+    ),
+    *READING,
+]
+
+
+def with_options(options: list[Callable[..., Any]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A decorator that adds these options to a verb."""
+
+    def add(verb: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            verb = option(verb)
+        return verb
+
+    return add
 
 
 def opened(
-    context: str | None, in_cluster: bool, path: Path | None, taken_at: str | None, **options: Any
+    context: str | None = None,
+    in_cluster: bool = False,
+    path: Path | None = None,
+    taken_at: str | None = None,
+    **options: Any,
 ) -> "Snapshot":
     """The snapshot that the source options name."""
     from auditkit import api
 
     if sum([context is not None, in_cluster, path is not None]) != 1:
         raise UsageError("name one source: --context NAME, --in-cluster or --from PATH (the demo: --from demo)")
+    if path is not None and str(path).startswith("context:"):
+        context, path = str(path).removeprefix("context:"), None
     if path is not None and (str(path) == "demo" or (path / "origin.json").is_file() or (path / "snapshot").is_dir()):
+        given = [name for name in ("secrets", "tls_secrets", "secret_facts") if options.get(name)] + [
+            "taken_at"
+        ] * bool(taken_at)
+        if given:
+            names = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise UsageError(f"{path}: a snapshot holds what was read when it was taken; {names} cannot add to it")
         return api.load(path)
     when = _time(taken_at) if taken_at else None
     return api.capture(context=context, in_cluster=in_cluster, path=path, taken_at=when, **options)
@@ -97,7 +115,7 @@ config_option = click.option("--config", type=click.Path(path_type=Path), help="
 
 
 @cli.command()
-@source_options
+@with_options(SOURCE)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the snapshot.")
 def capture(out: Path, **source: Any) -> int:
     """Read a cluster once and save the snapshot."""
@@ -113,16 +131,26 @@ def capture(out: Path, **source: Any) -> int:
 
 @cli.command()
 @click.argument("path", type=click.Path(path_type=Path))
+@with_options(READING)
 @config_option
 @click.option("--id", "ids", multiple=True, help="Only this check; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
 @click.option("--rows", is_flag=True, help="With --json: the exceptions' rows too.")
 @click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
-def check(path: Path, config: Path | None, ids: tuple[str, ...], as_json: bool, rows: bool, fail_on: str | None) -> int:
-    """Run the checks over a snapshot, pack, dump or manifests."""
+def check(
+    path: Path,
+    config: Path | None,
+    ids: tuple[str, ...],
+    as_json: bool,
+    rows: bool,
+    fail_on: str | None,
+    **reading: Any,
+) -> int:
+    """Run the checks over a snapshot, pack, dump, manifests or context:NAME."""
     from auditkit import api, engagement
+    from auditkit.run import exit_code
 
-    snapshot = api.load(path)
+    snapshot = opened(path=path, **reading)
     results = api.check(snapshot, ids or None, settings=engagement.load(config).settings)
     frame = results.frame
     if as_json:
@@ -134,13 +162,11 @@ def check(path: Path, config: Path | None, ids: tuple[str, ...], as_json: bool, 
     else:
         click.echo(frame.to_string(index=False))
         click.echo(repr(results))
-    if snapshot.incomplete:
-        return 3
-    return 4 if fail_on and frame["exceptions"].sum() else 0
+    return exit_code(snapshot, results, fail_on == "exceptions")
 
 
 @cli.command()
-@source_options
+@with_options(SOURCE)
 @config_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the pack.")
 @click.option("--notebooks", "names", metavar="NAMES", help="Comma-separated; default: all.")

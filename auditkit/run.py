@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -59,6 +60,9 @@ def run(
     """
     started = time.monotonic()
     snapshot = Snapshot.of(source)
+    # What the user named is looked at before an hour of work rests on it.
+    notebooks.chosen(names)
+    seal.check_inputs(previous=previous, key=key)
     with store.publishing(out) as pack:
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
         snapshots.save(snapshot, pack / "snapshot")
@@ -78,8 +82,15 @@ def run(
         if found:
             raise LeakError("not sealed, as secrets were found in: " + "; ".join(found))
         seal.seal(pack, _facts(snapshot, identity), previous=previous, key=key)
-    code = _exit_code(snapshot, results, fail_on_exceptions)
+    code = exit_code(snapshot, results, fail_on_exceptions)
     return Run(pack=out, results=results, exit_code=code, summary=_summary(out, snapshot, results, engagement))
+
+
+def exit_code(snapshot: snapshots.Snapshot, results: Results, fail_on_exceptions: bool = False) -> int:
+    """What a scheduler is told: incomplete evidence before exceptions; what policy excludes is not incomplete."""
+    if snapshot.incomplete or (results.frame["conclusion"] == "error").any():
+        return INCOMPLETE
+    return EXCEPTIONS if fail_on_exceptions and results.frame["exceptions"].sum() else COMPLETE
 
 
 def reperform(pack: Path) -> list[str]:
@@ -192,14 +203,32 @@ def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:
         "tool": tool(),
         "package_sha256": package.hexdigest(),
         "notebooks": {p.name: seal.sha256(p) for p in sorted(folder("notebooks").glob("*.ipynb"))},
+        "tree": _tree(),
         "sealed_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _exit_code(snapshot: Snapshot, results: Results, fail_on_exceptions: bool) -> int:
-    if snapshot.incomplete or (results.frame["conclusion"] == "error").any():
-        return INCOMPLETE
-    return EXCEPTIONS if fail_on_exceptions and results.frame["exceptions"].sum() else COMPLETE
+def _tree() -> str:
+    """Whether the code that ran is a commit, a changed checkout, or an installed package."""
+    if not (PACKAGE.parent / ".git").exists():
+        return "installed"
+    asked = [
+        "git",
+        "-C",
+        str(PACKAGE.parent),
+        "status",
+        "--porcelain",
+        "--",
+        "auditkit",
+        "data",
+        "notebooks",
+        "templates",
+    ]
+    try:
+        answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return "dirty" if answer.stdout else "clean"
 
 
 def _summary(out: Path, snapshot: Snapshot, results: Results, engagement: Engagement) -> str:

@@ -20,9 +20,30 @@ def publishing(out: Path) -> Iterator[Path]:
         what = "already holds a pack; a new run is a new folder" if (out / "manifest.json").exists() else "is not empty"
         raise UsageError(f"{out}: {what}; choose another --out")
     draft = out.with_name(f"{out.name}.incomplete")
+    with _locked(out):
+        try:
+            if draft.exists():
+                shutil.rmtree(draft)
+            draft.mkdir()
+            yield draft
+            if out.exists():
+                out.rmdir()
+            draft.rename(out)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise AuditkitError(
+                f"{error.filename or out}: {error.strerror}; nothing was published, {draft.name} is incomplete"
+            ) from error
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """The right to write `out`, as long as the block runs; a process that dies gives it back."""
+    place = out.with_name(f".{out.name}.lock")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(out.with_name(f".{out.name}.lock"), os.O_CREAT | os.O_RDWR)
+        lock = os.open(place, os.O_CREAT | os.O_RDWR)
     except OSError as error:
         raise UsageError(f"{out.parent}: not writable ({error.strerror}); choose another --out") from None
     try:
@@ -30,19 +51,10 @@ def publishing(out: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise RetryLater(f"{out}: another run writes it now; try again when it has ended") from None
-        if draft.exists():
-            shutil.rmtree(draft)
-        draft.mkdir()
-        yield draft
-        if out.exists():
-            out.rmdir()
-        draft.rename(out)
-    except OSError as error:
-        if error.errno is None:
-            raise
-        raise AuditkitError(
-            f"{error.filename or out}: {error.strerror}; nothing was published, {draft.name} is incomplete"
-        ) from error
+        try:
+            yield
+        finally:
+            # While the lock is held: another process must not lose the file that it has just locked.
+            place.unlink(missing_ok=True)
     finally:
-        out.with_name(f".{out.name}.lock").unlink(missing_ok=True)
         os.close(lock)

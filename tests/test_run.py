@@ -1,6 +1,9 @@
 """A run gives a sealed pack; flipped, edited or leaking packs are found."""
 
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -92,6 +95,12 @@ def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (["check", "demo", "--id", "NOPE-01"], 2, "no check NOPE-01"),
         (["run", "--from", "demo", "--config", "none.toml", "--out", "x"], 2, "none.toml"),
         (["check", "demo", "--fail-on", "exceptions"], 4, ""),
+        (["check", "demo", "--secrets"], 2, "cannot add to it"),
+        (["capture", "--from", "demo", "--out", "/proc/pack"], 2, "not writable"),
+        (["run", "--from", "demo", "--notebooks", "scoop", "--out", "x"], 2, "no notebook scoop; there are: scope"),
+        (["run", "--from", "demo", "--key", "none.pem", "--out", "x"], 2, "no readable private key"),
+        (["run", "--from", "demo", "--previous", ".", "--out", "x"], 2, "no manifest.json"),
+        (["frameworks", "nope"], 2, "no framework nope"),
     ],
 )
 def test_each_failure_is_one_line_and_its_code(
@@ -113,6 +122,18 @@ def test_each_failure_is_one_line_and_its_code(
     assert says in error
     assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kilobytes", [20, 300])
+def test_a_full_disk_leaves_nothing_that_looks_whole(tmp_path: Path, kilobytes: int) -> None:
+    command = f"ulimit -f {kilobytes}; exec {shlex.quote(sys.executable)} -m auditkit run --from demo --out pack"
+    ended = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    said = [line for line in ended.stderr.splitlines() if line.startswith("auditkit: ")]
+    assert (ended.returncode, len(said)) == (1, 1), ended.stderr
+    assert "File too large" in said[0]
+    assert "Traceback" not in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["pack.incomplete"]
+    assert not (tmp_path / "pack.incomplete" / "manifest.json").exists()
 
 
 def test_every_verb_is_documented() -> None:

@@ -172,10 +172,17 @@ def chain(certificates: Sequence[Certificate]) -> list[Certificate]:
 
 
 def chained(certificates: Sequence[Certificate]) -> bool | None:
-    """Whether all certificates lie on the way from the first to its authority; None where one cannot be judged."""
+    """Whether all certificates lie on the way from the first to its authority; None where one cannot be judged.
+
+    It cannot where one is unreadable, or the library does not verify its signature's algorithm, as SHA-1.
+    """
     if not certificates or any(one.error or one.signature is None for one in certificates):
         return None
-    return len(chain(certificates)) == len(certificates)
+    path = chain(certificates)
+    if len(path) == len(certificates):
+        return True
+    below, others = path[-1].parsed, [one.parsed for one in certificates if one not in path and one.is_ca]
+    return None if any(above and below and _issued(above, below) is None for above in others) else False
 
 
 def matches(certificate: Certificate, host: str) -> bool:

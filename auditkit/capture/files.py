@@ -90,9 +90,8 @@ def capture(
             _read_file(name, raw, reading)
         except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
             reason = " ".join(str(error).split())
-            raise UsageError(
-                f"{path}/{name}: not valid {'JSON' if name.endswith('json') else 'YAML'}: {reason}"
-            ) from None
+            place = path if path.is_file() and name == path.name else f"{path}/{name}"
+            raise UsageError(f"{place}: not valid {'JSON' if name.endswith('json') else 'YAML'}: {reason}") from None
     if not reading.found and not reading.others:
         raise UsageError(
             f"{path}: no Kubernetes objects found; give a folder or archive of `kubectl get KIND -A -o json` output or of manifests"
@@ -224,22 +223,22 @@ def _unread(group: str, kind: str, name: str) -> str:
 
 def _kept(kind: type[Kind], found: _Found, options: Options) -> list[Kind]:
     """The objects that these options allow, each once."""
-    kept: dict[tuple[str, str], str] = {}
+    placed: dict[tuple[str, str], str] = {}
     for obj, place in zip(found.objects, found.places, strict=True):
         key = (obj.namespace, obj.name)
-        if key in kept:
-            both = f"{kept[key]} and {place}" if kept[key] != place else f"twice in {place}"
+        if key in placed:
+            both = f"{placed[key]} and {place}" if placed[key] != place else f"twice in {place}"
             raise UsageError(
                 f"{kind.kind} {'/'.join(filter(None, key))} is in {both}: give one dump of one cluster at a time"
             )
-        kept[key] = place
+        placed[key] = place
     if kind is not Secret:
         return list(found.objects)
     secrets = [obj for obj in found.objects if isinstance(obj, Secret)]
     for secret in secrets:
         # k8s.io/kubernetes/pkg/apis/core/v1/defaults.go SetDefaults_Secret
         secret.type = secret.type or "Opaque"
-    return [kept for secret in secrets if (kept := kept_secret(secret, options))]
+    return [reduced for secret in secrets if (reduced := kept_secret(secret, options))]
 
 
 def _coverage(reading: _Reading, objects: dict[type[Kind], list[Kind]], options: Options) -> Iterator[Coverage]:

@@ -118,7 +118,6 @@ class ServiceSpec(Struct):
     selector: dict[str, str] | None = None
     ports: list[ServicePort] | None = None
     cluster_ip: str | None = msgspec.field(default=None, name="clusterIP")
-    external_name: str | None = None
     external_ips: list[str] | None = msgspec.field(default=None, name="externalIPs")
     load_balancer_class: str | None = None
     load_balancer_source_ranges: list[str] | None = None
@@ -205,9 +204,16 @@ class GatewayClass(Kind):
     spec: GatewayClassSpec | None = None
 
 
+class CertificateRef(Struct):
+    group: str | None = None
+    kind: str | None = None
+    namespace: str | None = None
+    name: str = ""
+
+
 class GatewayTLS(Struct):
     mode: str | None = None
-    certificate_refs: list[Present] | None = None
+    certificate_refs: list[CertificateRef] | None = None
 
 
 class RouteNamespaces(Struct):

@@ -411,10 +411,10 @@ class PodIP(Struct):
 
 class ContainerStatus(Struct):
     name: str = ""
-    image: str | None = None
     image_id: str | None = msgspec.field(default=None, name="imageID")
-    ready: bool | None = None
-    restart_count: int | None = None
+
+    def __post_init__(self) -> None:
+        self.image_id = judge.without_userinfo(self.image_id)
 
 
 class PodStatus(Struct):

@@ -122,10 +122,11 @@ def _execute(job: tuple[Notebook, str]) -> Executed:
         except Exception as error:  # whatever fails, the notebook is named and the pack is not sealed
             fault = f"{type(error).__name__}: {error}"
     fault = fault or _unfinished(target)
-    if target.exists():
+    if not fault:
         _cleaned(target)
-        if fault:
-            target = target.rename(target.with_suffix(".failed.ipynb"))
+    elif target.exists():
+        # As it ended, perhaps in the middle of a line: where the disk was full.
+        target = target.rename(target.with_suffix(".failed.ipynb"))
     return Executed(name=notebook.name, path=target, fault=fault, kernel_died=died)
 
 

@@ -75,6 +75,14 @@ def seal(pack: Path, facts: dict[str, Any], *, previous: Path | None = None, key
     return manifest
 
 
+def check_inputs(*, previous: Path | None = None, key: Path | None = None) -> None:
+    """Raises UsageError where the previous pack is none or the private key cannot be read."""
+    if previous:
+        read(previous)
+    if key:
+        signature.private_key(key)
+
+
 def read(pack: Path) -> Manifest:
     """The manifest of a pack; UsageError where the folder is none, or its manifest cannot be read."""
     try:
