@@ -1,8 +1,13 @@
-"""What every test may use: the recorded cluster."""
+"""What every test may use: the recorded cluster, one pack of the demo, programs of the system."""
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+import auditkit as ak
 
 RECORDINGS = Path(__file__).parent / "recordings"
 DATES = ("2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31")
@@ -11,3 +16,25 @@ DATES = ("2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31")
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sealed pack of the demo cluster: tests read it, or change a copy."""
+    return ak.run("demo", tmp_path_factory.mktemp("packs") / "demo").pack
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """The path of a program of the system. Without it a test skips, or fails where AUDITKIT_REQUIRE is set."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name)
+        if found:
+            return found
+        reason = f"{name} is not installed"
+        if os.environ.get("AUDITKIT_REQUIRE"):
+            pytest.fail(f"{reason}, and AUDITKIT_REQUIRE is set", pytrace=False)
+        pytest.skip(reason)
+
+    return find

@@ -18,11 +18,6 @@ from auditkit.run import reperform
 FILES = ("index.html", "control-matrix.xlsx", "run.json", "manifest.json", "SHA256SUMS", "VERIFY.md")
 
 
-@pytest.fixture(scope="session")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return ak.run("demo", tmp_path_factory.mktemp("packs") / "demo").pack
-
-
 def test_a_pack_holds_what_it_should(pack: Path) -> None:
     assert [name for name in FILES if not (pack / name).is_file()] == []
     assert len(list((pack / "binder").glob("*.html"))) == len(list((pack / "notebooks").glob("*.ipynb")))

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from auditkit.capture.snapshot import INCOMPLETE
-from auditkit.declare import kinds_of
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Snapshot
 
 # Distinct in grey print too; a colour never stands alone, each bar is labelled.
@@ -100,8 +99,9 @@ def coverage(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     colours = [COLOURS["exception"] if state in INCOMPLETE else COLOURS["ink"] for state in states.index]
     axes.bar_label(axes.barh(list(states.index), states.to_numpy(), color=colours), padding=3, fontsize=8)
     axes.invert_yaxis()
-    missing = ", ".join(c.resource for c in snapshot.incomplete)
-    said = f"incomplete: {missing}" if missing else "nothing was denied, failed or partial"
+    missing = [c.resource for c in snapshot.incomplete]
+    rest = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    said = f"incomplete: {', '.join(missing[:3])}{rest}" if missing else "nothing was denied, failed or partial"
     return _titled(figure, "How the request for each kind of object ended", said, "kinds")
 
 
@@ -196,7 +196,7 @@ def policies(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     for column, name in zip(
         held, ("psa", "namespace_engines", *["namespace_network"] * 2, *["namespace_limits"] * 2), strict=True
     ):
-        if tables.incomplete(kinds_of(name)):
+        if tables.incomplete([name]):
             held[column] = pd.NA
     policed = held.fillna(False).astype(bool).sum(axis=1)
     every, held = held, held.loc[policed.sort_values(kind="stable").index[:MOST].sort_values()]
@@ -285,7 +285,7 @@ def _short(name: str) -> str:
 
 def _lacking(snapshot: Snapshot, table: str) -> str:
     """Which kinds the table rests on that were not completely read: a picture of a part must say so."""
-    lacking = [f"{c.resource} {c.state}" for c in snapshot.tables.incomplete(kinds_of(table))]
+    lacking = [f"{c.resource} {c.state}" for c in snapshot.tables.incomplete([table]).values()]
     return f"; incomplete: {', '.join(lacking)}" if lacking else ""
 
 

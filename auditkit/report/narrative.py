@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from auditkit.capture.snapshot import Coverage, Snapshot
-from auditkit.declare import SEVERITIES, kinds_of
-from auditkit.evaluate import CONCLUSIONS, Conclusion, Result
+from auditkit.capture.snapshot import Coverage
+from auditkit.declare import SEVERITIES
+from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Snapshot
 from auditkit.report.frames import said
 
 CAVEATS: tuple[str, ...] = (
@@ -60,6 +60,8 @@ def remedy(coverage: Coverage) -> str:
     """How evidence of a kind that was not completely read can be had."""
     resource, secret = coverage.resource, coverage.resource == "secrets"
     match coverage.state:
+        case "excluded" if "needs --" in coverage.note:
+            return f"capture again with {coverage.note.partition('needs ')[2]}"
         case "excluded" if secret:
             return "capture again with --secrets (metadata), or --tls-secrets for public certificates as well"
         case "excluded":
@@ -107,7 +109,7 @@ def missing(results: Iterable[Result], snapshot: Snapshot) -> list[str]:
 
 def ways(result: Result, snapshot: Snapshot) -> str:
     """How the evidence that a test lacks can be had."""
-    states = (snapshot.state(kind) for read in result.check.reads for kind in kinds_of(read))
+    states = snapshot.tables.incomplete(result.check.reads).values()
     return "; ".join(dict.fromkeys(filter(None, map(remedy, states))))
 
 

@@ -54,7 +54,7 @@ def ipe(pack: Path, snapshot: Snapshot, tests: Tests) -> Sheet:
     for name, frame in snapshot.tables.items():
         path, table = f"tables/{name}.parquet", declared(name)
         states = [snapshot.state(kind) for kind in kinds_of(name)]
-        lacking = [c for c in states if c.state not in ("collected", "not served")]
+        lacking = list(snapshot.tables.incomplete([name]).values())
         users = [id for id, r in tests.results.items() if name in r.check.reads]
         key = frame[list(table.key)]
         rows.append(

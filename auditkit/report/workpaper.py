@@ -9,7 +9,7 @@ import msgspec
 import pandas as pd
 
 from auditkit import evaluate, frameworks, kinds
-from auditkit.capture.snapshot import Coverage
+from auditkit.capture.snapshot import INCOMPLETE, Coverage
 from auditkit.declare import CHECKS, kinds_of
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
@@ -151,19 +151,19 @@ class Workpaper:
 
     def _missing(self, needed: list[Coverage]) -> str:
         """Kinds that tests need and that were not completely read, which tests that stops, and the way out."""
-        rows = []
-        for c in needed:
-            tests = [r.check.id for r in self.tested if c.resource in _resources(r)]
-            if c.state in ("partial", "denied", "failed") or (tests and c.state not in ("collected", "not served")):
-                state, how = f"{c.state}: {c.note}" if c.note else c.state, narrative.remedy(c)
-                rows.append(
-                    {
-                        "Missing": c.resource,
-                        "Why": state,
-                        "Tests that need it": tests,
-                        "How to get it": Html(prose(how)),
-                    }
-                )
+        found = {c.resource: (c, list[str]()) for c in needed if c.state in INCOMPLETE}
+        for r in self.tested:
+            for c in self.snapshot.tables.incomplete(r.check.reads).values():
+                found.setdefault(c.resource, (c, []))[1].append(r.check.id)
+        rows = [
+            {
+                "Missing": c.resource,
+                "Why": f"{c.state}: {c.note}" if c.note else c.state,
+                "Tests that need it": tests,
+                "How to get it": Html(prose(narrative.remedy(c))),
+            }
+            for c, tests in found.values()
+        ]
         return f"<h4>Missing evidence</h4>{table(pd.DataFrame(rows))}" if rows else ""
 
     def _read(self, needed: list[Coverage]) -> str:
@@ -226,7 +226,7 @@ class Workpaper:
                 "Table": name,
                 "What": Html(prose(declared(name).title)),
                 "Rows": len(self.snapshot.tables[name]),
-                "Complete": "no" if self.snapshot.tables.incomplete(kinds_of(name)) else "yes",
+                "Complete": "no" if self.snapshot.tables.incomplete([name]) else "yes",
                 "Tests": sum(r.check.population == name for r in self.tested),
                 "All rows": Html(self._files(name)),
             }

@@ -1,0 +1,141 @@
+"""Evidence notebooks: their order, their charts, how one runs alone, and that one which did not end is found."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from auditkit.engagement import Engagement
+from auditkit.errors import UsageError
+from auditkit.evaluate import CONCLUSIONS, Results, Snapshot
+from auditkit.report import narrative, notebooks
+from auditkit.report import workpaper as papers
+from auditkit.report.charts import CHARTS, draw
+from auditkit.report.workpaper import END, workpaper
+from auditkit.report.workpaper import notebooks as declared
+from auditkit.resources import folder
+
+ORDER = (
+    *("Objective", "Criteria and controls", "Source and completeness", "Procedure", "Population", "Results"),
+    *("Exceptions", "Controls", "Conclusion", "Standing caveats"),
+)
+FILES = sorted(folder("notebooks").glob("*.ipynb"))
+
+
+def cells(path: Path) -> list[dict[str, Any]]:
+    return [{**c, "source": "".join(c["source"])} for c in json.loads(path.read_text())["cells"]]
+
+
+@pytest.fixture(scope="module")
+def september(recordings: Path) -> tuple[Snapshot, Results]:
+    import auditkit as ak
+
+    snapshot = ak.load(recordings / "northwind-prod" / "2026-09-30")
+    return snapshot, ak.check(snapshot)
+
+
+def test_every_notebook_is_declared_and_there() -> None:
+    assert [n.file for n in declared().values()] == [path.name for path in FILES]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_notebook_is_a_workpaper_without_outputs(path: Path) -> None:
+    found = cells(path)
+    headings = [c["source"].splitlines()[0].removeprefix("## ") for c in found if c["source"].startswith("## ")]
+    assert headings == [h for h in ORDER if h in headings]
+    assert {*ORDER} - {*headings} <= {"Controls", "Population", "Exceptions"}
+    assert [c["metadata"].get("tags") for c in found if c["source"].startswith("source =")] == [["parameters"]]
+    code = [c for c in found if c["cell_type"] == "code"]
+    assert [
+        c["source"] for c in code if c["outputs"] or c["execution_count"] or len(c["source"].splitlines()) > 3
+    ] == []
+
+
+def test_a_notebook_runs_alone(tmp_path: Path) -> None:
+    source = folder("notebooks") / "40-certificates.ipynb"
+    command = [sys.executable, "-m", "papermill", str(source), "out.ipynb", "-p", "source", "demo", "--no-progress-bar"]
+    place = {"PYTHONPATH": str(Path(__file__).parents[1]), "IPYTHONDIR": str(tmp_path / "ipython")}
+    subprocess.run(command, cwd=tmp_path, env=os.environ | place, capture_output=True, timeout=120, check=True)
+    assert notebooks._unfinished(tmp_path / "out.ipynb") == ""
+    assert "CERT-01" in (tmp_path / "out.ipynb").read_text()
+
+
+def test_a_parameter_that_a_notebook_has_not_is_an_error() -> None:
+    with pytest.raises(UsageError, match=r"00-scope\.ipynb has no parameter cluster"):
+        notebooks._refuse_unknown(FILES[0], {"source": "demo", "cluster": "x"})
+
+
+@pytest.mark.parametrize(
+    ("count", "outputs", "says"),
+    [
+        (None, [], "not every cell ran"),
+        (1, [{"output_type": "error", "ename": "E"}], "a cell failed"),
+        (1, [{"output_type": "stream", "text": "x"}], "its last section is missing"),
+        (1, [{"output_type": "stream", "text": END}], ""),
+    ],
+)
+def test_a_notebook_that_did_not_end_is_found_whatever_papermill_says(
+    count: int | None, outputs: list[dict[str, str]], says: str, tmp_path: Path
+) -> None:
+    cell = {
+        "cell_type": "code",
+        "execution_count": count,
+        "outputs": outputs,
+        "metadata": {"papermill": {"status": "completed"}},
+    }
+    (tmp_path / "x.ipynb").write_text(json.dumps({"cells": [cell]}))
+    assert notebooks._unfinished(tmp_path / "x.ipynb") == says
+
+
+def test_executed_notebooks_name_no_machine_and_no_clock(pack: Path) -> None:
+    for path in (pack / "notebooks").glob("*.ipynb"):
+        text = path.read_text()
+        assert str(pack) not in text
+        assert '"papermill"' not in text.replace("papermill notebooks/", "")
+
+
+@pytest.mark.parametrize("name", declared())
+def test_each_workpaper_has_a_chart_that_says_what_it_shows(name: str, september: tuple[Snapshot, Results]) -> None:
+    snapshot, results = september
+    picture = draw(declared()[name].chart, snapshot, papers.tested(declared()[name], results))
+    data, metadata = picture._repr_mimebundle_()
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert metadata["image/png"]["alt"] == picture.alt
+    assert len(picture.alt.split()) > 6
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_drawn_of_nothing(name: str, tmp_path: Path) -> None:
+    import auditkit as ak
+
+    (tmp_path / "x.yaml").write_text("kind: Namespace\napiVersion: v1\nmetadata: {name: web}\n")
+    snapshot = ak.load(tmp_path)
+    assert draw(name, snapshot, list(ak.check(snapshot).values()))._repr_mimebundle_()[0]["image/png"]
+
+
+def test_what_is_missing_is_said_with_the_way_to_get_it(september: tuple[Snapshot, Results]) -> None:
+    snapshot, results = september
+    paper = workpaper("certificates", snapshot, Engagement(), results)
+    for section in (paper.source(), paper.conclusion()):
+        assert "--tls-secrets for public certificates" in section.text
+    assert "incomplete: secrets excluded" in paper.chart().alt
+    scope = workpaper("scope", snapshot, Engagement(), results).source().text
+    assert "*.custom.metrics.k8s.io" in scope
+    assert "the group&#x27;s API server did not answer" in scope
+
+
+def test_every_conclusion_has_its_words(september: tuple[Snapshot, Results]) -> None:
+    _, results = september
+    assert list(narrative.tally(results.values())) == list(CONCLUSIONS)
+    for result in results.values():
+        assert narrative.sentence(result).startswith(f"{result.check.id} (")
+
+
+def test_text_of_a_cluster_is_not_markup(pack: Path) -> None:
+    page = (pack / declared()["access"].page).read_text()
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page

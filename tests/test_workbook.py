@@ -1,0 +1,179 @@
+"""The control matrix as a spreadsheet program opens it: its sheets, who may write where, links, and text that stays text."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import openpyxl
+import pandas as pd
+import pytest
+from openpyxl.workbook.workbook import Workbook
+
+from auditkit.evaluate import Results
+from auditkit.report import listings
+from auditkit.report.workbook import CELL_LIMIT, CUT, HEADER, Cover, Link, Sheet, write
+
+SHEETS = {
+    "Cover": (),
+    "Control matrix": (
+        *(
+            "Control",
+            "Title",
+            "Control activity",
+            "Primary criteria",
+            "Supporting criteria",
+            "Category",
+            "Risk addressed",
+        ),
+        *("Control owner", "Frequency", "Nature", "Type", "Key", "System", "Procedure", "Test of design: steps"),
+        *("Test of operation: steps", "Population", "Sample", "Rows tested", "Exceptions", "Rate %", "Undetermined"),
+        *("Results of tests", "Management's result", "Evidence", "Exception refs", "Test of design: result"),
+        *("Compensating control", "Management response", "Ticket", "Prepared by, date", "Reviewed by, date"),
+        *("Auditor ref", "Auditor conclusion"),
+    ),
+    "TSC coverage": ("Requirement", "Number of controls", "With manual procedures", "Gaps", "In scope", "Auditor ref"),
+    "CIS coverage": ("Requirement", "Tests", "Management's result", "Remains manual"),
+    "Tests": ("Test", "Conclusion", "Population", "Controls", "Decided by", "Procedure", "Tickmark"),
+    "Exceptions": ("Exception id", "Expected", "Controls", "Criteria", "Cluster", "Condition", "In scope", "Status"),
+    "Populations": ("Test", "Rows", "Complete", "Rows with verdict", "Rows as CSV", "sha256 of rows with verdict"),
+    "Access listing": ("Subject", "Where", "Role", "Powers", "Granted on", "Decision", "Reviewer"),
+    "IPE": ("Evidence id", "Rows", "Complete", "Filters", "Repeated keys", "Count it yourself", "sha256 of table"),
+    "Evidence index": ("File", "What", "Controls", "Size", "sha256"),
+    "Data dictionary": ("Table", "Column", "Type", "Key", "Meaning"),
+    "Glossary and tickmarks": ("Word", "Meaning"),
+}
+ENTRIES = {"auditor header", "people header"}
+
+
+@pytest.fixture(scope="module")
+def book(pack: Path) -> Workbook:
+    return openpyxl.load_workbook(pack / "control-matrix.xlsx")
+
+
+def head(book: Workbook, sheet: str) -> list[str]:
+    return [cell.value for cell in book[sheet][HEADER]]
+
+
+def column(book: Workbook, sheet: str, name: str) -> list[object]:
+    place = head(book, sheet).index(name)
+    return [row[place].value for row in book[sheet].iter_rows(min_row=HEADER + 1)]
+
+
+def test_sheets_and_their_columns(book: Workbook) -> None:
+    assert book.sheetnames == list(SHEETS)
+    for sheet, columns in SHEETS.items():
+        if columns:
+            assert [c for c in columns if c not in head(book, sheet)] == [], sheet
+
+
+def test_every_criterion_control_and_table_has_its_row(book: Workbook) -> None:
+    assert len(column(book, "TSC coverage", "Requirement")) == 61
+    assert len(column(book, "CIS coverage", "Requirement")) == 131
+    assert len(set(column(book, "Exceptions", "Exception id"))) == book["Exceptions"].max_row - HEADER
+    tables = set(column(book, "Data dictionary", "Table"))
+    assert {str(id).removeprefix("IPE-") for id in column(book, "IPE", "Evidence id")} == tables
+
+
+def test_people_write_where_it_is_blank_and_nowhere_else(book: Workbook) -> None:
+    for sheet in book.worksheets[1:]:
+        assert sheet.protection.sheet
+        for cells in sheet.iter_cols(min_row=HEADER):
+            entry = cells[0].style in ENTRIES
+            assert {cell.protection.locked for cell in cells[1:]} == {not entry}, (sheet.title, cells[0].value)
+            assert not entry or {cell.value for cell in cells[1:]} == {None}, (sheet.title, cells[0].value)
+
+
+def test_each_sheet_is_ready_to_filter_scroll_and_print(book: Workbook) -> None:
+    for sheet in book.worksheets[1:]:
+        assert sheet.auto_filter.ref.startswith(f"A{HEADER}:")
+        assert sheet.freeze_panes.endswith(str(HEADER + 1))
+        assert sheet.print_title_rows == f"${HEADER}:${HEADER}"
+        assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0)
+        assert not sheet.protection.autoFilter
+
+
+def test_styles_are_those_of_the_template(book: Workbook) -> None:
+    used = {cell.style for sheet in book for row in sheet.iter_rows() for cell in row}
+    assert {"title", "note", "header", "text", "number", "link", "entry", *ENTRIES} <= used <= {*book.named_styles}
+
+
+def test_links_lead_somewhere(book: Workbook, pack: Path) -> None:
+    leads = 0
+    for sheet in book:
+        for row in sheet.iter_rows():
+            for cell in row:
+                link = cell.hyperlink
+                if link is not None and link.location:
+                    name, _, place = link.location.rpartition("!")
+                    assert book[name.strip("'")][place].value is not None, (sheet.title, cell.coordinate)
+                elif link is not None:
+                    assert (pack / unquote(link.target.partition("#")[0])).is_file(), (sheet.title, cell.coordinate)
+                leads += link is not None
+    assert leads > 1000
+
+
+def test_an_exception_count_leads_to_its_first_exception(book: Workbook) -> None:
+    tests, exceptions = book["Tests"], book["Exceptions"]
+    place = head(book, "Tests").index("Exceptions")
+    for row in tests.iter_rows(min_row=HEADER + 1):
+        link = row[place].hyperlink
+        if link is not None:
+            target = exceptions[link.location.rpartition("!")[2]]
+            assert str(target.value).startswith(f"{row[0].value}-")
+            assert target.row == HEADER + 1 or exceptions.cell(target.row - 1, 2).value != row[0].value
+
+
+def made(path: Path, *values: object) -> Workbook:
+    sheet = Sheet(name="S", note="n", frame=pd.DataFrame({"value": list(values)}), auditor=("Auditor ref",))
+    write(path, Cover(title="t", rows=[("a", "b")]), [sheet], created=None)
+    return openpyxl.load_workbook(path)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", '=HYPERLINK("x","y")'])
+def test_text_is_never_a_formula(text: str, tmp_path: Path) -> None:
+    cell = made(tmp_path / "x.xlsx", text)["S"].cell(HEADER + 1, 1)
+    assert (cell.value, cell.data_type, cell.quotePrefix) == (text, "s", True)
+
+
+def test_no_cell_of_a_pack_is_a_formula(book: Workbook) -> None:
+    assert [c.coordinate for sheet in book for row in sheet.iter_rows() for c in row if c.data_type == "f"] == []
+    assert "=1+1" in {str(v).split()[-1] for v in column(book, "Access listing", "Binding")}
+
+
+def test_a_long_text_is_cut_where_one_sees_it(tmp_path: Path) -> None:
+    value = made(tmp_path / "x.xlsx", "x" * (CELL_LIMIT + 1))["S"].cell(HEADER + 1, 1).value
+    assert len(value) == CELL_LIMIT
+    assert value.endswith(CUT)
+
+
+def test_control_characters_and_missing_values_do_no_harm(tmp_path: Path) -> None:
+    sheet = made(tmp_path / "x.xlsx", "a\x00b", pd.NA, pd.NaT, None, True, pd.Timestamp("2026-10-31", tz="UTC"))["S"]
+    values = [sheet.cell(HEADER + 1 + n, 1).value for n in range(6)]
+    assert values[:5] == ["a\N{REPLACEMENT CHARACTER}b", None, None, None, "yes"]
+    assert str(values[5]) == "2026-10-31 00:00:00"
+
+
+def test_a_long_listing_goes_into_files_that_are_linked(tmp_path: Path) -> None:
+    rows = listings.LISTED + 1
+    frame = pd.DataFrame({"a": ["=1"] * rows, "b": [Link(text="t", target="x")] * rows})
+    sheet = listings.listed(tmp_path, Sheet(name="Long list", note="All.", frame=frame, people=("Owner",)))
+    assert len(sheet.frame) == listings.LISTED
+    assert f"all {rows:,}" in sheet.note
+    csv, parquet = (tmp_path / link.target for link in sheet.files)
+    assert all(f"{rows:,} rows, sha256 " in link.text for link in sheet.files)
+    assert csv.read_text().splitlines()[1] == "'=1,t"
+    assert len(pd.read_parquet(parquet)) == rows
+    assert sheet.people == ("Owner",)
+
+
+def test_a_listing_that_fits_makes_no_file(tmp_path: Path) -> None:
+    sheet = Sheet(name="Short", note="All.", frame=pd.DataFrame({"a": [1]}))
+    assert listings.listed(tmp_path, sheet) is sheet
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_without_evidence_says_how_to_get_it(recordings: Path) -> None:
+    import auditkit as ak
+
+    results: Results = ak.check(ak.load(recordings / "northwind-prod" / "2026-09-30"), ["CERT-01"])
+    sheet = listings.tests(results.tables.snapshot, listings.Tests.of(results, []))
+    assert "--tls-secrets" in sheet.frame["Note"][0].partition("To get it:")[2]
