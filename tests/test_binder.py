@@ -24,6 +24,7 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--window-size=1200,900", "--virtual-time-budget=5000"),
 )
+POLICY = re.compile(r'<meta[^>]*http-equiv="Content-Security-Policy"[^>]*>')
 # What the page says of itself once it is laid out; written where --dump-dom shows it.
 PROBE = """<script>addEventListener("load", () => {
   const wide = [...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > innerWidth + 1);
@@ -70,7 +71,8 @@ def seen(pack: Path, program: Callable[[str], str], tmp_path_factory: pytest.Tem
     def open_(page: str) -> Any:
         text = (pack / page).read_text()
         copy = probed / Path(page).name
-        copy.write_text(re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', PROBE, text, count=1))
+        assert len(POLICY.findall(text)) == 1
+        copy.write_text(POLICY.sub(PROBE, text))
         with tempfile.TemporaryDirectory() as profile:
             command = [chromium, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", copy.as_uri()]
             dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
