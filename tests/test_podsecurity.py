@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from podcases import (
-    APPARMOR, HOST, RULES, SECCOMP, UNMASKED, VERSIONS, add, handler, pod, seccomp, selinux, sysctl, volume,
+    APPARMOR,
+    HOST,
+    RULES,
+    SECCOMP,
+    UNMASKED,
+    VERSIONS,
+    add,
+    handler,
+    pod,
+    seccomp,
+    selinux,
+    sysctl,
+    volume,
 )  # fmt: skip
 
 from auditkit.analysis.podsecurity import Violation, effective, pod_template, undetermined, violations
