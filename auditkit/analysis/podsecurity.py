@@ -46,12 +46,14 @@ class Levels(msgspec.Struct, frozen=True):
     errors: tuple[str, ...] = ()
 
 
-def pod_template(obj: Workload | Mapping[str, Any]) -> Pod | PodTemplateSpec:
+def pod_template(obj: Workload | PodTemplateSpec | Mapping[str, Any]) -> Pod | PodTemplateSpec:
     """What a workload (a Struct or a manifest) makes its pods from; a Pod and a template are their own.
 
     A manifest without `kind` is a pod or template; `metadata` may be left out. Raises TypeError where `obj` makes no
     pods, msgspec.ValidationError where a manifest is malformed.
     """
+    if isinstance(obj, PodTemplateSpec):
+        return obj
     if not isinstance(obj, Mapping):
         return _pod_template(obj)
     if obj.get("kind"):
@@ -140,7 +142,7 @@ def _minor(version: str) -> int | None:
 
 
 def _facts(pod: Workload | PodTemplateSpec | Mapping[str, Any]) -> Facts | None:
-    made = pod if isinstance(pod, PodTemplateSpec) else pod_template(pod)
+    made = pod_template(pod)
     spec = made.spec
     if spec is None:
         return None
