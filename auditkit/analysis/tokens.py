@@ -10,7 +10,7 @@ from auditkit.analysis.podsecurity import pod_template
 from auditkit.kinds.base import read
 from auditkit.kinds.platform import ServiceAccount
 from auditkit.kinds.pods import PodSpec
-from auditkit.kinds.workloads import Pod, PodTemplateSpec, Workload
+from auditkit.kinds.workloads import PodTemplateSpec, Workload
 
 # Where clients look for the token.
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -38,7 +38,7 @@ def holds_token(
         return False
     if _projects(spec) or _mounts_secret(spec):
         return True
-    admitted = isinstance(made, Pod) and bool(made.metadata.uid)
+    admitted = bool(meta and meta.uid)
     own = spec.automount_service_account_token
     if admitted or own is False or all(MOUNT_PATH in paths for paths in _mount_paths(spec)):
         return False
