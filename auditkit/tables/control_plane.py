@@ -1,6 +1,5 @@
 """The control plane's programs where they run as pods: one row a process, one column a setting."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -136,11 +135,9 @@ def _processes(objects: Objects) -> Iterator[tuple[Pod, Container, Settings]]:
     for pod in objects[Pod]:
         ended = pod.status is not None and pod.status.phase in ("Succeeded", "Failed")
         for container in (pod.spec.containers if pod.spec and not ended else None) or ():
-            if container.component and container.flags is not None:
-                env = {v.name: v.value for v in container.env or () if v.name.startswith("ETCD_")}
-                tag = re.search(r":([^/:@]+)(@|$)", container.image or "")
-                version = flags.minor(tag[1]) if tag else None
-                yield pod, container, flags.effective(container.component, container.flags, version, env)
+            settings = flags.running(container)
+            if settings:
+                yield pod, container, settings
 
 
 def _rows(objects: Objects, component: str) -> Iterator[tuple[Any, ...]]:
