@@ -21,7 +21,7 @@ from auditkit.resources import folder
 
 ORDER = (
     *("Objective", "Criteria and controls", "Source and completeness", "Procedure", "Population", "Results"),
-    *("Exceptions", "Controls", "Conclusion", "Standing caveats"),
+    *("Exceptions", "Controls", "Criteria", "Conclusion", "Standing caveats"),
 )
 FILES = sorted(folder("notebooks").glob("*.ipynb"))
 
@@ -47,7 +47,7 @@ def test_a_notebook_is_a_workpaper_without_outputs(path: Path) -> None:
     found = cells(path)
     headings = [c["source"].splitlines()[0].removeprefix("## ") for c in found if c["source"].startswith("## ")]
     assert headings == [h for h in ORDER if h in headings]
-    assert {*ORDER} - {*headings} <= {"Controls", "Population", "Exceptions"}
+    assert {*ORDER} - {*headings} <= {"Controls", "Criteria", "Population", "Exceptions"}
     assert [c["metadata"].get("tags") for c in found if c["source"].startswith("source =")] == [["parameters"]]
     code = [c for c in found if c["cell_type"] == "code"]
     assert [

@@ -20,7 +20,7 @@ from auditkit.resources import folder
 
 # Rows shown of a population and of a test's exceptions; the whole of both is linked.
 ROWS, FOUND = 15, 10
-# Columns of a population that fit a page.
+# Columns of a population that fit a page; those that tests look at are at least five.
 COLUMNS = 9
 # The runner looks for this in the last output: a notebook that stopped before has no end.
 END = "auditkit-end-of-workpaper"
@@ -245,7 +245,7 @@ class Workpaper:
         place = procedure.place(declaration)
         spare = [c.name for c in declaration.columns if c.name not in place]
         # The columns that most tests look at, in the table's order.
-        wanted = sorted(spare, key=lambda c: -read.count(c))[: max(COLUMNS - len(place), 3)]
+        wanted = sorted(spare, key=lambda c: -read.count(c))[: max(COLUMNS - len(place), 5)]
         beside = [c for c in spare if c in wanted]
         lead = f"<h4>{escape(name)}</h4><p>{prose(declaration.title)} All columns: {self._files(name)}.</p>"
         return lead + table(frame[[*place, *beside]], shown=ROWS)
@@ -308,8 +308,15 @@ class Workpaper:
         own = [bool(ids & set(tests.split(", "))) for tests in frame["Tests"]]
         rows = frame if self.notebook.name == "conclusion" else frame[own]
         columns = ["Control", "Title", "Primary criteria", "Rows tested", "Exceptions", "Management's result", "Note"]
-        note = "<p class='rest'>Over all tests of each control, here and in other workpapers; the auditor's conclusion is not stated.</p>"
+        note = "<p class='rest'>Over all tests of each control, here and elsewhere; the auditor's conclusion is not stated.</p>"
         return Html(table(rows[columns]) + note)
+
+    def coverage(self) -> Html:
+        """Every criterion with where its evidence comes from, and management's result."""
+        known = frameworks.controls(self.engagement)
+        frame = frameworks.coverage(self.all, frameworks.load("soc2-2017"), known)
+        columns = ["Requirement", "Title", "Source", "Controls", "Exceptions", "Management's result", "Remains manual"]
+        return Html(table(frame[columns]))
 
     def caveats(self) -> Html:
         """What this evidence cannot show; the end of the workpaper."""
