@@ -5,18 +5,22 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pandas as pd
 from openpyxl.cell.cell import Cell
+from openpyxl.drawing.spreadsheet_drawing import SpreadsheetDrawing
 from openpyxl.styles import Protection
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook.workbook import Workbook
+from openpyxl.worksheet._writer import WorksheetWriter
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.worksheet import Worksheet
+from openpyxl.writer.excel import ExcelWriter
 
 from auditkit.report.frames import flat
 from auditkit.resources import folder
@@ -92,10 +96,22 @@ def write(path: Path, cover: Cover, sheets: Sequence[Sheet], *, created: datetim
     book.properties.created = book.properties.modified = stamp
     book.properties.creator = "auditkit"
     book.properties.title = cover.title
-    draft = path.with_suffix(".draft")
-    book.save(draft)
-    _rewrite(draft, path, stamp)
-    draft.unlink()
+    draft = BytesIO()
+    with zipfile.ZipFile(draft, "w") as archive:
+        _InMemory(book, archive).save()
+    path.write_bytes(_timeless(draft))
+
+
+class _InMemory(ExcelWriter):  # type: ignore[misc]
+    """Writes sheets without temporary files: on a full disk openpyxl's leave a traceback behind."""
+
+    def write_worksheet(self, ws: Worksheet) -> None:
+        out = BytesIO()
+        writer = WorksheetWriter(ws, out)
+        writer.write()
+        ws._drawing, ws._rels = SpreadsheetDrawing(), writer._rels
+        self._archive.writestr(ws.path[1:], out.getvalue())
+        self.manifest.append(ws)
 
 
 # Labels of the cover that show what a colour means.
@@ -230,14 +246,12 @@ def _printable(ws: Worksheet, title: str, *, pages: int) -> None:
     ws.sheet_view.showGridLines = False
 
 
-def _rewrite(source: Path, target: Path, stamp: datetime) -> None:
-    """Zip again with fixed times; openpyxl sets `modified` to the clock when it saves."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+def _timeless(draft: BytesIO) -> bytes:
+    """The archive again with fixed times, in order of names."""
+    final = BytesIO()
+    with zipfile.ZipFile(draft) as old, zipfile.ZipFile(final, "w") as new:
         for name in sorted(old.namelist(), key=lambda n: (n != "[Content_Types].xml", n)):
-            content = old.read(name)
-            if name == "docProps/core.xml":
-                modified = f"{stamp:%Y-%m-%dT%H:%M:%SZ}".encode()
-                content = re.sub(rb"(<dcterms:modified[^>]*>)[^<]*", rb"\g<1>" + modified, content)
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.compress_type = zipfile.ZIP_DEFLATED
-            new.writestr(entry, content)
+            new.writestr(entry, old.read(name))
+    return final.getvalue()
