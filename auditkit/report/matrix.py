@@ -158,8 +158,7 @@ def _steps(control: Control) -> list[str]:
 
 def _counts(row: Mapping[Any, Any]) -> str:
     """How many tests ended how, from the columns that frameworks give."""
-    counts = {name: row[f"Tests: {name}"] for name in (*CONCLUSIONS, NOT_RUN)}
-    return "; ".join(f"{n} {name}" for name, n in counts.items() if n)
+    return narrative.worded((name, row[f"Tests: {name}"]) for name in (*CONCLUSIONS, NOT_RUN))
 
 
 def _criteria(results: Results, framework: Framework, controls: tuple[Control, ...]) -> Sheet:

@@ -158,10 +158,15 @@ def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
 
 def counts(results: Iterable[Result]) -> str:
     """How many tests ended how: "3 with exceptions; 2 without exceptions"."""
-    return "; ".join(f"{n} {_SAID[c]}" for c, n in tally(results).items() if n)
+    return worded(tally(results).items())
 
 
-_SAID: dict[Conclusion, str] = {
+def worded(counts: Iterable[tuple[str, int]]) -> str:
+    """Counts of tests by conclusion in words."""
+    return "; ".join(f"{n} {_SAID.get(c, c)}" for c, n in counts if n)
+
+
+_SAID: dict[str, str] = {
     "error": "that could not be run",
     "exceptions": "with exceptions",
     "not collected": "not tested, as evidence is missing",
