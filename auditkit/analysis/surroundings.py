@@ -91,13 +91,15 @@ class Surroundings:
 
         accounts = objects[ServiceAccount]
         hands_out = {(a.namespace, a.name): a.automount_service_account_token is not False for a in accounts}
+        # A capture may read Secrets of one type only, with TLS certificates: that says nothing of tokens.
+        listed = any(secret.type != "kubernetes.io/tls" for secret in objects[Secret])
         nodes = frozenset(n.name for n in objects[Node] if any(label in n.labels for label in _CONTROL_PLANE))
         return cls(
             accounts=frozenset(hands_out) if known(ServiceAccount) else None,
             levels={n.name: _level(n) for n in objects[Namespace]} if known(Namespace) else None,
             pods=tuple(_pods(objects[Pod], hands_out)) if known(Pod) else None,
             makers=frozenset((o.namespace, k.plural) for k in MAKERS for o in objects[k]) if known(*MAKERS) else None,
-            tokens=tuple(_tokens(objects[Secret])) if known(Secret) else None,
+            tokens=tuple(_tokens(objects[Secret])) if known(Secret) and listed else None,
             control_plane=nodes if known(Node) else None,
             aws_auth=any((m.namespace, m.name) == ("kube-system", "aws-auth") for m in objects[ConfigMap]),
             minor=flags.minor(version),
