@@ -22,8 +22,8 @@ class Paths(NamedTuple):
 
     `graph`: a networkx MultiDiGraph. Its nodes are subjects ("User ann", "Group devs", "ServiceAccount web/bot"),
     roles that somebody may bind, and "cluster-admin"; node attributes `kind`, `name`, `namespace`, `stock`.
-    An edge is one way from its holder to the nearest it leads to, keyed by what is done; edge attributes `how`,
-    `evidence`, `condition` ("" where none). Only what leads to cluster-admin is in it.
+    An edge is one way from its holder to the nearest it leads to; edge attributes `how`, `evidence`, `condition`
+    ("" where none), `best` (the one that the table shows). Only what leads to cluster-admin is in it.
 
     `table`: one row per subject that can, nearest first: `kind`, `namespace` (of a ServiceAccount), `name`,
     `identity` (as `bindings.identity`), `exists` (of a ServiceAccount, where known), `steps` (0: is cluster-admin already), `path` (in words), `evidence`
@@ -63,11 +63,11 @@ def paths(access: Access) -> Paths:
         for node in sorted(nodes - {SINK}):
             graph.add_node(node, **world.attributes(node))
             steps = list(_steps(node, ways[node], levels, rank))
-            for step in steps:
-                way = step.way
-                graph.add_edge(node, step.to, key=way.how, how=way.how, evidence=way.evidence, condition=way.condition)
             nearer = (s for s in steps if s.rank < rank and (rank[0] or not s.way.condition))
             first[node] = min(nearer, key=lambda s: (s.rank, bool(s.way.condition), s.way.how, s.to))
+            for step in steps:
+                way, best = step.way, step is first[node]
+                graph.add_edge(node, step.to, how=way.how, evidence=way.evidence, condition=way.condition, best=best)
     if first:
         graph.add_node(SINK, kind=SINK, namespace="", name=SINK, stock=False)
     rows = [_row(node, first, world) for node in first if node in world.subjects]
@@ -129,8 +129,6 @@ def _ranks(ways: Mapping[str, list[Means]]) -> dict[str, Rank]:
 def _steps(node: str, ways: Iterable[Means], levels: Mapping[Rank, set[str]], own: Rank) -> Iterator[_Step]:
     """The edges of a node: each way to the nearest that it leads to, none away from cluster-admin."""
     for way in ways:
-        if own == (False, 0) and way.how != IS_ADMIN:
-            continue
         for rank, nodes in levels.items():
             found = (way.targets & nodes) - {node} if rank <= own else set()
             if found:

@@ -23,18 +23,13 @@ _EDITS = tuple(f"edit {plural}" for plural in MAKERS if plural != "jobs")
 
 
 def means(holder: Holder, world: World) -> Iterator[Means]:
-    """Every way of a holder to be or become cluster-admin or another subject."""
-    if holder.idle:
-        return
-    for ways in WAYS:
-        yield from (way for way in ways(holder, world) if way.targets)
-
-
-def _everything(holder: Holder, world: World) -> Iterator[Means]:
-    """All verbs on all resources cluster-wide, under whatever name."""
+    """Every way of a holder to become another subject or cluster-admin; whoever is cluster-admin needs no other."""
     grant = holder.can("everything", "")
     if grant:
         yield Means(how=IS_ADMIN, targets=frozenset([SINK]), evidence=grant.via)
+    elif not holder.idle:
+        for ways in WAYS:
+            yield from (way for way in ways(holder, world) if way.targets)
 
 
 def _escalate(holder: Holder, world: World) -> Iterator[Means]:
@@ -317,6 +312,6 @@ def _and(*conditions: str) -> str:
 
 
 WAYS = (
-    _everything, _escalate, _bind, _bind_in_namespaces, _impersonate, _certificates, _tokens, _secrets, _make_pods,
+    _escalate, _bind, _bind_in_namespaces, _impersonate, _certificates, _tokens, _secrets, _make_pods,
     _enter_pods, _kubelets, _privileged_pods, _mutate, _map_aws,
 )  # fmt: skip
