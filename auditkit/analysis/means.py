@@ -151,15 +151,17 @@ def _secrets(holder: Holder, world: World) -> Iterator[Means]:
         evidence = "; ".join(proof(power, grant) for power, grant in given if grant)
         yield Means(how="makes a token Secret of", targets=world.accounts(scope), evidence=evidence)
     for scope, grant in holder.each("read secrets"):
-        names, tokens = limits(grant), world.facts.tokens
-        if tokens is None:
-            targets, condition = world.accounts(scope), "a Secret there holds a token of it (Secrets were not read)"
-        else:
-            held = [t for t in tokens if scope in ("", t.namespace) and (not names or t.name in names)]
-            found = [world.accounts(token.namespace, [token.account]) for token in held]
-            targets, condition = frozenset[str]().union(*found), ""
+        names, tokens, how = limits(grant), world.facts.tokens, "reads a token Secret of"
         evidence = proof("read secrets", grant)
-        yield Means(how="reads a token Secret of", targets=targets, evidence=evidence, condition=condition)
+        if tokens is None:
+            condition = "a Secret there holds a token of it (Secrets were not read)"
+            yield Means(how=how, targets=world.accounts(scope), evidence=evidence, condition=condition)
+        for token in tokens or ():
+            if scope in ("", token.namespace) and (not names or token.name in names):
+                targets = world.accounts(token.namespace, [token.account] if token.account else ())
+                condition = "" if token.account else f"Secret {token.namespace}/{token.name} holds a token of it"
+                why = f"{evidence}; Secret {token.namespace}/{token.name}"
+                yield Means(how=how, targets=targets, evidence=why, condition=condition)
 
 
 def _make_pods(holder: Holder, world: World) -> Iterator[Means]:
