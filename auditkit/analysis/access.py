@@ -205,7 +205,8 @@ class Access:
         `subject` is the name of a user or group (of a ServiceAccount the user that it is), `kind` what that is.
         `namespace` "" asks for the cluster-wide request, None for any scope. Without `name`, rules limited by
         resourceNames are listed with those names in `limited_by_names`, but where a name cannot be part of the
-        request (create, deletecollection). What is outside RBAC is not listed (OUTSIDE_RBAC).
+        request (create, deletecollection). What is outside RBAC (OUTSIDE_RBAC)
+        and what could not be computed of an aggregated role is not listed.
         Follows plugin/pkg/auth/authorizer/rbac/subject_locator.go.
         """
         request = Request(

@@ -47,7 +47,7 @@ class _Step:
 def paths(access: Access) -> Paths:
     """Everybody who is or can become cluster-admin by what Access grants and its surroundings show.
 
-    A path is the shortest of those without a condition, else of all. What members of a group can do is the
+    What was not collected is not in it. A path is the shortest of those without a condition, else of all. What members of a group can do is the
     group's: who they are a cluster does not know. Whoever is in system:masters, and who runs the nodes, is
     outside RBAC and has no row of that.
     """
@@ -80,7 +80,8 @@ def effective_admins(access: Access) -> pd.DataFrame:
 
     Columns `kind`, `namespace`, `name`, `identity`, `binding`, `role`, `stock`: all that the subject holds is
     what Kubernetes ships. A role counts that creates and changes every resource of every group
-    (`powers.all_powerful`) by a ClusterRoleBinding. system:masters is one by its binding here, and without it.
+    (`powers.all_powerful`) by a ClusterRoleBinding. system:masters is a row where a binding names it; it is
+    cluster-admin without one too (`access.OUTSIDE_RBAC`).
     """
     world = World(access)
     found = {

@@ -1,7 +1,8 @@
 """The ways to become somebody else: what each permission leads to in a cluster.
 
 Permissions are what the authorizer grants, all of a holder's together; the rest is what the API shows. Other
-admission (policy engines, webhooks that refuse) is not considered: it may close a way that is shown here.
+admission (policy engines, webhooks that refuse) is not considered: it may close a way that is shown here; nor
+are custom resources whose controllers make pods or bindings, which may open others.
 attach and portforward are no ways: they reach a process that already runs, as it is. Writing roles or
 bindings alone is none either: the API server refuses more than the writer holds, but for `bind` and
 `escalate` (pkg/registry/rbac/escalation_check.go).
@@ -42,6 +43,8 @@ def _escalate(holder: Holder, world: World) -> Iterator[Means]:
             target = SINK if not scope else world.all_rights([scope], f"in {scope}")
             evidence = f"{proof(f'escalate {plural}', allowed)}; {proof(f'edit {plural}', edits)}"
             yield Means(how=f"rewrites {kind} {role}, which it holds:", targets=frozenset([target]), evidence=evidence)
+            if target == SINK:
+                return
 
 
 def _bind(holder: Holder, world: World) -> Iterator[Means]:

@@ -146,13 +146,14 @@ def _pods(pods: Iterable[Pod], hands_out: Mapping[tuple[str, str], bool]) -> Ite
                 name=pod.name,
                 account=account,
                 node=spec.node_name or "",
-                token=not static and (given or _projects_token(spec)),
+                token=not static and (given or projects_token(spec)),
                 root=_holds_node(spec),
                 static=static,
             )
 
 
-def _projects_token(spec: PodSpec) -> bool:
+def projects_token(spec: PodSpec) -> bool:
+    """Whether a volume holds a token without an audience of its own: that of the API server."""
     sources = [s for v in spec.volumes or () if v.projected for s in v.projected.sources or ()]
     return any(s.service_account_token and not s.service_account_token.audience for s in sources)
 

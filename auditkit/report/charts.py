@@ -162,7 +162,7 @@ def _place(node: str, ways: Mapping[str, Way], places: dict[str, tuple[float, fl
 
 def _tree(axes: Axes, places: Mapping[str, tuple[float, float]], ways: Mapping[str, Way], rows: float) -> None:
     """Names above what each does, and lines to whom it becomes; cluster-admin is the bar on the right."""
-    left = min(x for x, _ in places.values())
+    left = min(-1.0, *(x for x, _ in places.values()))
     for node, (x, y) in places.items():
         if node != SINK:
             to, how, condition = ways[node]

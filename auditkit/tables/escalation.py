@@ -7,11 +7,12 @@ from auditkit.analysis.access import KINDS, Access
 from auditkit.analysis.surroundings import MAKERS
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
+from auditkit.kinds import Kind
 from auditkit.kinds.platform import ConfigMap, Namespace, Node, ServiceAccount
 from auditkit.kinds.workloads import Pod
 
 # Secrets are looked at where they were read, and not asked for: without them a way by a token Secret has a condition.
-_BESIDE = (ServiceAccount, Namespace, Node, Pod, ConfigMap, *MAKERS)
+_BESIDE: tuple[type[Kind], ...] = (ServiceAccount, Namespace, Node, Pod, ConfigMap, *MAKERS)
 
 
 @table("escalation_paths", kinds=KINDS, beside=_BESIDE, key=("kind", "identity"))

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.surroundings import projects_token
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.platform import ServiceAccount
-from auditkit.kinds.pods import PodSpec
 from auditkit.tables.owners import POD_KINDS, is_mirror, owned
 from auditkit.tables.workloads import account
 
@@ -43,7 +43,7 @@ class WorkloadServiceAccount(_Columns):
                 mounts = {spec.automount_service_account_token for spec in specs}
                 automount = True if True in mounts else None if None in mounts else False
                 path = f"{one.owner.namespace}/{name}"
-                yield *one.key, name, path, bool(one.pods), automount, any(map(_projects_token, specs))
+                yield *one.key, name, path, bool(one.pods), automount, any(map(projects_token, specs))
 
 
 @table("token_defaults", kinds=(ServiceAccount,), key=("namespace", "name"))
@@ -81,12 +81,3 @@ class WorkloadToken(_Columns):
             token_defaults[["serviceaccount", "hands_out"]], on="serviceaccount", how="left"
         )
         return found.assign(mounts_token=found["projected"] | found["automount"].fillna(found["hands_out"]))
-
-
-def _projects_token(spec: PodSpec) -> bool:
-    """Whether a volume holds a token without an audience of its own: that of the API server."""
-    return any(
-        source.service_account_token is not None and not source.service_account_token.audience
-        for volume in spec.volumes or ()
-        for source in (volume.projected.sources if volume.projected else None) or ()
-    )
