@@ -200,6 +200,16 @@ def test_other_objects_are_passed_over():
     assert access.allowed("ann", verb="get", resource="pods")
 
 
+def test_a_list_of_the_server_and_an_object_without_kind():
+    listed = [
+        {k: v for k, v in o.items() if k not in ("kind", "apiVersion")} for o in (role("r", rule("get", "pods")),)
+    ]
+    objects = [{**RBAC, "kind": "ClusterRoleList", "items": listed}, binding("r", ANN)]
+    assert Access.from_objects(objects).allowed("ann", verb="get", resource="pods")
+    with pytest.raises(ValueError, match="without kind: r"):
+        Access.from_objects(listed)
+
+
 def test_why_names_binding_and_rule():
     access = Access.from_objects([role("r", rule("list", "nodes"), rule("get", "pods")), binding("r", ANN)])
     (grant,) = access.why("ann", verb="get", resource="pods")

@@ -101,8 +101,8 @@ class Access:
     def from_objects(cls, objects: Any, *, complete: bool = True) -> "Access":
         """From a snapshot's objects, or any iterable of Structs or manifests; other kinds are passed over.
 
-        `complete=False` says that roles or bindings were not all collected. Raises msgspec.ValidationError
-        where a manifest of a kind that auditkit reads is malformed.
+        `complete=False` says that roles or bindings were not all collected. Raises ValueError where a manifest
+        has no kind, msgspec.ValidationError where one of a kind that auditkit reads is malformed.
         """
         found = by_kind(objects)
         roles: dict[RoleKey, RoleRules] = {}

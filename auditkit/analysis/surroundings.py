@@ -107,24 +107,30 @@ class Surroundings:
 
 
 def by_kind(objects: Any) -> Mapping[type[Kind], Sequence[Any]]:
-    """Objects by kind: a mapping as it is, Structs and manifests sorted; what auditkit does not read is passed over.
+    """Objects by kind: a mapping as it is, Structs, manifests and lists sorted; what auditkit does not read is passed over.
 
-    Raises msgspec.ValidationError where a manifest is malformed.
+    Raises ValueError where a manifest has no kind, msgspec.ValidationError where it is malformed.
     """
     found: defaultdict[type[Kind], list[Any]] = defaultdict(list)
     if isinstance(objects, Mapping):
         found.update({kind: list(objects[kind]) for kind in objects})
         return found
     for obj in objects:
-        struct = obj if isinstance(obj, Kind) else _struct(obj)
-        if struct is not None:
+        for struct in (obj,) if isinstance(obj, Kind) else _structs(obj):
             found[type(struct)].append(struct)
     return found
 
 
-def _struct(document: Mapping[str, Any]) -> Kind | None:
-    group = str(document.get("apiVersion") or "").rpartition("/")[0]
-    return kinds.of(document) if (group, document.get("kind")) in kinds.BY_KIND else None
+def _structs(document: Mapping[str, Any]) -> Iterator[Kind]:
+    """The object of a manifest, or those of a list: an API server's leave out kind and apiVersion of each."""
+    kind, version = str(document.get("kind") or ""), str(document.get("apiVersion") or "")
+    if not kind:
+        raise ValueError(f"an object without kind: {(document.get('metadata') or {}).get('name')}")
+    if "items" in document:
+        for item in document["items"] or ():
+            yield from _structs({"kind": kind.removesuffix("List"), "apiVersion": version, **item})
+    elif (version.rpartition("/")[0], kind) in kinds.BY_KIND:
+        yield kinds.of(document)
 
 
 def _level(namespace: Namespace) -> str | None:
