@@ -27,6 +27,8 @@ COLOURS = MappingProxyType(
 
 # Whom a way leads to, what is done, and on what condition.
 Way = tuple[str, str, str]
+# More than these make no picture: the table escalation_paths has all.
+DRAWN = 60
 SUBJECTS = ("User", "Group", "ServiceAccount")
 # A line that passes behind a long text does not strike it through.
 _BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
@@ -132,17 +134,20 @@ def access_paths(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     """
     graph = Access.from_tables(snapshot.tables).paths().graph
     ways = {a: (b, d["how"], d["condition"]) for a, b, d in graph.edges(data=True) if d["best"]}
-    subjects = {node for node, data in graph.nodes(data=True) if not data["stock"] and data["kind"] in SUBJECTS}
+    # In the graph's order: the nearest first.
+    subjects = [node for node, data in graph.nodes(data=True) if not data["stock"] and data["kind"] in SUBJECTS]
     drawn: set[str] = set()
-    for node in subjects & ways.keys():
+    for node in subjects[:DRAWN]:
         while node != SINK:
             drawn.add(node)
             node = ways[node][0]
     places: dict[str, tuple[float, float]] = {}
     rows = _place(SINK, {node: ways[node] for node in drawn}, places, 0, 0)
-    figure = Figure(figsize=(11, 1.2 + 0.31 * max(rows, 3)), layout="constrained", dpi=110)
+    columns = max(2, -min(x for x, _ in places.values()))
+    figure = Figure(figsize=(5.5 * columns, 1.2 + 0.31 * max(rows, 3)), layout="constrained", dpi=110)
     _tree(figure.subplots(), places, ways, rows)
-    what = f"{len(subjects & drawn)} subjects; those that hold only what Kubernetes ships are left out"
+    count = f"the nearest {DRAWN} of {len(subjects):,}" if len(subjects) > DRAWN else f"{len(subjects)}"
+    what = f"{count} subjects; those that hold only what Kubernetes ships are left out"
     _titled(figure, f"Who is or can become cluster-admin, and through whom\n{what}", "")
     return figure
 
@@ -169,15 +174,21 @@ def _tree(axes: Axes, places: Mapping[str, tuple[float, float]], ways: Mapping[s
             end = places[to] if to != SINK else (-0.3, y)
             style, colour = ("--", COLOURS["undetermined"]) if condition else ("-", COLOURS["ink"])
             axes.plot([x + 0.5, end[0] - 0.02], [y, end[1]], style, color=colour, linewidth=0.7)
-            axes.text(x, y, node, fontsize=7.5, va="bottom", color=COLOURS["ink"], parse_math=False, bbox=_BEHIND)
+            axes.text(
+                x, y, _short(node), fontsize=7.5, va="bottom", color=COLOURS["ink"], parse_math=False, bbox=_BEHIND
+            )
             does = how.rstrip(":") + (", on a condition" if condition else "")
             colour = COLOURS["exception"] if how == IS_ADMIN else "#555555"
-            axes.text(x, y, does, fontsize=6.5, va="top", color=colour, parse_math=False, bbox=_BEHIND)
+            axes.text(x, y, _short(does), fontsize=6.5, va="top", color=colour, parse_math=False, bbox=_BEHIND)
     axes.axvspan(-0.3, -0.24, color=COLOURS["exception"])
     axes.text(-0.27, rows / 2, SINK, rotation=90, color="white", ha="center", va="center", fontsize=9)
     axes.set_xlim(left - 0.02, -0.22)
     axes.set_ylim(rows, 0)
     axes.set_axis_off()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 70 else text[:69] + "…"
 
 
 def _figure(bars: int) -> Figure:
