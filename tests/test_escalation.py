@@ -306,6 +306,14 @@ def test_a_pod_that_holds_a_control_plane_node():
         assert (row(Access.from_objects(objects)) is not None) == reaches, spec
 
 
+def test_a_pod_that_holds_a_node_that_was_not_read():
+    execs = [role("mine", rule("create", "pods/exec")), bind("mine", ANN, namespace="ops")]
+    objects = [ALL, enforcing("ops"), pod("agent", namespace="ops", node="cp", privileged=True), *execs]
+    assert row(Access.from_objects(objects))["condition"] == "that node is of the control plane (nodes were not read)"
+    worker = row(Access.from_objects([*objects, obj("Node", "cp")]))
+    assert worker is None
+
+
 def test_what_is_not_known_is_a_condition():
     """Without Secrets, pods and workloads a way may be there; it is never certain, and never left out."""
     rbac = [o for o in WORLD if o["kind"].startswith(("Cluster", "Role"))]

@@ -247,11 +247,16 @@ def _inside(
     held = {pod.node: pod for pod in reversed(pods) if nodes and pod.root and pod.node}
     beside = world.running(pod for pod in world.facts.pods or () if pod.node in held)
     yield Means(how=f"{how} a pod that holds the node of", targets=beside, evidence=evidence, condition=when)
-    for node in sorted(held.keys() & (world.facts.control_plane or ())):
-        why = f"{evidence}; pod {held[node].namespace}/{held[node].name} holds control-plane node {node}"
-        how = f"{how} a pod that holds a control-plane node:"
-        yield Means(how=how, targets=frozenset([SINK]), evidence=why, condition=when)
-        return
+    known = world.facts.control_plane
+    for node in sorted(held.keys() if known is None else held.keys() & known)[:1]:
+        why = f"{evidence}; pod {held[node].namespace}/{held[node].name} holds node {node}"
+        unseen = "" if known is not None else "that node is of the control plane (nodes were not read)"
+        yield Means(
+            how=f"{how} a pod that holds a control-plane node:",
+            targets=frozenset([SINK]),
+            evidence=why,
+            condition=_and(when, unseen),
+        )
 
 
 def _privileged_pods(holder: Holder, world: World) -> Iterator[Means]:
