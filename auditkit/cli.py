@@ -165,6 +165,25 @@ def check(
     return exit_code(snapshot, results, fail_on == "exceptions")
 
 
+@cli.command("who-can")
+@click.argument("verb")
+@click.argument("resource")
+@click.argument("path", metavar="SNAPSHOT", type=click.Path(path_type=Path))
+@click.option("-n", "--namespace", metavar="NAME", help="Who can in this namespace; default: anywhere, with the scope.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+def who_can(verb: str, resource: str, path: Path, namespace: str | None, as_json: bool) -> int:
+    """List who may do VERB on RESOURCE: `secrets`, `pods/exec`, `deployments.apps`; every binding and rule that allows it."""
+    from auditkit import api
+    from auditkit.analysis.access import OUTSIDE_RBAC
+
+    frame, unread = api.who_can(api.load(path), verb, resource, namespace=namespace)
+    _print(frame, as_json)
+    click.echo(OUTSIDE_RBAC, err=True)
+    if unread:
+        click.echo(f"incomplete: not all collected: {', '.join(unread)}", err=True)
+    return 3 if unread else 0
+
+
 @cli.command()
 @with_options(SOURCE)
 @config_option

@@ -27,6 +27,21 @@ def mounted_tokens(workload_tokens: pd.DataFrame) -> pd.Series:
     return workload_tokens.mounts_token
 
 
+@check("RBAC-40", severity="critical")
+def powerful_workloads(workload_tokens: pd.DataFrame, escalation_paths: pd.DataFrame) -> pd.Series:
+    """No workload holds a token that leads to cluster-admin.
+
+    Whoever takes over its container is, or becomes, cluster-admin: `escalation_paths` shows by which steps. A way
+    that hangs on what a snapshot cannot tell leaves the row undetermined.
+
+    Fix: give the ServiceAccount only what the workload asks of the API, in its own namespace; or mount no token.
+    """
+    certain = escalation_paths.condition.isna()
+    leads = workload_tokens.serviceaccount.isin(escalation_paths.serviceaccount[certain])
+    may = workload_tokens.serviceaccount.isin(escalation_paths.serviceaccount[~certain])
+    return leads.astype("boolean").mask(may) & workload_tokens.mounts_token
+
+
 @check("RBAC-41", severity="low")
 def missing_service_account(workload_service_accounts: pd.DataFrame, known_serviceaccounts: pd.DataFrame) -> pd.Series:
     """The ServiceAccounts of workloads exist.

@@ -5,8 +5,12 @@ from io import BytesIO
 from types import MappingProxyType
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from auditkit.analysis.access import Access
+from auditkit.analysis.holder import SINK
+from auditkit.analysis.means import IS_ADMIN
 from auditkit.evaluate import CONCLUSIONS, Result, Snapshot
 
 # Distinct in grey print too; a colour never stands alone, each bar is labelled.
@@ -19,6 +23,15 @@ COLOURS = MappingProxyType(
         "ink": "#1f3a5f",
     }
 )
+
+
+# Whom a way leads to, what is done, and on what condition.
+Way = tuple[str, str, str]
+# More than these make no picture: the table escalation_paths has all.
+DRAWN = 60
+SUBJECTS = ("User", "Group", "ServiceAccount")
+# A line that passes behind a long text does not strike it through.
+_BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
 
 
 class Picture:
@@ -114,6 +127,70 @@ def conclusions(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     return figure
 
 
+def access_paths(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """Who is cluster-admin, and who becomes it and through whom: the shortest way of each, as a tree.
+
+    Left out are subjects that hold only what Kubernetes ships, but for those that others go through.
+    """
+    graph = Access.from_tables(snapshot.tables).paths().graph
+    ways = {a: (b, d["how"], d["condition"]) for a, b, d in graph.edges(data=True) if d["best"]}
+    # In the graph's order: the nearest first.
+    subjects = [node for node, data in graph.nodes(data=True) if not data["stock"] and data["kind"] in SUBJECTS]
+    drawn: set[str] = set()
+    for node in subjects[:DRAWN]:
+        while node != SINK:
+            drawn.add(node)
+            node = ways[node][0]
+    places: dict[str, tuple[float, float]] = {}
+    rows = _place(SINK, {node: ways[node] for node in drawn}, places, 0, 0)
+    columns = max(2, -min(x for x, _ in places.values()))
+    figure = Figure(figsize=(5.5 * columns, 1.2 + 0.31 * max(rows, 3)), layout="constrained", dpi=110)
+    _tree(figure.subplots(), places, ways, rows)
+    count = f"the nearest {DRAWN} of {len(subjects):,}" if len(subjects) > DRAWN else f"{len(subjects)}"
+    what = f"{count} subjects; those that hold only what Kubernetes ships are left out"
+    _titled(figure, f"Who is or can become cluster-admin, and through whom\n{what}", "")
+    return figure
+
+
+def _place(node: str, ways: Mapping[str, Way], places: dict[str, tuple[float, float]], depth: int, row: float) -> float:
+    """Give a node and all that lead to it a column and a row, each leaf a row of its own; the next free row."""
+    before = sorted(
+        (n for n, way in ways.items() if way[0] == node), key=lambda n: (ways[n][1] != IS_ADMIN, ways[n][1], n)
+    )
+    first = row
+    for one in before:
+        row = _place(one, ways, places, depth + 1, row)
+    row = row if before else row + 1
+    places[node] = -float(depth), (first + row) / 2
+    return row
+
+
+def _tree(axes: Axes, places: Mapping[str, tuple[float, float]], ways: Mapping[str, Way], rows: float) -> None:
+    """Names above what each does, and lines to whom it becomes; cluster-admin is the bar on the right."""
+    left = min(-1.0, *(x for x, _ in places.values()))
+    for node, (x, y) in places.items():
+        if node != SINK:
+            to, how, condition = ways[node]
+            end = places[to] if to != SINK else (-0.3, y)
+            style, colour = ("--", COLOURS["undetermined"]) if condition else ("-", COLOURS["ink"])
+            axes.plot([x + 0.5, end[0] - 0.02], [y, end[1]], style, color=colour, linewidth=0.7)
+            axes.text(
+                x, y, _short(node), fontsize=7.5, va="bottom", color=COLOURS["ink"], parse_math=False, bbox=_BEHIND
+            )
+            does = how.rstrip(":") + (", on a condition" if condition else "")
+            colour = COLOURS["exception"] if how == IS_ADMIN else "#555555"
+            axes.text(x, y, _short(does), fontsize=6.5, va="top", color=colour, parse_math=False, bbox=_BEHIND)
+    axes.axvspan(-0.3, -0.24, color=COLOURS["exception"])
+    axes.text(-0.27, rows / 2, SINK, rotation=90, color="white", ha="center", va="center", fontsize=9)
+    axes.set_xlim(left - 0.02, -0.22)
+    axes.set_ylim(rows, 0)
+    axes.set_axis_off()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 70 else text[:69] + "…"
+
+
 def _figure(bars: int) -> Figure:
     return Figure(figsize=(9, max(2.2, 0.9 + 0.27 * bars)), layout="constrained", dpi=110)
 
@@ -154,5 +231,11 @@ def _titled(figure: Figure, title: str, unit: str) -> None:
 
 Chart = Callable[[Snapshot, Sequence[Result]], Figure]
 CHARTS: Mapping[str, Chart] = MappingProxyType(
-    {"verdicts": verdicts, "coverage": coverage, "conclusions": conclusions, "registries": registries}
+    {
+        "verdicts": verdicts,
+        "coverage": coverage,
+        "conclusions": conclusions,
+        "registries": registries,
+        "access_paths": access_paths,
+    }
 )
