@@ -24,13 +24,16 @@ def pod_security(tenant_psa: pd.DataFrame) -> pd.Series:
 def pod_security_watched(tenant_psa: pd.DataFrame, origin: pd.DataFrame, *, behind: int = 4) -> pd.Series:
     """A namespace audits and warns of Pod Security violations, by labels that are valid and current.
 
-    A value that is not known audits nothing; a version pinned more than `behind` minors ago misses later rules.
+    The level privileged, or a value that is not known, audits nothing; a version pinned more than `behind` minors ago
+    misses later rules.
 
     Fix: set the labels audit and warn to `restricted`, and their versions to `latest`.
     """
     minor = origin.version.str.extract(r"^v?1\.(\d+)", expand=False).astype("Int64").iloc[0]
     old = (tenant_psa.oldest_minor < minor - behind).mask(tenant_psa.oldest_minor.isna(), False)
-    return ~tenant_psa.audit_labelled | ~tenant_psa.warn_labelled | ~tenant_psa.valid | old
+    labelled = tenant_psa.audit_labelled & tenant_psa.warn_labelled & tenant_psa.valid
+    idle = (tenant_psa.audit == "privileged") | (tenant_psa.warn == "privileged")
+    return ~labelled | idle | old
 
 
 @check("ADM-03", severity="high")
