@@ -46,7 +46,7 @@ class _Columns:
     seccomp: Annotated[str | None, "Type of the seccomp profile, of the container, else of the pod."]
     capabilities_added: Annotated[list[str], "capabilities.add, as written."]
     capabilities_dropped: Annotated[list[str], "capabilities.drop, as written."]
-    adds_beyond_default: Annotated[bool, "Adds a capability outside those that a runtime gives by default."]
+    adds_beyond_default: Annotated[bool, "Adds a capability outside those that Pod Security's baseline allows."]
     host_ports: Annotated[list[str], "Ports of the node that it binds; with hostNetwork every port that it names."]
     privileged_ports: Annotated[list[str], "Ports below 1024 that it names."]
     probe_hosts: Annotated[
