@@ -151,12 +151,14 @@ def host_process(containers: pd.DataFrame) -> pd.Series:
 def windows_administrator(containers: pd.DataFrame) -> pd.Series:
     """Windows containers do not run as ContainerAdministrator.
 
-    It is what root is on Linux. Where a pod for Windows names no user the image decides: undetermined.
+    It is what root is on Linux. Where a pod for Windows, by its spec or its nodeSelector, names no user the image
+    decides: undetermined.
 
     Fix: set `windowsOptions.runAsUserName: ContainerUser`.
     """
     administrator = containers.windows_user.str.lower() == "containeradministrator"
-    return administrator.mask(containers.windows_user.isna() & ~containers.windows, False)
+    elsewhere = ~containers.windows & ~containers.windows_node
+    return administrator.mask(containers.windows_user.isna() & elsewhere, False)
 
 
 @check("POD-22", severity="medium")
