@@ -18,8 +18,10 @@ _SOURCES = {f.name: f.encode_name for f in msgspec.structs.fields(Volume) if f.n
 _TOKEN_VOLUME = re.compile(r"(kube-api-access)-[a-z0-9]{5}")
 
 SOCKETS = (
-    "/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock", "/run/docker.sock",
-    "/run/dockershim.sock", "/run/k3s/containerd/containerd.sock", "/run/podman/podman.sock",
+    "/run/containerd/containerd.sock", "/run/containerd/containerd.sock.ttrpc", "/run/cri-dockerd.sock",
+    "/run/crio/crio.sock", "/run/docker.sock", "/run/docker/containerd/containerd.sock", "/run/dockershim.sock",
+    "/run/host-containerd/containerd.sock", "/run/k0s/containerd.sock", "/run/k3s/containerd/containerd.sock",
+    "/run/podman/podman.sock", "/var/snap/microk8s/common/run/containerd.sock",
 )  # fmt: skip
 SOCKET_NAMES = frozenset(posixpath.basename(path) for path in SOCKETS)
 DIRECTORIES = (
