@@ -25,8 +25,9 @@ SOCKETS = (
 )  # fmt: skip
 SOCKET_NAMES = frozenset(posixpath.basename(path) for path in SOCKETS)
 DIRECTORIES = (
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr",
-    "/var/lib/containerd", "/var/lib/docker", "/var/lib/etcd", "/var/lib/kubelet",
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/cni", "/proc", "/root", "/run", "/sbin", "/sys", "/usr",
+    "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/etcd", "/var/lib/k0s",
+    "/var/lib/kubelet", "/var/lib/rancher",
 )  # fmt: skip
 CREDENTIALS = (
     "/etc/kubernetes/azure.json", "/etc/kubernetes/cloud.conf", "/etc/kubernetes/cloud-config",
