@@ -30,9 +30,12 @@ DIRECTORIES = (
     "/var/lib/kubelet", "/var/lib/rancher",
 )  # fmt: skip
 CREDENTIALS = (
-    "/etc/kubernetes/azure.json", "/etc/kubernetes/cloud.conf", "/etc/kubernetes/cloud-config",
-    "/root/.aws", "/root/.azure", "/root/.config/gcloud", "/root/.kube",
+    "/etc/kubernetes/admin.conf", "/etc/kubernetes/azure.json", "/etc/kubernetes/cloud.conf",
+    "/etc/kubernetes/cloud-config", "/etc/kubernetes/kubelet.conf", "/etc/kubernetes/super-admin.conf",
+    "/root/.aws", "/root/.azure", "/root/.config/gcloud", "/root/.kube", "/var/lib/kubelet/pki",
 )  # fmt: skip
+# Where tools keep them in the home of whoever uses the node.
+_HOME = re.compile(r"/home(/[^/]+(/(\.aws|\.azure|\.config/gcloud|\.kube)(/.*)?|/\.config)?)?")
 
 
 class _Columns:
@@ -99,7 +102,7 @@ def _facts(spec: PodSpec, volume: Volume) -> tuple[Any, ...]:
         any(not mount.read_only for mount in mounts),
         None if path is None else posixpath.basename(path) in SOCKET_NAMES or _covers(path, SOCKETS),
         None if path is None else _touches(path, DIRECTORIES),
-        None if path is None else _touches(path, CREDENTIALS),
+        None if path is None else _touches(path, CREDENTIALS) or bool(_HOME.fullmatch(path)),
     )
 
 
