@@ -40,7 +40,7 @@ _TLS_ELSEWHERE = (
     "networking.gke.io/managed-certificates",
 )
 _TERMINATED = ("SIMPLE", "MUTUAL", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL")
-_RISKY = ("-snippet", "nginx.ingress.kubernetes.io/server-alias")
+_RISKY = ("-snippet", "-snippets", "/config-backend", "nginx.ingress.kubernetes.io/server-alias")
 
 
 @table("services", kinds=(Service,), key=("namespace", "name"))
