@@ -48,9 +48,10 @@ def restores_complete(restores: pd.DataFrame) -> pd.Series:
 def jobs_complete(jobs: pd.DataFrame) -> pd.Series:
     """Jobs complete.
 
-    A batch that failed may be a backup, a reconciliation or a deletion that did not happen.
+    A batch that failed may be a backup, a reconciliation or a deletion that did not happen. One that waits between
+    two attempts is undetermined.
 
     Fix: look into its logs, run it again, and alert on failed Jobs.
     """
-    ended = (jobs.active == 0) & jobs.started_at.notna()
-    return (ended & jobs.completed_at.isna() & (jobs.failed > 0)).astype("boolean")
+    waits = (jobs.active == 0) & jobs.started_at.notna() & jobs.completed_at.isna() & (jobs.failed > 0)
+    return jobs.gave_up.mask(~jobs.gave_up & waits)

@@ -186,6 +186,7 @@ class JobRow(_Place):
     failed: Annotated[int, "Pods that failed."]
     started_at: Annotated[datetime | None, "When it started."]
     completed_at: Annotated[datetime | None, "When it succeeded; missing where it did not, or not yet."]
+    gave_up: Annotated[bool, "It has the condition Failed, or FailureTarget while its pods end (batch/v1)."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -194,4 +195,6 @@ class JobRow(_Place):
             owner = next((o.name for o in found.metadata.owner_references or () if o.kind == "CronJob"), None)
             counts = (status.active or 0, status.succeeded or 0, status.failed or 0) if status else (0, 0, 0)
             times = (status.start_time, status.completion_time) if status else (None, None)
-            yield (found.namespace, "Job", found.name, owner, *counts, *times)
+            holding = {c.type for c in (status and status.conditions) or () if c.status == "True"}
+            gave_up = not holding.isdisjoint(("Failed", "FailureTarget"))
+            yield (found.namespace, "Job", found.name, owner, *counts, *times, gave_up)
