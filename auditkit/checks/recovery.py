@@ -4,6 +4,9 @@ import pandas as pd
 
 from auditkit.declare import check
 
+# github.com/vmware-tanzu/velero pkg/apis/velero/v1/restore_types.go
+RUNNING = ["New", "InProgress", "WaitingForPluginOperations", "Finalizing"]
+
 
 @check("AVL-11", severity="high")
 def backups_recent(backup_freshness: pd.DataFrame) -> pd.Series:
@@ -40,7 +43,7 @@ def restores_complete(restores: pd.DataFrame) -> pd.Series:
 
     Fix: look into the Restore's errors, and repeat it.
     """
-    running = restores.phase.isna() | restores.phase.isin(["New", "InProgress", "Finalizing"])
+    running = restores.phase.isna() | restores.phase.isin(RUNNING)
     return (restores.phase != "Completed").astype("boolean").mask(running)
 
 
