@@ -46,7 +46,8 @@ def governed(
 ) -> pd.Series:
     """A policy engine decides about the pods of every namespace.
 
-    A namespace that selectors or an engine's own configuration leave out is where rules end.
+    A namespace that selectors or an engine's own configuration leave out is where rules end. Constraints of
+    Gatekeeper are not read: where it alone may decide, undetermined.
 
     Fix: take the namespace out of the exclusions.
     """
