@@ -28,7 +28,8 @@ def data_backed_up(backup_coverage: pd.DataFrame) -> pd.Series:
     """Namespaces with data in volumes are backed up.
 
     Data outside every backup schedule is lost with its disk. A cluster without any Velero Schedule may be backed up by
-    other means, which a snapshot cannot see: its rows are undetermined.
+    other means, which a snapshot cannot see: its rows are undetermined. So are namespaces of which a Schedule's
+    resource policy may leave volumes out.
 
     Fix: include the namespace in a Schedule, without selectors that leave out a part.
     """
