@@ -199,18 +199,20 @@ def naked_pods(workloads: pd.DataFrame) -> pd.Series:
 def default_namespace(workloads: pd.DataFrame) -> pd.Series:
     """Workloads do not lie in the namespace default.
 
-    Policies, quotas and grants are written for namespaces; default is where what nobody placed ends up.
+    Policies, quotas and grants are written for namespaces; default is where what nobody placed ends up. A
+    manifest without a namespace goes where whoever applies it is: undetermined.
 
     Fix: move the workload to a namespace of its own.
     """
-    return workloads.namespace == "default"
+    return (workloads.namespace == "default").mask(workloads.namespace == "")
 
 
 @check("POD-44", severity="medium")
 def system_namespace(system_workloads: pd.DataFrame, *, known: tuple[str, ...] = SYSTEM_WORKLOADS) -> pd.Series:
     """Only the cluster's own workloads lie in kube-system.
 
-    kube-system is exempt from many policies and holds the cluster's own tokens.
+    kube-system is exempt from many policies and holds the cluster's own tokens. Static pods are placed by their node,
+    not through the API, and pass.
 
     Fix: move the workload to a namespace of its own; name add-ons of this cluster in the setting `known`.
     """
