@@ -1,9 +1,9 @@
 """What is reachable from outside: Services, Ingresses, gateways, and whether what they name is there."""
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
+from auditkit.analysis.isolation import all_addresses
 from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
@@ -88,17 +88,8 @@ def _internal(service: Service) -> bool:
 
 
 def _limited(ranges: list[str]) -> bool | None:
-    try:
-        found = [ipaddress.ip_network(one, strict=False) for one in ranges]
-    except ValueError:
-        return None
-    # Two halves of all addresses are all addresses.
-    whole = [
-        one
-        for version in (4, 6)
-        for one in ipaddress.collapse_addresses(net for net in found if net.version == version)  # type: ignore[type-var]
-    ]
-    return bool(whole) and all(one.prefixlen > 0 for one in whole)
+    whole = all_addresses(ranges)
+    return None if whole is None else bool(ranges) and not whole
 
 
 @table("ingresses", kinds=(Ingress,), key=("namespace", "name", "host"))
