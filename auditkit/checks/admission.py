@@ -17,7 +17,8 @@ def pod_security(tenant_psa: pd.DataFrame) -> pd.Series:
 
     Fix: label the namespace `pod-security.kubernetes.io/enforce: restricted` (or `baseline`).
     """
-    return (tenant_psa.enforce == "privileged").mask(~tenant_psa.enforce_valid)
+    privileged = tenant_psa.enforce == "privileged"
+    return privileged.mask(~privileged & ~tenant_psa.enforce_valid)
 
 
 @check("ADM-02", severity="low")
