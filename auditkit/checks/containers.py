@@ -156,7 +156,8 @@ def windows_administrator(containers: pd.DataFrame) -> pd.Series:
 
     Fix: set `windowsOptions.runAsUserName: ContainerUser`.
     """
-    administrator = containers.windows_user.str.lower() == "containeradministrator"
+    user = containers.windows_user.str.lower().str.replace(r"^.*\\", "", regex=True)
+    administrator = user == "containeradministrator"
     elsewhere = ~containers.windows & ~containers.windows_node
     return administrator.mask(containers.windows_user.isna() & elsewhere, False)
 
