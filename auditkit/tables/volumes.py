@@ -21,11 +21,13 @@ SOCKETS = (
     "/run/containerd/containerd.sock", "/run/containerd/containerd.sock.ttrpc", "/run/cri-dockerd.sock",
     "/run/crio/crio.sock", "/run/docker.sock", "/run/docker/containerd/containerd.sock", "/run/dockershim.sock",
     "/run/host-containerd/containerd.sock", "/run/k0s/containerd.sock", "/run/k3s/containerd/containerd.sock",
-    "/run/podman/podman.sock", "/var/snap/microk8s/common/run/containerd.sock",
+    "/run/podman/podman.sock", "/pipe/containerd-containerd", "/pipe/docker_engine",
+    "/var/snap/microk8s/common/run/containerd.sock",
 )  # fmt: skip
 SOCKET_NAMES = frozenset(posixpath.basename(path) for path in SOCKETS)
 DIRECTORIES = (
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/cni", "/proc", "/root", "/run", "/sbin", "/sys", "/usr",
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/cni", "/proc", "/program files", "/programdata", "/root",
+    "/run", "/sbin", "/sys", "/usr", "/windows",
     "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/etcd", "/var/lib/k0s",
     "/var/lib/kubelet", "/var/lib/rancher",
 )  # fmt: skip
@@ -34,6 +36,7 @@ CREDENTIALS = (
     "/etc/kubernetes/cloud-config", "/etc/kubernetes/kubelet.conf", "/etc/kubernetes/super-admin.conf",
     "/root/.aws", "/root/.azure", "/root/.config/gcloud", "/root/.kube", "/var/lib/kubelet/pki",
 )  # fmt: skip
+_DRIVE = re.compile(r"[/\\]?[A-Za-z]:")
 # Where tools keep them in the home of whoever uses the node.
 _HOME = re.compile(r"/home(/[^/]+(/(\.aws|\.azure|\.config/gcloud|\.kube)(/.*)?|/\.config)?)?")
 
@@ -107,8 +110,10 @@ def _facts(spec: PodSpec, volume: Volume) -> tuple[Any, ...]:
 
 
 def _real(path: str) -> str:
-    """The path without `..`, and without the link that /var/run is."""
-    path = posixpath.normpath("/" + path.lstrip("/"))
+    """The path without `..`, and without the link that /var/run is; of Windows without its drive, in lower case."""
+    drive = _DRIVE.match(path)
+    plain = path[drive.end() :].lower() if drive else path
+    path = posixpath.normpath("/" + plain.replace("\\", "/").lstrip("/"))
     return path.removeprefix("/var") if path == "/var/run" or path.startswith("/var/run/") else path
 
 
