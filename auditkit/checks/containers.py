@@ -166,7 +166,8 @@ def windows_administrator(containers: pd.DataFrame) -> pd.Series:
 def host_ports(containers: pd.DataFrame) -> pd.Series:
     """Containers bind no port of their node.
 
-    A host port is reachable from wherever the node is, past Services and their policies.
+    A host port is reachable from wherever the node is, past Services and their policies. Only ports that the pod
+    names are seen: what else it binds with hostNetwork is POD-04's.
 
     Fix: remove `hostPort` (and `hostNetwork`) and expose the pod through a Service.
     """

@@ -10,12 +10,14 @@ from auditkit.declare import check
 SANDBOXES = ("gvisor", "kata", "kata-clh", "kata-fc", "kata-qemu", "runsc")
 # What installers and providers run in kube-system themselves.
 SYSTEM_WORKLOADS = (
-    "aws-node", "azure-cns", "azure-ip-masq-agent", "calico-kube-controllers", "calico-node", "calico-typha", "cilium",
-    "cilium-operator", "cloud-node-manager", "coredns", "coredns-autoscaler", "csi-azuredisk-node", "csi-azurefile-node",
-    "ebs-csi-controller", "ebs-csi-node", "efs-csi-controller", "efs-csi-node", "eks-pod-identity-agent", "fluentbit-gke",
-    "gke-metadata-server", "gke-metrics-agent", "ip-masq-agent", "konnectivity-agent", "kube-dns", "kube-dns-autoscaler",
-    "kube-flannel-ds", "kube-proxy", "local-path-provisioner", "metrics-server", "netd", "node-local-dns",
-    "pdcsi-node", "snapshot-controller",
+    "antrea-agent", "antrea-controller", "aws-cloud-controller-manager", "aws-node", "azure-cns", "azure-ip-masq-agent",
+    "calico-kube-controllers", "calico-node", "calico-typha", "canal", "cilium", "cilium-envoy", "cilium-operator",
+    "cloud-controller-manager", "cloud-node-manager", "coredns", "coredns-autoscaler", "csi-azuredisk-node",
+    "csi-azurefile-node", "ebs-csi-controller", "ebs-csi-node", "efs-csi-controller", "efs-csi-node",
+    "eks-pod-identity-agent", "fluentbit-gke", "gke-metadata-server", "gke-metrics-agent", "ip-masq-agent", "kindnet",
+    "konnectivity-agent", "kube-dns", "kube-dns-autoscaler", "kube-flannel-ds", "kube-proxy", "kube-router",
+    "local-path-provisioner", "metrics-server", "netd", "node-local-dns", "pdcsi-node", "snapshot-controller",
+    "weave-net",
 )  # fmt: skip
 
 
