@@ -95,10 +95,11 @@ def looks_secret(name: str, value: str) -> bool:
 def argv_has_secret(argv: Sequence[str]) -> bool:
     """Whether a command line holds a literal credential: `--password=x`, `--password x`, `PASSWORD=x`, or by form."""
     words = [word for item in argv for word in item.split()]
-    return any(looks_secret("", item) for item in argv) or any(
-        flag.startswith("-") and not value.startswith("-") and _secret_name(flag) and _literal(value)
-        for flag, value in pairwise(words)
-        if "=" not in flag
+    pairs = [(flag, value) for flag, value in pairwise(words) if flag.startswith("-") and "=" not in flag]
+    return (
+        any(looks_secret("", item) for item in argv)
+        or any(not value.startswith("-") and looks_secret(flag, value) for flag, value in pairs)
+        or any(_numeric_password(flag, value) for flag, _, value in (word.partition("=") for word in words))
     )
 
 
