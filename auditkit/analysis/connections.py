@@ -139,13 +139,13 @@ class Connections:
         }
         values = [[allow[p.namespace, p.name][0] for p in some] for some in (certain, possible)]
         value = verdict(values[0], values[1] if self.complete else [*values[1], None])
-        readings = [HOST_NETWORK] if other.host_network else []
+        seen = [HOST_NETWORK] if other.host_network else []
         if other.labels is not None and _has_block([*certain, *possible], direction):
-            readings.append(BLOCK)
+            seen.append(BLOCK)
         if value is False:
             names = tuple(f"{p.namespace}/{p.name}" for p in certain)
             reason = f"policies isolate {end.name} for {word} and none allows it"
-            return Answer(value=False, reason=reason, policies=names, readings=tuple(readings))
+            return Answer(value=False, reason=reason, policies=names, readings=tuple(seen))
         decisive = tuple(rule for said, found in allow.values() if said is value for rule in found)
         if value is None:
             reason = f"whether {word} of {end.name} is allowed depends on what is not known"
@@ -153,9 +153,9 @@ class Connections:
                 reason = (
                     f"networkpolicies.networking.k8s.io were not completely read, which decides {word} of {end.name}"
                 )
-            return Answer(value=None, reason=reason, policies=decisive, readings=tuple(readings))
+            return Answer(value=None, reason=reason, policies=decisive, readings=tuple(seen))
         reason = f"a policy allows {word} of {end.name}" if allow else f"no policy isolates {end.name} for {word}"
-        return Answer(value=True, reason=reason, policies=decisive, readings=tuple(readings) if allow else ())
+        return Answer(value=True, reason=reason, policies=decisive, readings=tuple(seen) if allow else ())
 
 
 def _has_block(policies: Iterable[NetworkPolicy], direction: Direction) -> bool:

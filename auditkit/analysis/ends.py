@@ -63,7 +63,9 @@ class Ends:
 
     def _pod(self, pod: Pod) -> End:
         spec, status = pod.spec or PodSpec(), pod.status
-        own = [one.ip for one in status.pod_ips or ()] or [status.pod_ip] if status else []
+        own: list[str | None] = []
+        if status:
+            own = [one.ip for one in status.pod_ips or ()] or [status.pod_ip]
         found = tuple(dict.fromkeys(addresses(own)))
         if spec.host_network:
             host = [status.host_ip] if status else []

@@ -7,6 +7,7 @@ something that was not collected could change it.
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import msgspec
 
@@ -151,7 +152,11 @@ def in_block(block: IPBlock, addresses: Iterable[Address]) -> bool | None:
 
 def read_block(block: IPBlock) -> tuple[IPRange, tuple[IPRange, ...]] | None:
     """The range of an ipBlock and its exceptions; None where the API would refuse one of them."""
-    texts = [block.cidr, *(block.except_ or ())]
+    return _read_block(block.cidr, *(block.except_ or ()))
+
+
+@lru_cache(maxsize=None)
+def _read_block(*texts: str) -> tuple[IPRange, tuple[IPRange, ...]] | None:
     try:
         cidr, *exceptions = [ipaddress.ip_network(text, strict=False) for text in texts]
     except ValueError:

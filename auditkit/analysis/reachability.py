@@ -79,7 +79,7 @@ class Reachability:
     @classmethod
     def from_tables(cls, tables: _Tables, *, enforced: Literal[True] | None = None) -> "Reachability":
         """From the snapshot behind tables, and its coverage: frames hold neither peers nor named ports."""
-        read = (Pod, Namespace, NetworkPolicy, DaemonSet, Node, Service, *ENGINES)
+        read: tuple[type[Kind], ...] = (Pod, Namespace, NetworkPolicy, DaemonSet, Node, Service, *ENGINES)
         states = {kind: tables.snapshot.state(kind).state for kind in read}
         missing = [kind for kind, state in states.items() if state not in ("collected", "not served")]
         return cls(tables.snapshot.objects, enforced=enforced, missing=missing)

@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from auditkit.analysis.connections import Connections
+from auditkit.analysis.ends import DIRECTIONS
 from auditkit.analysis.isolation import Direction, Rule, rules
 from auditkit.analysis.netrules import ANY_PORT, End, Span, acts, peer_is, peers_of, spans
 from auditkit.kinds.network import NetworkPolicy, NetworkPolicySpec, Peer
+from auditkit.kinds.pods import LabelSelector
 
 Bits = np.ndarray[Any, np.dtype[np.uint64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -93,10 +95,29 @@ class _Classes:
     def __init__(self, connections: Connections, kinds: Sequence[End]) -> None:
         self.connections, self.kinds = connections, kinds
         self.namespace: dict[str, list[int]] = {}
+        self.parts = [tuple(connections.ends.part(address) for address in end.addresses) for end in kinds]
+        self.labelled: dict[tuple[str, str], set[int]] = {}
         for number, end in enumerate(kinds):
             self.namespace.setdefault(end.namespace, []).append(number)
-        self.ports = _Ports([p for found in connections.policies.values() for p in found], kinds)
+            for pair in (end.labels or {}).items():
+                self.labelled.setdefault(pair, set()).add(number)
+        policies = [policy for found in connections.policies.values() for policy in found]
+        self.ports = _Ports(policies, kinds)
+        self.acting = {direction: [self._acting(policy, direction) for policy in policies] for direction in DIRECTIONS}
         self._peers: dict[object, Bounds] = {}
+
+    def _acting(self, policy: NetworkPolicy, direction: Direction) -> tuple[NetworkPolicy, list[int], list[int]]:
+        """A policy with the classes that it acts on, and those that it may act on."""
+        here = self._with_labels(_spec(policy).pod_selector, self.namespace.get(policy.namespace, ()))
+        on = {number: acts(policy, direction, self.kinds[number]) for number in here}
+        return policy, [n for n, found in on.items() if found], [n for n, found in on.items() if found is None]
+
+    def _with_labels(self, selector: LabelSelector | None, numbers: Iterable[int]) -> Iterable[int]:
+        """Those that have the first of a selector's matchLabels: it selects no other."""
+        for pair in ((selector and selector.match_labels) or {}).items():
+            having = self.labelled.get(pair, set())
+            return [number for number in numbers if number in having]
+        return numbers
 
     def reach(self) -> Bounds:
         """Whether each class reaches each other on some port."""
@@ -116,30 +137,27 @@ class _Classes:
         shape = (len(own), len(others), self.ports.words)
         sure, maybe = np.zeros(shape, np.uint64), np.zeros(shape, np.uint64)
         isolated = np.zeros(len(own), bool)
-        either_way = np.full(shape, self.ports.all)
-        if not self.connections.complete:
-            pods = np.array([self.kinds[i].labels is not None for i in own], bool)
-            either_way[pods], maybe[pods] = 0, self.ports.all
+        either_way: dict[int, Bits] = {}
         position = {number: row for row, number in enumerate(own.tolist())}
-        for namespace, policies in self.connections.policies.items():
-            here = [i for i in self.namespace.get(namespace, ()) if i in position]
-            for policy in policies if here else ():
-                on = {i: acts(policy, direction, self.kinds[i]) for i in here}
-                certain, possible = ([i for i in here if on[i] is want] for want in (True, None))
-                for chosen in (certain, possible):
-                    if not chosen:
-                        continue
-                    rows = [position[i] for i in chosen]
-                    opened = self._opened(policy, direction, chosen, others)
-                    maybe[rows] |= opened.maybe
-                    if chosen is certain:
-                        sure[rows] |= opened.sure
-                        isolated[rows] = True
-                    else:
-                        either_way[rows] &= opened.sure
-        free = ~isolated
-        sure[free], maybe[free] = either_way[free], self.ports.all
-        faulty = np.array([bool(self.connections.fault_of(self.kinds[i])) for i in own], bool)
+        for policy, *acted in self.acting[direction]:
+            certain, possible = ([n for n in numbers if n in position] for numbers in acted)
+            for chosen in filter(None, (certain, possible)):
+                rows = [position[number] for number in chosen]
+                opened = self._opened(policy, direction, chosen, others)
+                maybe[rows] |= opened.maybe
+                if chosen is certain:
+                    sure[rows] |= opened.sure
+                    isolated[rows] = True
+                else:
+                    either_way |= {r: either_way.get(r, self.ports.all) & o for r, o in zip(rows, opened.sure, strict=True)}
+        sure[~isolated] = maybe[~isolated] = self.ports.all
+        for row in either_way.keys() - set(np.flatnonzero(isolated).tolist()):
+            sure[row] = either_way[row]
+        ends = [self.kinds[number] for number in own]
+        if not self.connections.complete:
+            pods = np.array([end.labels is not None for end in ends], bool)
+            sure[pods & ~isolated], maybe[pods] = 0, self.ports.all
+        faulty = np.array([bool(self.connections.fault_of(end)) for end in ends], bool)
         sure[faulty], maybe[faulty] = 0, self.ports.all
         return Bounds(sure, maybe)
 
@@ -170,11 +188,27 @@ class _Classes:
         key = (home if peer.namespace_selector is None else "", msgspec.json.encode(peer))
         if key not in self._peers:
             sure, maybe = np.zeros(len(self.kinds), bool), np.zeros(len(self.kinds), bool)
-            for number, end in enumerate(self.kinds):
-                answer = peer_is(peer, home, end, self.connections.namespaces)
-                sure[number], maybe[number] = answer is True, answer is not False
+            by_part: dict[object, bool | None] = {}
+            for number in self._candidates(peer, home):
+                end, part = self.kinds[number], self.parts[number]
+                if peer.ip_block is None or part not in by_part:
+                    by_part[part] = peer_is(peer, home, end, self.connections.namespaces)
+                sure[number], maybe[number] = by_part[part] is True, by_part[part] is not False
             self._peers[key] = Bounds(sure, maybe)
         return self._peers[key]
+
+
+    def _candidates(self, peer: Peer, home: str) -> Iterable[int]:
+        """Those that can be the peer at all: where it is made of selectors, what is in the namespaces they select."""
+        selector = peer.namespace_selector
+        if peer.unknown or peer.ip_block is not None or (selector is None and peer.pod_selector is None):
+            return range(len(self.kinds))
+        found: Iterable[int] = self.namespace.get(home, ())
+        if selector is not None:
+            match = self.connections.namespaces.match
+            inside = [name for name in self.namespace if match(selector, name) is not False]
+            found = chain.from_iterable(self.namespace[name] for name in inside)
+        return self._with_labels(peer.pod_selector, found)
 
 
 class _Ports:
