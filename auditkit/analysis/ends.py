@@ -117,6 +117,10 @@ class Ends:
         node = self._node_of.get(address, "")
         return End(name=str(address), addresses=(address,), node=node, unseen=not self.whole and not node)
 
+    def outside(self, asked: IPRange) -> tuple[End, ...]:
+        """The addresses of a range that are no pod's and no node's: one end for each part of it."""
+        return self._range(asked).ends
+
     def parts(self, asked: IPRange) -> Iterator[tuple[Address, Address]]:
         """The first and last address of each part of a range that no ipBlock divides."""
         first, last = int(asked.network_address), int(asked.broadcast_address)
@@ -172,13 +176,13 @@ def _end(
         labels=None if host else (meta and meta.labels) or {},
         addresses=found,
         node=node,
-        ports=() if host else tuple(_named_ports(spec)),
+        ports=() if host else tuple(named_ports(spec)),
         host_network=host,
         finished=finished,
     )
 
 
-def _named_ports(spec: PodSpec) -> Iterator[tuple[str, str, int]]:
+def named_ports(spec: PodSpec) -> Iterator[tuple[str, str, int]]:
     """Named ports of containers and sidecars: an init container that ends has none (pkg/api/v1/pod/util.go FindPort)."""
     sidecars = [one for one in spec.init_containers or () if one.restart_policy == "Always"]
     for container in (*(spec.containers or ()), *sidecars):

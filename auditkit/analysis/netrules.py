@@ -7,7 +7,7 @@ something that was not collected could change it.
 import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 
 import msgspec
 
@@ -155,7 +155,7 @@ def read_block(block: IPBlock) -> tuple[IPRange, tuple[IPRange, ...]] | None:
     return _read_block(block.cidr, *(block.except_ or ()))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read_block(*texts: str) -> tuple[IPRange, tuple[IPRange, ...]] | None:
     try:
         cidr, *exceptions = [ipaddress.ip_network(text, strict=False) for text in texts]

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from auditkit.kinds.network import (
     ClusterNetworkPolicy,
 )
 from auditkit.kinds.platform import Node
+from auditkit.kinds.pods import PodSpec
 from auditkit.kinds.workloads import DaemonSet, pod_template
 from auditkit.resources import folder
 
@@ -50,15 +51,27 @@ class Network:
 
 
 @cache
-def _known() -> tuple[Mapping[str, Any], ...]:
-    return tuple(tomllib.loads((folder("data") / "networks.toml").read_text())["network"])
+def _known(kind: str) -> tuple[Mapping[str, Any], ...]:
+    return tuple(tomllib.loads((folder("data") / "networks.toml").read_text())[kind])
+
+
+def proxies(controller: str) -> tuple[tuple[str, ...], bool] | None:
+    """The images of an Ingress controller's proxies, and whether they are outside the cluster; None where not known."""
+    entry = next((one for one in _known("ingress") if one["controller"] == controller), None)
+    return (tuple(entry["images"]), bool(entry.get("outside"))) if entry else None
+
+
+def runs(spec: PodSpec | None, images: Iterable[str]) -> bool:
+    """Whether a container of a pod is of one of these images: the last parts of its repository, whatever the registry."""
+    repositories = ["/" + _repository(c.image) for c in (spec and spec.containers) or () if c.image]
+    return any(one.endswith("/" + image) for one in repositories for image in images)
 
 
 def networks(objects: Objects) -> list[Network]:
     """The DaemonSets that data/networks.toml knows as a network, by name or by image."""
     found = []
     for daemon in objects[DaemonSet]:
-        entries = [entry for entry in _known() if _is(entry, daemon)]
+        entries = [entry for entry in _known("network") if _is(entry, daemon)]
         if entries:
             found.append((daemon, str(entries[0]["engine"]), some(entry.get("enforces") for entry in entries)))
     nodes = sum(is_linux(node) for node in objects[Node])
@@ -103,11 +116,7 @@ def is_linux(node: Node) -> bool:
 
 
 def _is(entry: Mapping[str, Any], daemon: DaemonSet) -> bool:
-    if daemon.name in entry["names"]:
-        return True
-    spec = pod_template(daemon).spec
-    repositories = [_repository(c.image) for c in (spec and spec.containers) or () if c.image]
-    return any(("/" + one).endswith("/" + image) for one in repositories for image in entry["images"])
+    return daemon.name in entry["names"] or runs(pod_template(daemon).spec, entry["images"])
 
 
 def _repository(image: str) -> str:

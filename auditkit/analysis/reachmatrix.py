@@ -149,7 +149,9 @@ class _Classes:
                     sure[rows] |= opened.sure
                     isolated[rows] = True
                 else:
-                    either_way |= {r: either_way.get(r, self.ports.all) & o for r, o in zip(rows, opened.sure, strict=True)}
+                    either_way |= {
+                        r: either_way.get(r, self.ports.all) & o for r, o in zip(rows, opened.sure, strict=True)
+                    }
         sure[~isolated] = maybe[~isolated] = self.ports.all
         for row in either_way.keys() - set(np.flatnonzero(isolated).tolist()):
             sure[row] = either_way[row]
@@ -196,7 +198,6 @@ class _Classes:
                 sure[number], maybe[number] = by_part[part] is True, by_part[part] is not False
             self._peers[key] = Bounds(sure, maybe)
         return self._peers[key]
-
 
     def _candidates(self, peer: Peer, home: str) -> Iterable[int]:
         """Those that can be the peer at all: where it is made of selectors, what is in the namespaces they select."""
