@@ -125,37 +125,31 @@ class Connections:
         """What one end says: the target of ingress, the source of egress."""
         word = direction.lower()
         if end.labels is None:
-            readings = (HOST_NETWORK,) if end.host_network else ()
-            return Answer(value=True, reason=f"no policy acts on {end.name}", readings=readings)
+            of_host = (HOST_NETWORK,) if end.host_network else ()
+            return Answer(value=True, reason=f"no policy acts on {end.name}", readings=of_host)
         fault = self.fault_of(end)
         if fault:
             return Answer(value=None, reason=fault)
         if direction == "Ingress" and other.labels is None and other.node and other.node == end.node:
             return Answer(value=True, reason=f"{other.name} is the node of {end.name}", readings=(NODE,))
         certain, possible = self.acting(direction, end)
-        allow = {
-            (p.namespace, p.name): opens(p, direction, other, target, port, protocol, self.namespaces)
-            for p in (*certain, *possible)
-        }
-        values = [[allow[p.namespace, p.name][0] for p in some] for some in (certain, possible)]
-        value = verdict(values[0], values[1] if self.complete else [*values[1], None])
-        seen = [HOST_NETWORK] if other.host_network else []
+        found = [opens(p, direction, other, target, port, protocol, self.namespaces) for p in (*certain, *possible)]
+        values = [said for said, _ in found]
+        unread = [] if self.complete else [None]
+        value = verdict(values[: len(certain)], [*values[len(certain) :], *unread])
+        readings: tuple[str, ...] = (HOST_NETWORK,) if other.host_network and found else ()
         if other.labels is not None and _has_block([*certain, *possible], direction):
-            seen.append(BLOCK)
+            readings = (*readings, BLOCK)
+        policies = tuple(rule for said, decisive in found if said is value for rule in decisive)
         if value is False:
-            names = tuple(f"{p.namespace}/{p.name}" for p in certain)
-            reason = f"policies isolate {end.name} for {word} and none allows it"
-            return Answer(value=False, reason=reason, policies=names, readings=tuple(seen))
-        decisive = tuple(rule for said, found in allow.values() if said is value for rule in found)
-        if value is None:
-            reason = f"whether {word} of {end.name} is allowed depends on what is not known"
-            if not self.complete:
-                reason = (
-                    f"networkpolicies.networking.k8s.io were not completely read, which decides {word} of {end.name}"
-                )
-            return Answer(value=None, reason=reason, policies=decisive, readings=tuple(seen))
-        reason = f"a policy allows {word} of {end.name}" if allow else f"no policy isolates {end.name} for {word}"
-        return Answer(value=True, reason=reason, policies=decisive, readings=tuple(seen) if allow else ())
+            policies = tuple(f"{p.namespace}/{p.name}" for p in certain)
+        reason = {
+            True: f"a policy allows {word} of {end.name}" if found else f"no policy isolates {end.name} for {word}",
+            False: f"policies isolate {end.name} for {word} and none allows it",
+            None: f"whether {word} of {end.name} is allowed depends on what is not known"
+            + ("" if self.complete else ": networkpolicies.networking.k8s.io were not completely read"),
+        }[value]
+        return Answer(value=value, reason=reason, policies=policies, readings=readings)
 
 
 def _has_block(policies: Iterable[NetworkPolicy], direction: Direction) -> bool:

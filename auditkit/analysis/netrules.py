@@ -131,7 +131,7 @@ def peer_is(peer: Peer, home: str, end: End, known: Namespaces) -> bool | None:
     if peer.unknown or selectors == (peer.ip_block is not None):
         return None
     if peer.ip_block is not None:
-        return in_block(peer.ip_block, end.addresses)
+        return None if peer.ip_block.unknown else in_block(peer.ip_block, end.addresses)
     if end.labels is None:
         return None if end.unseen else False
     inside = peer.namespace_selector

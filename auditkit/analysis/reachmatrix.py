@@ -251,7 +251,7 @@ class _Ports:
 
 def _folded(reached: Flags, members: Any, of_end: Sequence[int], size: int) -> Flags:
     """Of classes to groups: a group reaches what one of its ends reaches."""
-    pairs = np.unique(np.column_stack([members, of_end]), axis=0)
+    pairs = np.unique(np.column_stack([members, np.array(of_end, int)]).astype(int), axis=0)
     starts = np.searchsorted(pairs[:, 0], np.arange(size))
     rows = np.logical_or.reduceat(reached[pairs[:, 1]], starts, axis=0)
     return np.logical_or.reduceat(rows[:, pairs[:, 1]], starts, axis=1)
