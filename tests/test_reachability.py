@@ -2,10 +2,12 @@
 
 import pytest
 from builders import snapshot
+from click.testing import CliRunner
 
 from auditkit.analysis.connections import ASSERTED, BLOCK, FAMILIES, FINISHED, NODE, SELF
 from auditkit.analysis.ends import ADDRESS, HOST_NETWORK, NODE_ADDRESS, RANGE
 from auditkit.analysis.reachability import Reachability
+from auditkit.cli import cli
 from auditkit.errors import UsageError
 from auditkit.evaluate import Tables
 from auditkit.kinds.network import CiliumNetworkPolicy, NetworkPolicy
@@ -517,3 +519,24 @@ def test_from_tables_reads_what_was_not_collected():
     assert "were not completely read: ciliumnetworkpolicies.cilium.io" in unread.why("a/web", "b/db", 1).reason
     unserved = snapshot(objects, missing=["ciliumnetworkpolicies.cilium.io"], state="not served")
     assert Reachability.from_tables(Tables(unserved)).allowed("a/web", "b/db", 1) is False
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "first"),
+    [
+        ("payments/payments-api-84b9477bc7-6fx9c:http", 0, "allowed: no policy isolates web/storefront"),
+        ("payments/payments-api-84b9477bc7-6fx9c:9", 0, "not allowed: policies isolate payments/payments-api"),
+        ("analytics/clickhouse-0:9000", 3, "not known: another engine's policies are there"),
+    ],
+)
+def test_the_verb(recordings, target, code, first):
+    source = "web/storefront-7b649b46cb-7gm8g"
+    path = str(recordings / "northwind-prod" / "2026-10-31")
+    done = CliRunner().invoke(cli, ["reach", source, target, path], standalone_mode=False)
+    assert done.output.startswith(first)
+    assert done.return_value == code
+
+
+def test_the_verb_wants_a_port(recordings):
+    done = CliRunner().invoke(cli, ["reach", "a/b", "c/d", str(recordings)], standalone_mode=False)
+    assert isinstance(done.exception, UsageError) and "name the port" in str(done.exception)
