@@ -248,6 +248,11 @@ def test_host_network_without_addresses_of_its_own_has_those_of_its_node():
         policy(ingress=[{"from": [{"ipBlock": {"cidr": "192.168.0.2/32"}}]}]), pod("c/h", node="n2", hostNetwork=True)
     )
     assert found.allowed("c/h", "b/db", 1) is True
+    other = pod("c/h", ["172.16.0.9"], node="n2", hostNetwork=True)
+    assert (
+        reach(policy(ingress=[{"from": [{"ipBlock": {"cidr": "172.16.0.0/16"}}]}]), other).allowed("c/h", "b/db", 1)
+        is False
+    )
 
 
 def test_the_node_is_known_by_host_ip_too():
@@ -256,6 +261,12 @@ def test_the_node_is_known_by_host_ip_too():
     found = reach(policy(), target)
     assert found.allowed("192.168.9.9", "b/x", 1) is True
     assert found.allowed("192.168.9.9", "b/db", 1) is False
+    target["status"]["hostIP"] = "192.168.0.1"  # that of the Node n1, where b/db and c/host run
+    found = reach(policy(), target)
+    for source in ("192.168.0.1", "c/host"):
+        assert found.allowed(source, "b/x", 1) is True and found.allowed(source, "b/db", 1) is True
+    base = [one for one in CLUSTER if one["kind"] != "Node"]
+    assert reach(policy(), base=base).allowed("192.168.0.1", "b/db", 1) is True  # the address of c/host
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
@@ -369,6 +380,11 @@ def test_without_a_network_that_enforces_nothing_is_known(daemon, reason):
     assert found.matrix().isna().all(axis=None)
     asserted = reach(policy(), *daemons)
     assert asserted.allowed("a/web", "b/db", 1) is False and ASSERTED in asserted.why("a/web", "b/db", 1).readings
+
+
+def test_the_caller_may_say_that_the_network_does_not_enforce():
+    answer = reach(CALICO, policy(), enforced=False).why("a/web", "b/db", 1)
+    assert answer.value is None and "asserts" in answer.reason
 
 
 def test_a_network_that_enforces_is_known_by_its_daemon_set():
@@ -489,23 +505,28 @@ def test_questions_that_are_none(ends, fault):
         reach().allowed(*ends)
 
 
+NOT_DB = {"matchLabels": {"app": "db"}, **expression("app", "NotIn", "db")}
+
+
 @pytest.mark.parametrize(
-    ("spec", "host", "isolated", "allows_all"),
+    ("spec", "host", "direction", "isolated", "allows_all"),
     [
-        ({"podSelector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}}, False, True, False),
-        ({"podSelector": {"matchLabels": {"app": "db"}, **expression("app", "NotIn", "db")}}, False, False, False),
-        ({"ingress": [{}]}, False, True, True),  # a policy that allows all isolates in name only
-        ({}, True, False, False),
-        ({"policyTypes": ["Egress"]}, False, False, False),
+        ({"podSelector": expression("app", "Exists")}, False, "Ingress", True, False),  # by expression only
+        ({"podSelector": NOT_DB}, False, "Ingress", False, False),  # its label is named, but not selected
+        ({"ingress": [{}]}, False, "Ingress", True, True),  # it isolates in name only
+        ({}, True, "Ingress", False, False),  # hostNetwork
+        ({}, False, "Egress", False, False),  # Ingress only
+        ({"egress": [{}]}, False, "Egress", True, True),
+        ({"egress": [{"ports": [{"port": 9}]}]}, False, "Egress", True, False),  # without policyTypes
     ],
-    ids=["by expression only", "expression does not match", "allow all", "hostNetwork", "other direction"],
 )
-def test_situations_that_scanners_get_wrong(spec, host, isolated, allows_all):
-    """Kubescape C-0260 and C-0030 answer each of these otherwise."""
+def test_situations_that_scanners_get_wrong(spec, host, direction, isolated, allows_all):
+    """Kubescape's C-0260 (the first four) and C-0030 (the rest) say the opposite of each."""
     found = reach(policy(**spec), pod("b/db", ["10.0.1.2"], hostNetwork=host, node="n1"), base=CLUSTER[:6])
-    row = found.isolation().set_index(["namespace", "pod", "direction"]).loc[("b", "db", "Ingress")]
+    row = found.isolation().set_index(["namespace", "pod", "direction"]).loc[("b", "db", direction)]
     assert (bool(row.isolated), bool(row.allows_all)) == (isolated, allows_all)
-    assert found.allowed("a/web", "b/db", 1) is (not isolated or allows_all)
+    ends = ("a/web", "b/db") if direction == "Ingress" else ("b/db", "a/web")
+    assert found.allowed(*ends, 1) is (not isolated or allows_all)
 
 
 def test_from_tables_reads_what_was_not_collected():

@@ -43,14 +43,15 @@ class Answer:
 class Connections:
     """The policies of one cluster, and what keeps them from deciding.
 
-    `missing` are the kinds that were not completely read; `foreign` names policies of other engines by the namespace
+    `enforced` is what the caller asserts of the network, None where its DaemonSet is to say; `missing` are the kinds
+    that were not completely read; `foreign` names policies of other engines by the namespace
     about whose pods they may decide, "" for all of them.
     """
 
     def __init__(
-        self, objects: Objects, *, asserted: bool, missing: Iterable[type[Kind]], foreign: Mapping[str, str]
+        self, objects: Objects, *, enforced: bool | None, missing: Iterable[type[Kind]], foreign: Mapping[str, str]
     ) -> None:
-        self.missing, self.asserted = frozenset(missing), asserted
+        self.missing, self.enforced = frozenset(missing), enforced
         self.complete = NetworkPolicy not in self.missing
         self.ends = Ends(objects, whole=Pod not in self.missing)
         self.namespaces = Namespaces(objects[Namespace])
@@ -61,13 +62,15 @@ class Connections:
         for kind in ENGINES:
             for one in objects[kind]:
                 self._foreign[one.namespace if kind.namespaced else ""] = f"{resource(kind)} {one.name}"
-        self._windows = frozenset(n.name for n in objects[Node] if not is_linux(n)) if not asserted else frozenset()
+        self._windows = frozenset(n.name for n in objects[Node] if not is_linux(n)) if not enforced else frozenset()
         self.fault = self._cluster_fault(objects)
         self._acting: dict[object, tuple[list[NetworkPolicy], list[NetworkPolicy]]] = {}
 
     def _cluster_fault(self, objects: Objects) -> str:
-        enforced, reason = enforcement(objects)
-        if not enforced and not self.asserted:
+        known, reason = enforcement(objects)
+        if self.enforced is False:
+            return "the caller asserts that the network does not enforce NetworkPolicies"
+        if self.enforced is None and not known:
             return "daemonsets.apps were not completely read" if DaemonSet in self.missing else reason
         if "" in self._foreign:
             return f"another engine's policies are there and not evaluated: {self._foreign['']}"

@@ -13,7 +13,7 @@ from auditkit.analysis.owners import ended, owned
 from auditkit.errors import UsageError
 from auditkit.kinds.network import NetworkPolicy, Service
 from auditkit.kinds.platform import Node
-from auditkit.kinds.pods import PodSpec
+from auditkit.kinds.pods import PodSpec, PodStatus
 from auditkit.kinds.workloads import Pod, PodTemplateSpec
 
 DIRECTIONS: tuple[Direction, Direction] = ("Ingress", "Egress")
@@ -49,28 +49,31 @@ class Ends:
             self._nodes[node.name] = found
             self._node_of |= dict.fromkeys(found, node.name)
         for pod in objects[Pod]:
-            self._node_of |= {a: _node(pod) for a in addresses([pod.status.host_ip])} if pod.status else {}
+            for address in addresses([pod.status.host_ip]) if pod.status else ():
+                self._node_of.setdefault(address, (pod.spec and pod.spec.node_name) or str(address))
         self.pods = {f"{pod.namespace}/{pod.name}": self._pod(pod) for pod in objects[Pod]}
         self._live: dict[Address, list[End]] = defaultdict(list)
         for end in self.pods.values():
             if not end.finished and not end.host_network:
                 for address in end.addresses:
                     self._live[address].append(end)
+            elif end.host_network and end.node:
+                for address in end.addresses:
+                    self._node_of.setdefault(address, end.node)
         self._services = {
             a: f"{s.namespace}/{s.name}" for s in objects[Service] if s.spec for a in addresses([s.spec.cluster_ip])
         }
         self._cuts = _cuts(objects[NetworkPolicy])
 
     def _pod(self, pod: Pod) -> End:
-        spec, status = pod.spec or PodSpec(), pod.status
-        own: list[str | None] = []
-        if status:
-            own = [one.ip for one in status.pod_ips or ()] or [status.pod_ip]
-        found = tuple(dict.fromkeys(addresses(own)))
-        if spec.host_network:
-            host = [status.host_ip] if status else []
-            found = found or self._nodes.get(_node(pod), ()) or tuple(addresses(host))
-        return _end(f"{pod.namespace}/{pod.name}", pod, _node(pod), found, finished=ended(pod))
+        status = pod.status or PodStatus()
+        own = tuple(dict.fromkeys(addresses([*(one.ip for one in status.pod_ips or ()), status.pod_ip])))
+        host = tuple(addresses([status.host_ip]))
+        node = (pod.spec and pod.spec.node_name) or next((self._node_of[a] for a in host), "")
+        if pod.spec and pod.spec.host_network:
+            known = (*host, *self._nodes.get(node, ()))
+            own = tuple(a for a in own if a in known) or host or known or own
+        return _end(f"{pod.namespace}/{pod.name}", pod, node, own, finished=ended(pod))
 
     def find(self, text: str) -> Found:
         """What "namespace/pod", an address or a range (CIDR) stands for.
@@ -153,10 +156,6 @@ def addresses(texts: Iterable[str | None]) -> Iterator[Address]:
 
 def _unmapped(address: Address) -> Address:
     return (address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None) or address
-
-
-def _node(pod: Pod) -> str:
-    return (pod.spec and pod.spec.node_name) or (pod.status and pod.status.host_ip) or ""
 
 
 def _end(

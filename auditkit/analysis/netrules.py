@@ -92,7 +92,7 @@ def acts(policy: NetworkPolicy, direction: Direction, end: End) -> bool | None:
     """
     if end.labels is None:
         return False
-    return every([selects(policy, end.labels), None if _odd(policy) else applies(policy, direction)])
+    return every([selects(policy, end.labels), None if odd(policy) else applies(policy, direction)])
 
 
 def opens(
@@ -105,7 +105,7 @@ def opens(
         )
         for number, rule in enumerate(rules(policy, direction))
     }
-    value = None if _odd(policy) else some(answers.values())
+    value = None if odd(policy) else some(answers.values())
     return value, tuple(name for name, answer in answers.items() if answer is value)
 
 
@@ -212,7 +212,7 @@ def verdict(certain: Iterable[bool | None], possible: Iterable[bool | None]) -> 
     return found if found is not False else None if any(one is not False for one in open_) else False
 
 
-def _odd(policy: NetworkPolicy) -> bool:
+def odd(policy: NetworkPolicy) -> bool:
     """Whether a policy holds what could mean anything: a member of its spec or a direction that is not known."""
     spec = policy.spec or NetworkPolicySpec()
     return bool(spec.unknown) or not set(spec.policy_types or ()) <= {"Ingress", "Egress"}

@@ -54,30 +54,26 @@ class Reachability:
     where something that could change the answer was not collected or is not known, the answer is None.
     """
 
-    def __init__(
-        self, objects: Any, *, enforced: Literal[True] | None = None, missing: Iterable[type[Kind]] = ()
-    ) -> None:
+    def __init__(self, objects: Any, *, enforced: bool | None = None, missing: Iterable[type[Kind]] = ()) -> None:
         found = Gathered(objects)
         self._objects, self._asserted = found, enforced is True
-        self._connections = Connections(
-            found, asserted=self._asserted, missing=missing, foreign=dict(foreign(found.others))
-        )
+        self._connections = Connections(found, enforced=enforced, missing=missing, foreign=dict(foreign(found.others)))
         self._ends = self._connections.ends
 
     @classmethod
     def from_objects(
-        cls, objects: Any, *, enforced: Literal[True] | None = None, missing: Iterable[type[Kind]] = ()
+        cls, objects: Any, *, enforced: bool | None = None, missing: Iterable[type[Kind]] = ()
     ) -> "Reachability":
         """From a snapshot's objects, or any iterable of Structs or manifests.
 
-        They are all there is of a kind, but for those named `missing`. `enforced=True` asserts that the network enforces
-        NetworkPolicies; else it is known by its DaemonSet. Manifests of kinds that auditkit does not read are passed
+        They are all there is of a kind, but for those named `missing`. `enforced` asserts that the network enforces
+        NetworkPolicies, or does not; None is what its DaemonSet says. Manifests of kinds that auditkit does not read are passed
         over, but for policies of other engines. Raises msgspec.ValidationError where a manifest is malformed.
         """
         return cls(objects, enforced=enforced, missing=missing)
 
     @classmethod
-    def from_tables(cls, tables: _Tables, *, enforced: Literal[True] | None = None) -> "Reachability":
+    def from_tables(cls, tables: _Tables, *, enforced: bool | None = None) -> "Reachability":
         """From the snapshot behind tables, and its coverage: frames hold neither peers nor named ports."""
         read: tuple[type[Kind], ...] = (Pod, Namespace, NetworkPolicy, DaemonSet, Node, Service, *ENGINES)
         states = {kind: tables.snapshot.state(kind).state for kind in read}

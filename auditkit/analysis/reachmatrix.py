@@ -17,7 +17,7 @@ import pandas as pd
 from auditkit.analysis.connections import Connections
 from auditkit.analysis.ends import DIRECTIONS
 from auditkit.analysis.isolation import Direction, Rule, rules
-from auditkit.analysis.netrules import ANY_PORT, End, Span, acts, peer_is, peers_of, spans
+from auditkit.analysis.netrules import ANY_PORT, End, Span, acts, odd, peer_is, peers_of, spans
 from auditkit.kinds.network import NetworkPolicy, NetworkPolicySpec, Peer
 from auditkit.kinds.pods import LabelSelector
 
@@ -165,7 +165,7 @@ class _Classes:
 
     def _opened(self, policy: NetworkPolicy, direction: Direction, own: list[int], others: Any) -> Bounds:
         shape = (len(own), len(others), self.ports.words)
-        if not set(_spec(policy).policy_types or ()) <= {"Ingress", "Egress"} or _spec(policy).unknown:
+        if odd(policy):
             return Bounds(np.zeros(shape, np.uint64), np.full(shape, self.ports.all))
         sure, maybe = np.zeros(shape, np.uint64), np.zeros(shape, np.uint64)
         for rule in rules(policy, direction):
