@@ -217,7 +217,7 @@ def name(end):
     return f"{end['metadata']['namespace']}/{end['metadata']['name']}" if isinstance(end, dict) else end
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(pods(), policies())
 def test_answers_are_those_of_the_oracle(running, found):
     reach = Reachability.from_objects([*FIXED, *running, *found], enforced=True)
@@ -227,7 +227,7 @@ def test_answers_are_those_of_the_oracle(running, found):
             assert reach.allowed(name(source), name(target), port, protocol) is expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(pods(), policies())
 def test_the_matrix_is_that_of_the_oracle(running, found):
     reach = Reachability.from_objects([*FIXED, *running, *found], enforced=True)
@@ -247,7 +247,7 @@ def test_the_matrix_is_that_of_the_oracle(running, found):
             assert bool(by_namespace.loc[pair]) is (pair in reached)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(pods(), policies(), st.data())
 def test_a_rule_more_never_closes(running, found, data):
     if not found:
@@ -266,7 +266,7 @@ def test_a_rule_more_never_closes(running, found, data):
             assert after.allowed(*asked) or not before.allowed(*asked)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(pods(), policies(), policies(size=1), st.data())
 def test_a_policy_more_opens_only_what_its_own_rules_name(running, found, added, data):
     for extra in added:
@@ -280,7 +280,7 @@ def test_a_policy_more_opens_only_what_its_own_rules_name(running, found, added,
                 assert alone.allowed(*asked)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(pods(), policies(), policies(size=1))
 def test_what_is_certain_stays_so_whatever_policy_was_not_collected(running, found, hidden):
     part = Reachability.from_objects([*FIXED, *running, *found], enforced=True, missing=[NetworkPolicy])
@@ -290,6 +290,54 @@ def test_what_is_certain_stays_so_whatever_policy_was_not_collected(running, fou
         assert answer is None or answer is whole.allowed(name(source), name(target), 80)
     sure, true = part.matrix(), whole.matrix()
     assert (sure.isna() | (sure == true)).all(axis=None)
+
+
+@st.composite
+def odd_and_what_it_may_mean(draw):
+    """Policies with members that are not known, and the same policies with something known in their place."""
+    found, meant = draw(policies()), []
+    for one in found:
+        spec = one["spec"]
+        known = {key: list(value) if isinstance(value, list) else value for key, value in spec.items()}
+        what = draw(st.sampled_from(["", "peer", "port", "rule", "selector"]))
+        direction, way = draw(st.sampled_from([("ingress", "from"), ("egress", "to")]))
+        if what == "selector":
+            spec["podSelector"] = {"matchExpressions": [{"key": "app", "operator": "Like", "values": ["web"]}]}
+            known["podSelector"] = draw(selectors)
+        elif what and spec.get(direction):
+            rule = draw(rules(way))
+            odd = {
+                "peer": {**rule, way: [{"podSelector": {}, "users": ["ann"]}]},
+                "port": {**rule, "ports": [{"portSet": "web"}]},
+                "rule": {**rule, "when": "always"},
+            }[what]
+            means = {
+                "peer": {**rule, way: [draw(peers)]},
+                "port": {**rule, "ports": [draw(policy_ports)]},
+                "rule": draw(rules(way)),
+            }[what]
+            spec[direction] = [*spec[direction], odd]
+            known[direction] = [*known[direction], means]
+        meant.append({**one, "spec": known})
+    return found, meant
+
+
+@settings(max_examples=80, deadline=None)
+@given(pods(), odd_and_what_it_may_mean())
+def test_what_is_certain_stays_so_whatever_an_unknown_member_means(running, both):
+    odd, meant = (Reachability.from_objects([*FIXED, *running, *p], enforced=True) for p in both)
+    live = [one for one in running if one["status"]["phase"] == "Running"]
+    matrix = odd.matrix()
+    for source, target in product(live, repeat=2):
+        if source is not target:
+            asked = product((*PORTS, 1), ("TCP", "UDP", "SCTP"))
+            answers = {ask: odd.allowed(name(source), name(target), *ask) for ask in asked}
+            for ask, answer in answers.items():
+                assert answer is None or answer is meant.allowed(name(source), name(target), *ask)
+            row, column = (f"{o['metadata']['namespace']}/Pod/{o['metadata']['name']}" for o in (source, target))
+            cell, said = matrix.loc[row, column], set(answers.values())
+            expected = True if True in said else None if None in said else False
+            assert (None if cell is pd.NA else bool(cell)) is expected
 
 
 def test_unknown_members_in_the_matrix_are_as_in_the_answers():
