@@ -59,13 +59,17 @@ def frame(connections: Connections, groups: Mapping[str, Sequence[End]]) -> pd.D
 def _classes(connections: Connections, ends: Sequence[End]) -> tuple[list[End], list[int]]:
     """One end of each class, and the class of every end: all that a policy, or what keeps it from deciding, can tell."""
     policies = [p for found in connections.policies.values() for p in found]
-    labels = {key for policy in policies for key in _label_keys(policy)}
+    asked = {pair for policy in policies for pair in _asked(policy)}
     named = {one.port for p in policies for rule in _rules(p) for one in rule.ports or () if isinstance(one.port, str)}
     known: dict[object, int] = {}
     kinds: list[End] = []
     of_end = []
     for end in ends:
-        held = frozenset(pair for pair in (end.labels or {}).items() if pair[0] in labels)
+        held = frozenset(
+            (label, value if (label, value) in asked else None)
+            for label, value in (end.labels or {}).items()
+            if (label, None) in asked
+        )
         parts = tuple(connections.ends.part(address) for address in end.addresses)
         ports = tuple(port for port in end.ports if port[0] in named)
         key = (end.namespace, held, end.labels is None, parts, ports, bool(connections.fault_of(end)))
@@ -276,10 +280,11 @@ def _rules(policy: NetworkPolicy) -> list[Rule]:
     return [*(_spec(policy).ingress or ()), *(_spec(policy).egress or ())]
 
 
-def _label_keys(policy: NetworkPolicy) -> Iterator[str]:
-    """The labels of pods that a policy asks about."""
+def _asked(policy: NetworkPolicy) -> Iterator[tuple[str, str | None]]:
+    """The labels of pods that a policy asks about: (label, None), and each value that it names."""
     selectors = [_spec(policy).pod_selector, *(peer.pod_selector for r in _rules(policy) for peer in peers_of(r))]
-    for selector in selectors:
-        if selector:
-            yield from selector.match_labels or ()
-            yield from (one.key for one in selector.match_expressions or ())
+    for selector in filter(None, selectors):
+        for label, value in (selector.match_labels or {}).items():
+            yield from ((label, None), (label, value))
+        for one in selector.match_expressions or ():
+            yield from ((one.key, value) for value in (None, *(one.values or ())))
