@@ -4,7 +4,7 @@ import pytest
 from builders import snapshot
 from click.testing import CliRunner
 
-from auditkit.analysis.connections import ASSERTED, BLOCK, FAMILIES, FINISHED, NODE, SELF
+from auditkit.analysis.connections import ASSERTED, BLOCK, FAMILIES, FINISHED, NODE, SELF, TO_NODE
 from auditkit.analysis.ends import ADDRESS, HOST_NETWORK, NODE_ADDRESS, RANGE
 from auditkit.analysis.reachability import Reachability
 from auditkit.cli import cli
@@ -235,7 +235,11 @@ def test_host_network_is_the_node():
     assert NODE in near.readings and HOST_NETWORK in far.readings
     assert found.allowed("192.168.0.1", "b/db", 1) is True
     assert found.allowed("192.168.0.2", "b/db", 1) is False
-    assert found.allowed("b/db", "c/host", 1) is False  # egress to the own node is not let out
+    assert found.allowed("b/db", "c/host", 1) is False
+    assert (
+        TO_NODE in found.why("b/db", "c/host", 1).readings and TO_NODE in found.why("b/db", "192.168.0.1", 1).readings
+    )
+    assert TO_NODE not in found.why("b/db", "c/far", 1).readings
     selected = reach(policy(ingress=[{"from": [{"namespaceSelector": {}}]}]))
     assert selected.allowed("c/far", "b/db", 1) is False
     by_address = reach(policy(ingress=[{"from": [{"ipBlock": {"cidr": "192.168.0.2/32"}}]}]))

@@ -15,6 +15,8 @@ from auditkit.kinds.workloads import DaemonSet, Pod
 
 SELF = "a pod always reaches itself"
 NODE = "a pod always lets in its own node"
+# The documentation of NetworkPolicy says "to and from the node"; networks differ on what leaves a pod.
+TO_NODE = "egress to a pod's own node is held against policies like any other"
 FINISHED = "a finished pod has no network"
 BLOCK = "an ipBlock is held against the addresses of pods themselves: no address is translated on the way"
 FAMILIES = "of several address families that both ends have, one that is allowed is enough"
@@ -133,7 +135,8 @@ class Connections:
         fault = self.fault_of(end)
         if fault:
             return Answer(value=None, reason=fault)
-        if direction == "Ingress" and other.labels is None and other.node and other.node == end.node:
+        own_node = other.labels is None and other.node != "" and other.node == end.node
+        if direction == "Ingress" and own_node:
             return Answer(value=True, reason=f"{other.name} is the node of {end.name}", readings=(NODE,))
         certain, possible = self.acting(direction, end)
         found = [opens(p, direction, other, target, port, protocol, self.namespaces) for p in (*certain, *possible)]
@@ -143,6 +146,8 @@ class Connections:
         readings: tuple[str, ...] = (HOST_NETWORK,) if other.host_network and found else ()
         if other.labels is not None and _has_block([*certain, *possible], direction):
             readings = (*readings, BLOCK)
+        if own_node and found:
+            readings = (*readings, TO_NODE)
         policies = tuple(rule for said, decisive in found if said is value for rule in decisive)
         if value is False:
             policies = tuple(f"{p.namespace}/{p.name}" for p in certain)

@@ -1,8 +1,7 @@
 """Which connections a cluster's NetworkPolicies allow: Kubernetes' own rules, and None where they do not decide.
 
 The readings where the API leaves room are constants of `auditkit.analysis.ends` and `auditkit.analysis.connections`;
-each is printed with an answer that hangs on it. Ingress from a pod's own node is let in; egress to it is held against
-policies like any other.
+each is printed with an answer that hangs on it.
 """
 
 from collections.abc import Iterable

@@ -6,7 +6,7 @@ are kept: `sure` are the ports that are open, `maybe` those that could be.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -75,7 +75,7 @@ def _classes(connections: Connections, ends: Sequence[End]) -> tuple[list[End], 
         key = (end.namespace, held, end.labels is None, parts, ports, bool(connections.fault_of(end)))
         if key not in known:
             known[key] = len(kinds)
-            kinds.append(end)
+            kinds.append(replace(end, ports=ports))
         of_end.append(known[key])
     return kinds, of_end
 
@@ -222,7 +222,8 @@ class _Ports:
     def __init__(self, policies: Iterable[NetworkPolicy], kinds: Sequence[End]) -> None:
         # Of a target, only its named ports matter.
         targets = {end.ports: end for end in kinds}
-        self._target_of = np.array([list(targets).index(end.ports) for end in kinds], int)
+        number = {ports: n for n, ports in enumerate(targets)}
+        self._target_of = np.array([number[end.ports] for end in kinds], int)
         found = {id(rule): [spans(rule, t) for t in targets.values()] for p in policies for rule in _rules(p)}
         edges: dict[str, set[int]] = {protocol: {1, 65536} for protocol, _, _ in ANY_PORT}
         for protocol, first, last in {span for each in found.values() for known, _ in each for span in known}:
