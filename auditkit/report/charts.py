@@ -6,11 +6,13 @@ from types import MappingProxyType
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from auditkit.analysis.access import Access
 from auditkit.analysis.holder import SINK
 from auditkit.analysis.means import IS_ADMIN
+from auditkit.analysis.reachability import Reachability
 from auditkit.evaluate import CONCLUSIONS, Result, Snapshot
 
 # Distinct in grey print too; a colour never stands alone, each bar is labelled.
@@ -191,6 +193,45 @@ def _short(text: str) -> str:
     return text if len(text) <= 70 else text[:69] + "…"
 
 
+def reachability(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """Which namespace may connect to which: a cell is marked where a pod of the row reaches a pod of the column."""
+    matrix = Reachability.from_tables(snapshot.tables).matrix(by="namespace")
+    shown = min(len(matrix), 100)
+    figure = Figure(figsize=(max(9, 2 + 0.24 * shown), 2.4 + 0.24 * shown), layout="constrained", dpi=110)
+    axes = figure.subplots()
+    parts = {
+        "allowed on some port": (matrix.fillna(False).astype(bool), COLOURS["ink"], "o", "white"),
+        "not allowed": (~matrix.fillna(True).astype(bool), COLOURS["quiet"], "", ""),
+        "not known": (matrix.isna(), COLOURS["undetermined"], "$?$", "black"),
+    }
+    cells = sum(number * part[0].to_numpy(int) for number, part in enumerate(parts.values()))
+    colours = ListedColormap([colour for _, colour, _, _ in parts.values()])
+    axes.pcolormesh(
+        cells, cmap=colours, vmin=-0.5, vmax=2.5, edgecolor="white", linewidth=min(2, 40 / (len(matrix) + 1))
+    )
+    for word, (found, colour, mark, ink) in parts.items():
+        axes.scatter([], [], marker="s", s=60, color=colour, label=word)
+        rows, columns = found.to_numpy(bool).nonzero()
+        if len(rows) and mark:
+            axes.scatter(columns + 0.5, rows + 0.5, marker=mark, s=min(14, 900 / len(matrix)), color=ink, linewidth=0)
+    axes.set_ylim(max(len(matrix), 1), 0)
+    places = [n + 0.5 for n in range(len(matrix))]
+    axes.set_xticks(places, list(matrix.columns), rotation=90)
+    axes.set_yticks(places, list(matrix.index))
+    axes.xaxis.tick_top()
+    axes.tick_params(axis="x", length=0)
+    axes.set_ylabel("from a pod of", fontsize=8)
+    figure.legend(frameon=False, ncols=3, loc="outside lower left", fontsize=8)
+    _quiet(axes)
+    axes.spines["bottom"].set_visible(False)
+    _titled(
+        figure,
+        "Which namespaces NetworkPolicies let connect to which",
+        "to a pod of; pods on a node's own network reach every pod of that node",
+    )
+    return figure
+
+
 def _figure(bars: int) -> Figure:
     return Figure(figsize=(9, max(2.2, 0.9 + 0.27 * bars)), layout="constrained", dpi=110)
 
@@ -237,5 +278,6 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
         "conclusions": conclusions,
         "registries": registries,
         "access_paths": access_paths,
+        "reachability": reachability,
     }
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
+from auditkit.analysis.exposed import SOURCE_RANGES
 from auditkit.analysis.isolation import all_addresses
 from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
@@ -32,7 +33,6 @@ _INTERNAL = frozenset(
         ("cloud.google.com/load-balancer-type", "internal"),
     }
 )
-_SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 # Controllers that take certificates from an annotation: with one of these, `tls` does not say whether TLS is served.
 _TLS_ELSEWHERE = (
     "alb.ingress.kubernetes.io/certificate-arn",
@@ -63,8 +63,8 @@ class ServiceRow:
         for s in objects[Service]:
             spec = s.spec or ServiceSpec()
             ranges = list(spec.load_balancer_source_ranges or ())
-            if not ranges and s.annotations.get(_SOURCE_RANGES):
-                ranges = [one.strip() for one in s.annotations[_SOURCE_RANGES].split(",")]
+            if not ranges and s.annotations.get(SOURCE_RANGES):
+                ranges = [one.strip() for one in s.annotations[SOURCE_RANGES].split(",")]
             external = list(spec.external_ips or ())
             ports = sum(1 for port in spec.ports or () if port.node_port)
             yield (
