@@ -2,7 +2,8 @@
 
 import numpy as np
 from builders import snapshot
-from test_reachability import CALICO, CLUSTER, policy
+from test_connections import CALICO
+from test_reachability import CLUSTER, policy
 
 import auditkit as ak
 from auditkit.evaluate import Snapshot
