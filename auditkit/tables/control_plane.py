@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 
-from auditkit.analysis import flags
+from auditkit.analysis import flags, provider
 from auditkit.analysis.flags import Settings
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
@@ -144,8 +144,9 @@ def _processes(objects: Objects) -> Iterator[tuple[Pod, Container, Settings]]:
 
 
 def _rows(objects: Objects, component: str) -> Iterator[tuple[Any, ...]]:
+    """Those of the cluster's own control plane (analysis/provider.py); `control_plane_flags` has all."""
     for pod, container, settings in _processes(objects):
-        if settings.component == component:
+        if settings.component == component and provider.own(pod):
             values = (reading.read(settings) for reading in COMPONENTS[component].values())
             yield (pod.namespace, "Pod", pod.name, container.name, *values)
 
@@ -170,7 +171,7 @@ class FlagRow(_Process):
 
 @table("apiservers", kinds=(Pod,), key=("namespace", "name", "container"))
 class ApiserverRow(_columns("kube-apiserver"), _Process):  # type: ignore[misc]
-    """One row per kube-apiserver that runs as a pod, with its settings in effect (analysis/flags.py)."""
+    """One row per kube-apiserver of this cluster that runs as a pod, with its settings in effect (analysis/flags.py)."""
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -179,7 +180,7 @@ class ApiserverRow(_columns("kube-apiserver"), _Process):  # type: ignore[misc]
 
 @table("controller_managers", kinds=(Pod,), key=("namespace", "name", "container"))
 class ControllerManagerRow(_columns("kube-controller-manager"), _Process):  # type: ignore[misc]
-    """One row per kube-controller-manager that runs as a pod, with its settings in effect (analysis/flags.py)."""
+    """One row per kube-controller-manager of this cluster that runs as a pod, with its settings in effect (analysis/flags.py)."""
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -188,7 +189,7 @@ class ControllerManagerRow(_columns("kube-controller-manager"), _Process):  # ty
 
 @table("schedulers", kinds=(Pod,), key=("namespace", "name", "container"))
 class SchedulerRow(_columns("kube-scheduler"), _Process):  # type: ignore[misc]
-    """One row per kube-scheduler that runs as a pod, with its settings in effect (analysis/flags.py)."""
+    """One row per kube-scheduler of this cluster that runs as a pod, with its settings in effect (analysis/flags.py)."""
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -197,7 +198,7 @@ class SchedulerRow(_columns("kube-scheduler"), _Process):  # type: ignore[misc]
 
 @table("etcds", kinds=(Pod,), key=("namespace", "name", "container"))
 class EtcdRow(_columns("etcd"), _Process):  # type: ignore[misc]
-    """One row per etcd that runs as a pod: its flags, else ETCD_* variables, else defaults (analysis/flags.py)."""
+    """One row per etcd of this cluster that runs as a pod: its flags, else ETCD_* variables, else defaults (analysis/flags.py)."""
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
