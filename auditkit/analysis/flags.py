@@ -113,7 +113,8 @@ class Settings:
 
     def given(self, flag: str) -> bool | None:
         """Whether the flag has a value that is not empty; a value may be withheld and yet be given."""
-        if any(self.flags.get(flag, ())) and not self._decided_by_file(flag):
+        values = self.flags.get(flag, ())
+        if any(values if flag in LISTS else values[-1:]) and not self._decided_by_file(flag):
             return True
         text = self.text(flag)
         return None if text is None else bool(text)
@@ -139,12 +140,16 @@ class Settings:
         return None if text is None else [item.strip() for item in text.split(",") if item.strip()]
 
     def gate(self, name: str) -> bool | None:
-        """A feature gate as set (of repeats the last; `kube:Name=true` since 1.31), True where it is not."""
+        """A beta gate that is on by default (of repeats the last; `kube:Name=true` since 1.31).
+
+        AllBeta decides for those that are not named (k8s.io/component-base featuregate/feature_gate.go).
+        """
         gates = self.items("feature-gates")
         if gates is None:
             return None
-        given = [value for key, _, value in (g.partition("=") for g in gates) if key.rpartition(":")[2] == name]
-        return True if not given else given[-1] in _TRUE if given[-1] in _TRUE | _FALSE else None
+        given = {key.rpartition(":")[2]: value for key, _, value in (gate.partition("=") for gate in gates)}
+        value = given.get(name, given.get("AllBeta", "true"))
+        return value in _TRUE if value in _TRUE | _FALSE else None
 
     def plugins(self) -> list[str] | None:
         """The admission plugins that run: the default ones, less those disabled, and those enabled.

@@ -74,7 +74,7 @@ _ROTATION = Reading(
     bool,
     "feature-gates",
     lambda s: s.gate("RotateKubeletServerCertificate"),
-    "The feature gate RotateKubeletServerCertificate is not off.",
+    "The feature gate RotateKubeletServerCertificate is not off, by name or by AllBeta.",
 )
 
 APISERVER = {

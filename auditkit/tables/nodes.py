@@ -116,7 +116,9 @@ class KubeletRow(_Place):
     event_qps: Annotated[int | None, "eventRecordQPS; default 50, 0 is without limit."]
     serving_certificate: Annotated[bool | None, "tlsCertFile and tlsPrivateKeyFile are set, or serverTLSBootstrap."]
     rotates: Annotated[bool | None, "rotateCertificates; default false."]
-    rotates_serving: Annotated[bool | None, "serverTLSBootstrap, and RotateKubeletServerCertificate is not off."]
+    rotates_serving: Annotated[
+        bool | None, "serverTLSBootstrap, and RotateKubeletServerCertificate is not off, by name or by AllBeta."
+    ]
     weak_tls: Annotated[bool | None, "Suites without forward secrecy or without AEAD are accepted."]
     pod_pids: Annotated[int | None, "podPidsLimit; default -1, the node's own."]
     seccomp_default: Annotated[bool | None, "seccompDefault; default false."]
@@ -135,7 +137,7 @@ class KubeletRow(_Place):
 def _kubelet(config: Kubelet) -> tuple[Any, ...]:
     authentication = config.authentication or Authentication()
     timeout = flags.seconds(config.streaming_connection_idle_timeout or "0s")
-    bootstrap = bool(config.server_tls_bootstrap)
+    bootstrap, gates = bool(config.server_tls_bootstrap), config.feature_gates or {}
     return (
         bool((authentication.anonymous or Switch()).enabled),
         (config.authorization or Authorization()).mode or "Webhook",
@@ -146,7 +148,7 @@ def _kubelet(config: Kubelet) -> tuple[Any, ...]:
         50 if config.event_record_qps is None else config.event_record_qps,
         bootstrap or bool(config.tls_cert_file and config.tls_private_key_file),
         bool(config.rotate_certificates),
-        bootstrap and (config.feature_gates or {}).get("RotateKubeletServerCertificate") is not False,
+        bootstrap and gates.get("RotateKubeletServerCertificate", gates.get("AllBeta", True)),
         flags.weak_tls(config.tls_cipher_suites or [], config.tls_min_version or ""),
         -1 if config.pod_pids_limit is None else config.pod_pids_limit,
         bool(config.seccomp_default),
