@@ -87,15 +87,27 @@ def impersonate(roles: pd.DataFrame) -> pd.Series:
 
 
 @check("RBAC-23", severity="high")
-def approve_certificates(roles: pd.DataFrame) -> pd.Series:
+def approve_certificates(roles: pd.DataFrame, grants: pd.DataFrame) -> pd.Series:
     """Roles do not approve certificate requests.
 
     Approval takes two rights: update on certificatesigningrequests/approval and approve on the signer. Who has both
-    makes anyone a client of the API, with any group in the certificate.
+    makes anyone a client of the API, with any group in the certificate. A role that gives one of them is an
+    exception where a subject is given the other by another role.
 
     Fix: leave approval to its controller, for its signer.
     """
-    return roles.updates_approval & roles.approves_signers
+    held = grants[(grants.kind == "ClusterRoleBinding") & grants.identity.notna() & grants.rule.notna()]
+    certain, possible = _approvers(held, False), _approvers(held, True)
+    shared = roles.role_id.isin(certain).astype("boolean").mask(roles.role_id.isin(possible - certain))
+    either = roles.updates_approval | roles.approves_signers
+    return (roles.updates_approval & roles.approves_signers) | (either & shared)
+
+
+def _approvers(held: pd.DataFrame, unknown: bool) -> set[str]:
+    """The roles of subjects that are given both rights, where an unknown one counts as `unknown`."""
+    subject = held.subject_kind.replace("ServiceAccount", "User") + "/" + held.identity
+    updates, approves = held.updates_approval.fillna(unknown), held.approves_signers.fillna(unknown)
+    return set(held.role_id[subject.isin(subject[updates]) & subject.isin(subject[approves])])
 
 
 def _get_connects(roles: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
