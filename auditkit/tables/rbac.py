@@ -95,10 +95,10 @@ class RoleRow(_Powers, _Named):
             aggregated = isinstance(role, ClusterRole) and role.aggregation_rule is not None
             powers: Sequence[bool | None] = [None] * len(_POWERS)
             if rules is not None:
-                own = [
-                    _judge(role, rule) for rule, stock in zip(rules, stock_rules(role, rules), strict=True) if not stock
-                ]
-                powers = [any(column) for column in zip(*own, strict=True)] or [False] * len(_POWERS)
+                own = [rule for rule, stock in zip(rules, stock_rules(role, rules), strict=True) if not stock]
+                judged = zip(*(_judge(role, rule) for rule in own), strict=True)
+                powers = [any(column) for column in judged] or [False] * len(_POWERS)
+                powers[_POWERS.index("all_powerful")] = all_powerful(*own)
             count = None if rules is None else len(rules)
             yield (*_named(role), *powers, is_stock(role), aggregated, count, role.metadata.creation_timestamp)
 
