@@ -247,7 +247,8 @@ def _judge(role: Role | ClusterRole, rule: Rule) -> tuple[bool, ...]:
     powers = {name: grants(rule, power, cluster=cluster) for name, power in POWERS.items()}
     patterns = (*(rule.api_groups or ()), *(rule.resources or ()))
     names = set(rule.resource_names or ())
-    named = not names or role.namespace == "kube-system" or bool(names & CLUSTER_CONFIG)
+    kubelets = any(name.startswith("kubelet-config-") for name in names)  # of clusters before 1.24, one a version
+    named = not names or role.namespace == "kube-system" or bool(names & CLUSTER_CONFIG) or kubelets
     return (
         "*" in (rule.verbs or ()),
         any(one == "*" or one.startswith("*/") for one in patterns),
