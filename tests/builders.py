@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from auditkit import kinds
 from auditkit.capture.snapshot import Coverage, Origin, Snapshot
@@ -19,6 +19,7 @@ def snapshot(
     missing: Sequence[str] = (),
     version: str = "v1.36.2",
     state: str = "denied",
+    basis: Literal["listed", "as supplied"] = "listed",
 ) -> Snapshot:
     """A completely collected cluster of these objects, except for the kinds (e.g. "pods") whose list is `missing`."""
     objects: dict[type[Kind], list[Kind]] = defaultdict(list)
@@ -35,5 +36,5 @@ def snapshot(
         )
         for kind in kinds.ALL
     ]
-    origin = Origin(cluster="test", source="tests", version=version, taken_at=at, cluster_uid="u-1")
+    origin = Origin(cluster="test", source="tests", version=version, taken_at=at, cluster_uid="u-1", basis=basis)
     return Snapshot(origin=origin, coverage=coverage, objects=objects)
