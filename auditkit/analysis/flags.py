@@ -44,6 +44,7 @@ LISTS = frozenset(
         "authorization-mode",
         "disable-admission-plugins",
         "enable-admission-plugins",
+        "etcd-servers",
         "feature-gates",
         "service-account-key-file",
         "tls-cipher-suites",

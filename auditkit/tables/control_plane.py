@@ -62,6 +62,24 @@ def _local(settings: Settings) -> bool | None:
     return True if settings.number("secure-port") == 0 else flags.loopback(settings.text("bind-address"))
 
 
+def _unencrypted(settings: Settings, flag: str) -> bool | None:
+    """Whether a URL of the list is plain HTTP and not of the host itself: etcd ignores certificates for it.
+
+    The scheme is visible where the container resolves the address (`http://$(POD_IP):2379`). Source: go.etcd.io/etcd
+    server/embed/etcd.go, configurePeerListeners and configureClientListeners.
+    """
+    given = settings.given(flag)
+    values = settings.flags.get(flag) or [settings.text(flag) or ""]
+    urls = ",".join(values if flag in flags.LISTS else values[-1:]).split(",")
+    return given and any(u.startswith("http://") and not flags.loopback(u.removeprefix("http://")) for u in urls)
+
+
+def _plain(flag: str) -> Reading:
+    return Reading(
+        bool, flag, lambda s: _unencrypted(s, flag), f"`--{flag}` holds an http:// URL that is not the host's own."
+    )
+
+
 _LOCAL = Reading(bool, "bind-address", _local, "`--bind-address` is a loopback address, or nothing is served.")
 _CIPHERS = Reading(
     bool,
@@ -87,6 +105,7 @@ APISERVER = {
     **_named(*map(_number, ("audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize"))),
     **_named(_number("insecure-port"), _number("secure-port"), _TIMEOUT),
     "client_ca": _text("client-ca-file"),
+    "plain_etcd": _plain("etcd-servers"),
     "weak_tls": _CIPHERS,
     "always_allow": _mode("AlwaysAllow"),
     "authorizes_nodes": _mode("Node"),
@@ -109,6 +128,8 @@ SCHEDULER = {**_named(_true("profiling")), "local": _LOCAL}
 ETCD = {
     **_named(*map(_true, ("client-cert-auth", "auto-tls", "peer-client-cert-auth", "peer-auto-tls"))),
     **_named(*map(_given, ("cert-file", "key-file", "peer-cert-file", "peer-key-file")), _text("trusted-ca-file")),
+    "plain_clients": _plain("listen-client-urls"),
+    "plain_peers": _plain("listen-peer-urls"),
 }
 COMPONENTS: Mapping[str, Mapping[str, Reading]] = {
     "kube-apiserver": APISERVER,
