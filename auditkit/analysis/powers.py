@@ -64,6 +64,12 @@ POWERS: Mapping[str, Power] = {
     "impersonates_details": Power(
         "impersonate uids or user extras", ("impersonate",), ("uids", "userextras/*"), ("authentication.k8s.io",)
     ),
+    "impersonates_constrained": Power(
+        "take part in constrained impersonation (alpha in 1.35) of users, groups, ServiceAccounts or any node",
+        ("impersonate:user-info", "impersonate:serviceaccount", "impersonate:arbitrary-node"),
+        ("users", "groups", "uids", "userextras/*", "serviceaccounts", "nodes"),
+        ("authentication.k8s.io",),
+    ),
     "binds_roles": Power("bind Roles or ClusterRoles", ("bind",), ("roles", "clusterroles"), (RBAC,)),
     "escalates_roles": Power("escalate Roles or ClusterRoles", ("escalate",), ("roles", "clusterroles"), (RBAC,)),
     "writes_rbac": Power(
