@@ -127,6 +127,21 @@ def shipped_roles_create_pods(grants: pd.DataFrame, origin: pd.DataFrame) -> pd.
     return _by_shipped_roles(grants, grants.creates_pods, origin)
 
 
+@check("RBAC-62", severity="critical")
+def shipped_roles_escalate(grants: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
+    """No binding gives a shipped role by which its holder can become more than it is.
+
+    To impersonate, bind, escalate, change RBAC or admission, mint tokens and reach kubelets by proxy is judged by
+    RBAC-17 to 25 of roles that Kubernetes did not ship. edit and admin, system:kubelet-api-admin and some roles of
+    controllers give it too. A role that manifests name and do not hold is undetermined.
+
+    Fix: bind view, or a role of what is needed; a kubelet's API to the API server only, and waive that.
+    """
+    escalates = grants.binds_roles | grants.escalates_roles | grants.writes_rbac | grants.writes_admission
+    becomes = grants.impersonates | grants.impersonates_details | grants.creates_tokens | grants.proxies_nodes
+    return _by_shipped_roles(grants, escalates | becomes, origin)
+
+
 def _by_shipped_roles(grants: pd.DataFrame, power: pd.Series, origin: pd.DataFrame) -> pd.Series:
     """Whether a binding that is not shipped gives a power by a shipped role; what a role that was not supplied gives is unknown."""
     given = grants.subject.notna() & ~grants.stock
