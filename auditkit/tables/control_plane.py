@@ -152,20 +152,41 @@ def _columns(component: str) -> Any:
     return type("_Settings", (), {"__annotations__": fields})
 
 
-def _processes(objects: Objects) -> Iterator[tuple[Pod, Container, Settings]]:
-    """Every container that runs a program of the control plane, with its settings."""
+def _containers(objects: Objects) -> Iterator[tuple[Pod, Container]]:
+    """Every container of pods that have not ended."""
     for pod in objects[Pod]:
         ended = pod.status is not None and pod.status.phase in ("Succeeded", "Failed")
         for container in (pod.spec.containers if pod.spec and not ended else None) or ():
-            if container.component and container.flags is not None:
-                env = {v.name: v.value for v in container.env or () if v.name.startswith("ETCD_")}
-                tag = re.search(r":([^/:@]+)(@|$)", container.image or "")
-                version = flags.minor(tag[1]) if tag else None
-                yield pod, container, flags.effective(container.component, container.flags, version, env)
+            yield pod, container
+
+
+def _processes(objects: Objects) -> Iterator[tuple[Pod, Container, Settings]]:
+    """Every container that runs a program of the control plane, with its settings."""
+    for pod, container in _containers(objects):
+        if container.component and container.flags is not None:
+            env = {v.name: v.value for v in container.env or () if v.name.startswith("ETCD_")}
+            tag = re.search(r":([^/:@]+)(@|$)", container.image or "")
+            version = flags.minor(tag[1]) if tag else None
+            yield pod, container, flags.effective(container.component, container.flags, version, env)
+
+
+def _unseen(container: Container, component: str) -> bool:
+    """Whether a container has a component's own image and a command line that does not show it, as of a script.
+
+    The image of etcd also holds etcdctl, which backups run.
+    """
+    image = re.search(r"([^/:@]+)(:[^/@]*)?(@|$)", container.image or "")
+    return component != "etcd" and not container.component and image is not None and image[1] == component
 
 
 def _rows(objects: Objects, component: str) -> Iterator[tuple[Any, ...]]:
-    """Those of the cluster's own control plane (analysis/provider.py); `control_plane_flags` has all."""
+    """Those of the cluster's own control plane (analysis/provider.py); `control_plane_flags` has all.
+
+    One whose command line does not show its flags is a row without values.
+    """
+    for pod, container in _containers(objects):
+        if _unseen(container, component) and provider.own(pod):
+            yield (pod.namespace, "Pod", pod.name, container.name, *[None] * len(COMPONENTS[component]))
     for pod, container, settings in _processes(objects):
         if settings.component == component and provider.own(pod):
             values = (reading.read(settings) for reading in COMPONENTS[component].values())
