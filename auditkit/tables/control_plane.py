@@ -185,7 +185,7 @@ def _rows(objects: Objects, component: str) -> Iterator[tuple[Any, ...]]:
     One whose command line does not show its flags is a row without values.
     """
     for pod, container in _containers(objects):
-        if _unseen(container, component) and provider.own(pod):
+        if provider.own(pod) and _unseen(container, component):
             yield (pod.namespace, "Pod", pod.name, container.name, *[None] * len(COMPONENTS[component]))
     for pod, container, settings in _processes(objects):
         if settings.component == component and provider.own(pod):
