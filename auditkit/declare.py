@@ -42,6 +42,7 @@ class Table:
     key: tuple[str, ...]
     kinds: tuple[type[Kind], ...] = ()
     beside: tuple[type[Kind], ...] = ()
+    options: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     build: Callable[..., Any] = field(repr=False)
 
@@ -109,12 +110,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def table(
-    name: str, *, kinds: tuple[type[Kind], ...], key: tuple[str, ...], beside: tuple[type[Kind], ...] = ()
+    name: str,
+    *,
+    kinds: tuple[type[Kind], ...],
+    key: tuple[str, ...],
+    beside: tuple[type[Kind], ...] = (),
+    options: tuple[str, ...] = (),
 ) -> Callable[[C], C]:
     """Declare a table: the class's annotated fields are its columns, `rows(objects)` yields tuples in their order.
 
     `kinds` are what its rows are made of, `beside` what else is looked at to fill a row; both are collected
-    (a kind that the cluster does not serve counts as empty);
+    (a kind that the cluster does not serve counts as empty); `options` are those of a capture (fields of
+    snapshot.Options) of which any reads all that the rows are made of: without one the table is incomplete;
     `key` names the columns that identify a row, the same across snapshots.
     """
 
@@ -126,6 +133,7 @@ def table(
             key=key,
             kinds=kinds,
             beside=beside,
+            options=options,
             build=getattr(cls, "rows"),
         )
         _bind(_tables, name, declared)
@@ -170,11 +178,16 @@ def check(id: str, *, severity: Severity, control_plane: bool = False) -> Callab
 
 def kinds_of(name: str) -> tuple[type[Kind], ...]:
     """The kinds that a table or view rests on, without repeats, in order of declaration."""
+    found = [kind for table in tables_of(name) for kind in (*table.kinds, *table.beside)]
+    return tuple(dict.fromkeys(found))
+
+
+def tables_of(name: str) -> tuple[Table, ...]:
+    """The tables that a table or view rests on, itself among them, without views."""
     if name == "origin":
         return ()
     declared = TABLES[name]
-    found = [*declared.kinds, *declared.beside, *(kind for read in declared.reads for kind in kinds_of(read))]
-    return tuple(dict.fromkeys(found))
+    return tuple(table for read in declared.reads for table in tables_of(read)) if declared.is_view else (declared,)
 
 
 def spine_of(name: str) -> tuple[type[Kind], ...]:

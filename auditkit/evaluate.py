@@ -13,7 +13,7 @@ import auditkit.tables  # noqa: F401  (importing both declares)
 from auditkit.analysis import provider
 from auditkit.capture import snapshot
 from auditkit.capture.snapshot import Coverage
-from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of, spine_of
+from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of, spine_of, tables_of
 from auditkit.errors import AuditkitError, UsageError
 from auditkit.kinds import Kind, resource
 
@@ -114,10 +114,24 @@ class Tables(Mapping[str, pd.DataFrame]):
         frame = pd.DataFrame({c.name: pd.Series(v, dtype=object) for c, v in zip(table.columns, columns, strict=True)})
         return _sorted(_typed(frame, table), table)
 
-    def incomplete(self, kinds: Iterable[type[Kind]]) -> tuple[Coverage, ...]:
-        """Those of the kinds that were not completely read; a kind that is not served is empty, not missing."""
-        states = (self.snapshot.state(kind) for kind in kinds)
-        return tuple(c for c in states if c.state not in ("collected", "not served"))
+    def incomplete(self, names: Iterable[str]) -> dict[type[Kind], Coverage]:
+        """What these tables rest on and was not completely read; a kind that is not served is empty, not missing.
+
+        A kind that the capture's options opened in part, Secrets of some types, is missing to a table of the rest.
+        """
+        found: dict[type[Kind], Coverage] = {}
+        for table in (table for name in names for table in tables_of(name)):
+            for kind in (*table.kinds, *table.beside):
+                state = self.snapshot.state(kind)
+                if state.state not in ("collected", "not served"):
+                    found[kind] = state
+                elif kind in table.kinds and not self._opened(table):
+                    note = "read in part: needs " + " or ".join(f"--{o.replace('_', '-')}" for o in table.options)
+                    found.setdefault(kind, Coverage(resource=state.resource, state="excluded", note=note))
+        return found
+
+    def _opened(self, table: Table) -> bool:
+        return not table.options or any(getattr(self.snapshot.origin.options, option) for option in table.options)
 
     def unserved(self, name: str) -> bool:
         """Whether the cluster serves none of the kinds that this table rests on."""
@@ -273,8 +287,9 @@ def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: s
 
     # A row is an exception whatever other rows there are, but not whatever the tables beside it would have said.
     rows = spine_of(check.population)
-    lacking = tables.incomplete(rows)
-    beside = tables.incomplete(kind for read in check.reads for kind in kinds_of(read) if kind not in rows)
+    missing = tables.incomplete(check.reads)
+    lacking = [state for kind, state in missing.items() if kind in rows]
+    beside = [state for kind, state in missing.items() if kind not in rows]
     if beside:
         return conclude("not collected", note=_lack([*lacking, *beside]))
     try:

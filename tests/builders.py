@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from auditkit import kinds
-from auditkit.capture.snapshot import Coverage, Origin, Snapshot
+from auditkit.capture.policy import kept_secret
+from auditkit.capture.snapshot import Coverage, Options, Origin, Snapshot
 from auditkit.kinds import Kind, resource
+from auditkit.kinds.certificates import Secret
 
 AT = datetime(2026, 10, 31, 6, tzinfo=UTC)
+EVERYTHING = Options(secrets=True, tls_secrets=True, secret_facts=True)
 
 
 def snapshot(
@@ -20,12 +23,20 @@ def snapshot(
     version: str = "v1.36.2",
     state: str = "denied",
     basis: Literal["listed", "as supplied"] = "listed",
+    options: Options = EVERYTHING,
 ) -> Snapshot:
-    """A completely collected cluster of these objects, except for the kinds (e.g. "pods") whose list is `missing`."""
+    """A completely collected cluster of these objects, except for the kinds (e.g. "pods") whose list is `missing`.
+
+    Of Secrets is kept what a capture with these `options` keeps.
+    """
     objects: dict[type[Kind], list[Kind]] = defaultdict(list)
     for manifest in manifests:
         found = kinds.of(manifest)
-        if resource(type(found)) not in missing:
+        if resource(type(found)) in missing:
+            continue
+        if isinstance(found, Secret):
+            found = kept_secret(found, options)
+        if found:
             objects[type(found)].append(found)
     coverage = [
         Coverage(
@@ -36,5 +47,13 @@ def snapshot(
         )
         for kind in kinds.ALL
     ]
-    origin = Origin(cluster="test", source="tests", version=version, taken_at=at, cluster_uid="u-1", basis=basis)
+    origin = Origin(
+        cluster="test",
+        source="tests",
+        version=version,
+        taken_at=at,
+        cluster_uid="u-1",
+        options=options,
+        basis=basis,
+    )
     return Snapshot(origin=origin, coverage=coverage, objects=objects)

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from builders import AT, snapshot
+from builders import AT, EVERYTHING, snapshot
 
 from auditkit import evaluate
+from auditkit.capture.snapshot import Options
 from auditkit.declare import CHECKS
 
 CASES = Path(__file__).parent / "cases"
@@ -43,7 +44,8 @@ def matching(population: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
 def test_verdicts(id: str, case: dict[str, Any]) -> None:
     at = datetime.fromisoformat(case["at"]) if case.get("at") else (None if "at" in case else AT)
     version = case.get("version", "v1.36.2")
-    source = snapshot(case["objects"], at=at, missing=case.get("missing", ()), version=version)
+    options = Options(**case["options"]) if "options" in case else EVERYTHING
+    source = snapshot(case["objects"], at=at, missing=case.get("missing", ()), version=version, options=options)
     result = evaluate.run(evaluate.Tables(source), [id], settings={id: case.get("settings", {})})[id]
     assert result.conclusion != "error", result.note
     if "conclusion" in case:

@@ -134,3 +134,90 @@ def test_weak_suites(suites: list[str] | None, version: str | None, weak: bool |
 )
 def test_loopback(address: str | None, local: bool | None) -> None:
     assert flags.loopback(address) is local
+
+
+def container(name: str, *, command: list[str] | None = None, args: list[str] | None = None, **more: object) -> dict:
+    return {"name": "x", "image": f"registry.example/{name}:v1.36.2", "command": command, "args": args, **more}
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "flag", "value"),
+    [
+        (["kube-apiserver", "--profiling=false"], None, "profiling", "false"),
+        (["kube-apiserver"], ["--profiling=false"], "profiling", "false"),
+        (["/usr/local/bin/kube-apiserver", "--audit-log-path", "/log"], None, "audit-log-path", "/log"),
+        (["kube-apiserver"], ["--audit-log-path", "/log"], "audit-log-path", "/log"),
+        (["kube-apiserver", '--audit-log-path="/log"'], None, "audit-log-path", "/log"),
+        (["kube-apiserver", "--audit_log_path=/log"], None, "audit-log-path", "/log"),
+        (["kube-apiserver", "--profiling"], ["--v=2"], "profiling", "true"),
+        (["kube-apiserver", "--profiling=true"], ["--profiling=false"], "profiling", "false"),
+        (
+            ["kube-apiserver", "--authorization-mode=Node"],
+            ["--authorization-mode=RBAC"],
+            "authorization-mode",
+            "Node,RBAC",
+        ),
+        (["sh", "-c", "exec kube-apiserver --profiling=false 2>&1 | tee /log"], None, "profiling", "false"),
+        (["kube-apiserver"], None, "audit-log-maxage", "0"),
+    ],
+)
+def test_flags_of_a_container(command: list[str], args: list[str] | None, flag: str, value: str) -> None:
+    settings = flags.running(container("kube-apiserver", command=command, args=args))
+    assert settings
+    assert (settings.component, settings.version) == (APISERVER, 36)
+    assert settings.text(flag) == value
+
+
+@pytest.mark.parametrize("command", [None, ["nginx"], ["my-kube-apiserver"], ["echo", "kube-apiserver"]])
+def test_other_programs_have_no_settings(command: list[str] | None) -> None:
+    assert flags.running(container("kube-apiserver", command=command)) is None
+
+
+def test_etcd_of_a_container_reads_its_environment() -> None:
+    env = [
+        {"name": "ETCD_CLIENT_CERT_AUTH", "value": "true"},
+        {"name": "ETCD_AUTO_TLS", "value": "true"},
+        {"name": "ETCD_PEER_AUTO_TLS", "value": ""},
+        {"name": "ETCD_CERT_FILE", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}},
+        {"name": "OTHER", "value": "x"},
+    ]
+    settings = flags.running(container("etcd", command=["etcd", "--auto-tls=false"], env=env))
+    assert settings
+    assert settings.true("client-cert-auth") is True
+    assert settings.true("auto-tls") is False
+    assert settings.true("peer-auto-tls") is False
+    assert settings.given("cert-file") is None
+    assert settings.given("key-file") is False
+
+
+def test_in_etcd_the_last_list_wins() -> None:
+    assert effective("etcd", {"cipher-suites": ["A,B", "C"]}).items("cipher-suites") == ["C"]
+    assert effective(APISERVER, {"tls-cipher-suites": ["A,B", "C"]}).items("tls-cipher-suites") == ["A", "B", "C"]
+
+
+def test_a_stage_that_is_switched_off_leaves_a_gate_open() -> None:
+    assert effective(APISERVER, {"feature-gates": ["AllBeta=false"]}).gate("A") is None
+    assert effective(APISERVER, {"feature-gates": ["AllBeta=false,A=true"]}).gate("A") is True
+    assert effective(APISERVER, {"feature-gates": ["AllAlpha=false"]}).gate("A") is True
+
+
+@pytest.mark.parametrize(
+    ("version", "flag", "value"),
+    [
+        (19, "service-account-extend-token-expiration", False),
+        (20, "service-account-extend-token-expiration", True),
+        (36, "service-account-extend-token-expiration", True),
+        (None, "service-account-extend-token-expiration", True),
+    ],
+)
+def test_a_default_that_changed(version: int | None, flag: str, value: bool) -> None:
+    assert effective(APISERVER, {}, version).true(flag) is value
+
+
+@pytest.mark.parametrize(
+    ("version", "plugin", "runs"),
+    [(22, "PodSecurity", False), (23, "PodSecurity", True), (36, "PodSecurity", True), (None, "PodSecurity", True),
+     (16, "CertificateApproval", False), (29, "ValidatingAdmissionPolicy", False), (36, "NodeRestriction", False)],
+)  # fmt: skip
+def test_plugins_follow_the_version(version: int | None, plugin: str, runs: bool) -> None:
+    assert (plugin in (effective(APISERVER, {}, version).plugins() or ())) is runs

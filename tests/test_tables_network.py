@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from builders import snapshot
+from builders import EVERYTHING, snapshot
 from conftest import DATES
 
 from auditkit import kinds
@@ -37,7 +37,7 @@ CHECKS = {
 }
 TABLES = (
     "network_policies", "isolation", "namespace_network", "policy_enforcement", "services", "ingresses",
-    "gateway_listeners", "routes", "backends", "ingress_secrets", "secret_names", "mesh_encryption", "mesh_authorization",
+    "gateway_listeners", "routes", "backends", "ingress_secrets", "secrets", "mesh_encryption", "mesh_authorization",
 )  # fmt: skip
 
 
@@ -49,7 +49,9 @@ def recorded(recordings, date, names):
         if served:
             objects[kind] = kinds.decode_page(kind, path.read_bytes())[1]
         coverage.append(Coverage(resource=kinds.resource(kind), state="collected" if served else "not served"))
-    return Tables(Snapshot(origin=Origin(cluster="c", source="s"), coverage=coverage, objects=objects))
+    return Tables(
+        Snapshot(origin=Origin(cluster="c", source="s", options=EVERYTHING), coverage=coverage, objects=objects)
+    )
 
 
 @pytest.mark.parametrize("date", DATES)

@@ -94,7 +94,8 @@ def test_owners_of_namespaces() -> None:
         ("*/15 * * * *", "2026-10-31T06:00", "2026-10-31T05:45"),
         ("5/20 * * * *", "2026-10-31T05:45", "2026-10-31T05:25"),
         ("0 3 * * mon-fri", "2026-10-30T03:00", "2026-10-29T03:00"),
-        ("0 0 * * 7", "2026-10-25T00:00", "2026-10-18T00:00"),
+        ("0 0 * * 0", "2026-10-25T00:00", "2026-10-18T00:00"),
+        ("0 0 */2 * fri", "2026-10-31T00:00", "2026-10-30T00:00"),
         ("30 4 1,15 * 5", "2026-10-30T04:30", "2026-10-23T04:30"),
         ("0 0 1 jan,jul *", "2026-07-01T00:00", "2026-01-01T00:00"),
         ("@monthly", "2026-10-01T00:00", "2026-09-01T00:00"),
@@ -105,7 +106,7 @@ def test_cron(schedule: str, last: str, before: str) -> None:
     assert [t.strftime("%Y-%m-%dT%H:%M") for t in times if t] == [last, before]
 
 
-@pytest.mark.parametrize("schedule", ["0 25 * * *", "@every 1h", "CRON_TZ=UTC 0 * * * *", "* * * *", "", "x * * * *", "0 0 31 2 *"])  # fmt: skip
+@pytest.mark.parametrize("schedule", ["0 25 * * *", "@every 1h", "CRON_TZ=UTC 0 * * * *", "* * * *", "", "x * * * *", "0 0 31 2 *", "0 0 * * 7"])  # fmt: skip
 def test_cron_that_cannot_be_told(schedule: str) -> None:
     assert due(schedule, AT) is None
 

@@ -62,7 +62,9 @@ def test_every_table_has_unique_keys(recordings):
 
 
 def test_of_a_webhook_only_host_and_public_certificates_are_kept():
-    pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    # Shaped as a certificate is: a sequence that begins with a sequence.
+    der = base64.b64encode(bytes.fromhex("3081053003000000")).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n"
     key = "-----BEGIN PRIVATE KEY-----\nMIIC\n-----END PRIVATE KEY-----\n"
     found = kinds.read(
         ClientConfig,
@@ -73,7 +75,8 @@ def test_of_a_webhook_only_host_and_public_certificates_are_kept():
     )
     assert found.url == "hooks.example"
     assert found.ca_bundle == pem.strip()
-    assert kinds.read(ClientConfig, {"caBundle": "not base64!"}).ca_bundle is None
+    garbage = kinds.read(ClientConfig, {"caBundle": "not base64!"})
+    assert (garbage.ca_bundle, garbage.unreadable) == (None, 1)
     assert msgspec.json.decode(msgspec.json.encode(found), type=ClientConfig) == found
 
 

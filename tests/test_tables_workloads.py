@@ -17,7 +17,7 @@ KINDS = (*POD_KINDS, Namespace, ServiceAccount, PodDisruptionBudget, HorizontalP
 NAMES = (
     "workloads", "scalable_workloads", "replicated_workloads", "system_workloads", "pods", "cronjobs", "containers",
     "resourced_containers", "long_running_containers", "volumes", "host_paths", "workload_service_accounts",
-    "workload_tokens", "token_defaults", "pod_security", "enforced_levels", "disruption_budgets", "budget_matches",
+    "workload_tokens", "token_defaults", "pod_security", "disruption_budgets", "budget_matches",
     "autoscalers", "scale_targets", "service_ports",
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ NAMED = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _NAMES = {
     name: number
     for names in ("sun mon tue wed thu fri sat", " jan feb mar apr may jun jul aug sep oct nov dec")
@@ -26,8 +26,8 @@ _PART = re.compile(r"(\*|\?|\w+(?:-\w+)?)(?:/(\d+))?")
 def due(schedule: str, at: datetime, runs: int = 1) -> datetime | None:
     """The time of the last but `runs - 1` run of a schedule up to `at`, within five years; None where there is none.
 
-    A day matches if its day of the month or its day of the week does, where both are restricted
-    (crontab(5); github.com/robfig/cron/v3). Schedules with a time zone of their own, and `@every`, give None.
+    A day matches if its day of the month or its day of the week does, where both are restricted; `*/2` restricts, other
+    than in crontab(5), and 7 is no day (github.com/robfig/cron/v3 parser.go, as Kubernetes calls it). Schedules with a time zone of their own, and `@every`, give None.
     """
     fields = NAMED.get(schedule.strip(), schedule).split()
     parsed = [_values(field, low, high) for field, (low, high) in zip(fields, _BOUNDS, strict=False)]
@@ -42,7 +42,7 @@ def due(schedule: str, at: datetime, runs: int = 1) -> datetime | None:
 def _runs(fields: list[str], parsed: list[set[int]], at: datetime) -> Iterator[datetime]:
     """The runs up to `at`, latest first."""
     minutes, hours, days, months, weekdays = parsed
-    either = fields[2][0] not in "*?" and fields[4][0] not in "*?"
+    either = not (_any(fields[2]) or _any(fields[4]))
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     for back in range(5 * 366):
         day = midnight - timedelta(days=back)
@@ -53,6 +53,11 @@ def _runs(fields: list[str], parsed: list[set[int]], at: datetime) -> Iterator[d
                     time = day.replace(hour=hour, minute=minute)
                     if time <= at:
                         yield time
+
+
+def _any(field: str) -> bool:
+    """Whether a field lets every value match by a `*` or `?` of its own."""
+    return not {"*", "?", "*/1", "?/1"}.isdisjoint(field.split(","))
 
 
 def _values(field: str, low: int, high: int) -> set[int]:
@@ -68,7 +73,7 @@ def _values(field: str, low: int, high: int) -> set[int]:
         if start is None or end is None or not low <= start <= end <= high or step == 0:
             return set()
         found.update(range(start, end + 1, step))
-    return {0 if high == 7 and value == 7 else value for value in found}
+    return found
 
 
 def _number(text: str) -> int | None:

@@ -4,8 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Any
 
+from auditkit.kinds.base import read
 from auditkit.kinds.judge import WITHHELD
+from auditkit.kinds.pods import Container, EnvVar
 
 # Defaults that a verdict rests on; a flag that is not here is unset unless given.
 # Sources: k8s.io/kubernetes cmd/*/app/options, pkg/kubeapiserver/options, k8s.io/apiserver pkg/server/options;
@@ -35,22 +38,20 @@ DEFAULTS: Mapping[str, Mapping[str, str]] = {
     "etcd": {"auto-tls": "false", "client-cert-auth": "false", "peer-auto-tls": "false", "peer-client-cert-auth": "false"},
 }  # fmt: skip
 # (component, flag) -> (minor version since when the default above holds, default before).
-EARLIER = {("kube-apiserver", "insecure-port"): (20, "8080")}
+EARLIER = {
+    ("kube-apiserver", "insecure-port"): (20, "8080"),
+    ("kube-apiserver", "service-account-extend-token-expiration"): (20, "false"),
+}
 
-# Flags that take a list: repeats add up (pflag StringSlice, MapStringBool); of all others the last one wins.
-LISTS = frozenset(
-    [
-        "admission-control",
-        "authorization-mode",
-        "disable-admission-plugins",
-        "enable-admission-plugins",
-        "etcd-servers",
-        "feature-gates",
-        "service-account-key-file",
-        "tls-cipher-suites",
-        "cipher-suites",
-    ]
-)
+# Flags that take a list: repeats add up (pflag StringSlice, StringArray, MapStringBool); of all others the last one
+# wins, in etcd of lists too.
+LISTS = frozenset([
+    "admission-control", "api-audiences", "authorization-mode", "controllers", "disable-admission-plugins",
+    "enable-admission-plugins", "etcd-servers", "etcd-servers-overrides", "feature-gates", "runtime-config",
+    "requestheader-allowed-names", "requestheader-extra-headers-prefix", "requestheader-group-headers",
+    "requestheader-username-headers", "service-account-issuer", "service-account-key-file", "tls-cipher-suites",
+    "tls-sni-cert-key",
+])  # fmt: skip
 # A flag that names a file, and what that file then decides; None is everything that is not given.
 FILES: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "kube-apiserver": {
@@ -65,14 +66,22 @@ FILES: Mapping[str, Mapping[str, frozenset[str] | None]] = {
 # Files beside which the flag itself is ignored, where others refuse to start with both.
 OVERRIDING = frozenset([("kube-scheduler", "config"), ("etcd", "config-file")])
 
-# k8s.io/kubernetes pkg/kubeapiserver/options/plugins.go: on unless disabled. NodeRestriction is not among them.
-DEFAULT_PLUGINS = frozenset([
-    "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "DefaultStorageClass", "PersistentVolumeClaimResize",
-    "DefaultTolerationSeconds", "MutatingAdmissionWebhook", "ValidatingAdmissionWebhook", "ResourceQuota",
-    "StorageObjectInUseProtection", "Priority", "TaintNodesByCondition", "RuntimeClass", "CertificateApproval",
-    "CertificateSigning", "CertificateSubjectRestriction", "ClusterTrustBundleAttest", "DefaultIngressClass",
-    "PodSecurity", "PodTopologyLabels", "MutatingAdmissionPolicy", "ValidatingAdmissionPolicy",
-])  # fmt: skip
+# k8s.io/kubernetes pkg/kubeapiserver/options/plugins.go: on unless disabled, since which minor version without a
+# feature gate; those of 0 in every version that is still met. NodeRestriction is not among them.
+DEFAULT_PLUGINS: Mapping[str, int] = {
+    **dict.fromkeys([
+        "NamespaceLifecycle", "LimitRanger", "ServiceAccount", "DefaultStorageClass", "PersistentVolumeClaimResize",
+        "DefaultTolerationSeconds", "MutatingAdmissionWebhook", "ValidatingAdmissionWebhook", "ResourceQuota",
+        "StorageObjectInUseProtection", "Priority", "TaintNodesByCondition", "RuntimeClass",
+    ], 0),
+    **dict.fromkeys(["CertificateApproval", "CertificateSigning", "CertificateSubjectRestriction"], 18),
+    "DefaultIngressClass": 18,
+    "PodSecurity": 23,
+    "ClusterTrustBundleAttest": 27,
+    "ValidatingAdmissionPolicy": 30,
+    "PodTopologyLabels": 33,
+    "MutatingAdmissionPolicy": 36,
+}  # fmt: skip
 
 # A suite of TLS 1.2 with forward secrecy and AEAD, or one of TLS 1.3.
 _STRONG = re.compile(r"TLS_ECDHE_\w+_WITH_(AES_(128|256)_GCM|CHACHA20_POLY1305)|TLS_(AES|CHACHA20)_")
@@ -101,7 +110,8 @@ class Settings:
             return None
         if flag in self.flags:
             values = self.flags[flag]
-            value: str | None = ",".join(values) if flag in LISTS else values[-1]
+            adds_up = flag in LISTS and self.component != "etcd"
+            value: str | None = ",".join(values) if adds_up else values[-1]
         elif self.on_command_line(flag):
             value = self.env[_variable(flag)]
         else:
@@ -109,8 +119,8 @@ class Settings:
         return None if value is None or WITHHELD in value or "$(" in value else value
 
     def on_command_line(self, flag: str) -> bool:
-        """Whether the flag was given; etcd reads ETCD_NAME for each flag that is not."""
-        return flag in self.flags or (self.component == "etcd" and _variable(flag) in self.env)
+        """Whether the flag was given; etcd reads ETCD_NAME for each flag that is not, unless it is empty."""
+        return flag in self.flags or (self.component == "etcd" and self.env.get(_variable(flag), "") != "")
 
     def given(self, flag: str) -> bool | None:
         """Whether the flag has a value that is not empty; a value may be withheld and yet be given."""
@@ -123,7 +133,7 @@ class Settings:
     def true(self, flag: str) -> bool | None:
         """A boolean as Go's strconv.ParseBool reads it; None where it is none."""
         text = self.text(flag)
-        return True if text in _TRUE else False if text in _FALSE else None
+        return None if text is None else _boolean(text)
 
     def number(self, flag: str) -> int | None:
         """A whole number; None where it is none."""
@@ -141,16 +151,17 @@ class Settings:
         return None if text is None else [item.strip() for item in text.split(",") if item.strip()]
 
     def gate(self, name: str) -> bool | None:
-        """A beta gate that is on by default (of repeats the last; `kube:Name=true` since 1.31).
+        """A feature gate as set (of repeats the last; `kube:Name=true` since 1.31), True where it is not.
 
-        AllBeta decides for those that are not named (k8s.io/component-base featuregate/feature_gate.go).
+        None where all gates of a stage are switched off: a gate's stage differs by version.
         """
         gates = self.items("feature-gates")
         if gates is None:
             return None
-        given = {key.rpartition(":")[2]: value for key, _, value in (gate.partition("=") for gate in gates)}
-        value = given.get(name, given.get("AllBeta", "true"))
-        return value in _TRUE if value in _TRUE | _FALSE else None
+        given = {key.rpartition(":")[2]: value for key, _, value in (g.partition("=") for g in gates)}
+        if name not in given:
+            return None if given.get("AllBeta", "true") not in _TRUE else True
+        return _boolean(given[name])
 
     def plugins(self) -> list[str] | None:
         """The admission plugins that run: the default ones, less those disabled, and those enabled.
@@ -162,7 +173,8 @@ class Settings:
         enabled, disabled = self.items("enable-admission-plugins"), self.items("disable-admission-plugins")
         if exactly is None or enabled is None or disabled is None:
             return None
-        return sorted(set(exactly) or (DEFAULT_PLUGINS - set(disabled)) | set(enabled))
+        default = {name for name, since in DEFAULT_PLUGINS.items() if self.version is None or since <= self.version}
+        return sorted(set(exactly) or (default - set(disabled)) | set(enabled))
 
     def _default(self, flag: str) -> str:
         minor, before = EARLIER.get((self.component, flag), (0, ""))
@@ -192,6 +204,27 @@ def effective(
     return Settings(component, flags, version, env or {})
 
 
+def running(container: Container | Mapping[str, Any]) -> Settings | None:
+    """The settings of the control plane's program that a container runs, by its command and args, its environment
+    and the version of its image; None where it runs none.
+
+    The program is known by its name, whatever the container's is. Raises msgspec.ValidationError for a malformed one.
+    """
+    found = container if isinstance(container, Container) else read(Container, container)
+    if not found.component or found.flags is None:
+        return None
+    env = {v.name: _literal(v) for v in found.env or () if v.name.startswith("ETCD_")}
+    tag = re.search(r":([^/:@]+)(@|$)", found.image or "")
+    return effective(found.component, found.flags, minor(tag[1]) if tag else None, env)
+
+
+def _literal(variable: EnvVar) -> str | None:
+    """The value of a variable; None where it comes from elsewhere or was withheld."""
+    if variable.value is None and not variable.value_from and not variable.looks_secret:
+        return ""
+    return variable.value
+
+
 def minor(version: str | None) -> int | None:
     """The minor version: 36 of "v1.36.2", of "v1.30.1-eks-036c24b" 30; None where it is none."""
     found = re.match(r"v?1\.(\d+)", version or "")
@@ -206,6 +239,10 @@ def seconds(text: str) -> float | None:
     if not parts or "".join(n + u for n, u in parts) != text.lstrip("+"):
         return None
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def _boolean(text: str) -> bool | None:
+    return True if text in _TRUE else False if text in _FALSE else None
 
 
 def _variable(flag: str) -> str:

@@ -165,11 +165,11 @@ _APPARMOR = "container.apparmor.security.beta.kubernetes.io/"
 
 
 def _app_armor(pod: Facts) -> Found:
-    """check_appArmorProfile.go"""
+    """check_appArmorProfile.go; a profile without a type is none of the allowed ones"""
     for path, context in pod.contexts:
         profile = context.app_armor_profile
-        if profile and profile.type not in (None, "RuntimeDefault", "Localhost"):
-            yield f"{path}.appArmorProfile.type", f"AppArmor profile must not be {profile.type!r}"
+        if profile and profile.type not in ("RuntimeDefault", "Localhost"):
+            yield f"{path}.appArmorProfile.type", f"AppArmor profile must not be {profile.type or ''!r}"
     for name, value in sorted(pod.annotations.items()):
         if name.startswith(_APPARMOR) and value not in ("", "runtime/default") and not value.startswith("localhost/"):
             yield f"metadata.annotations[{name}]", f"AppArmor profile must not be {value!r}"
@@ -226,7 +226,7 @@ def _seccomp_baseline(pod: Facts) -> Found:
     for path, context in pod.contexts:
         profile = context.seccomp_profile
         if profile and profile.type not in ("RuntimeDefault", "Localhost"):
-            yield f"{path}.seccompProfile.type", f"seccomp profile must not be {profile.type!r}"
+            yield f"{path}.seccompProfile.type", f"seccomp profile must not be {profile.type or ''!r}"
 
 
 def _seccomp_restricted(pod: Facts) -> Found:

@@ -13,6 +13,8 @@ from auditkit.kinds.workloads import Pod, PodTemplateSpec, Workload
 from auditkit.kinds.workloads import pod_template as _pod_template
 
 NEWEST = 36
+# Go's strconv.Atoi fails above it.
+_LARGEST_INT = 2**63 - 1
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -36,21 +38,29 @@ class Mode(msgspec.Struct, frozen=True):
 
 
 class Levels(msgspec.Struct, frozen=True):
+    """What applies to a namespace; `errors` are the labels that the API server refuses when they are set."""
+
     enforce: Mode
     audit: Mode
     warn: Mode
+    errors: tuple[str, ...] = ()
 
 
-def pod_template(obj: Workload | Mapping[str, Any]) -> Pod | PodTemplateSpec:
+def pod_template(obj: Workload | PodTemplateSpec | Mapping[str, Any]) -> Pod | PodTemplateSpec:
     """What a workload (a Struct or a manifest) makes its pods from; a Pod and a template are their own.
 
-    Raises TypeError where `obj` makes no pods, msgspec.ValidationError where a manifest is malformed.
+    A manifest without `kind` is a pod or template; `metadata` may be left out. Raises TypeError where `obj` makes no
+    pods, msgspec.ValidationError where a manifest is malformed.
     """
-    if isinstance(obj, Mapping) and not obj.get("kind"):
-        if not {"template", "jobTemplate"}.isdisjoint(obj.get("spec") or ()) or "template" in obj:
-            raise TypeError("a workload's manifest needs its kind")
-        return read(PodTemplateSpec, obj)
-    return _pod_template(obj)
+    if isinstance(obj, PodTemplateSpec):
+        return obj
+    if not isinstance(obj, Mapping):
+        return _pod_template(obj)
+    if obj.get("kind"):
+        return _pod_template({"metadata": {}, **obj})
+    if not {"template", "jobTemplate"}.isdisjoint(obj.get("spec") or ()) or "template" in obj:
+        raise TypeError("a workload's manifest needs its kind")
+    return read(PodTemplateSpec, obj)
 
 
 def violations(
@@ -95,16 +105,20 @@ def effective(namespace_labels: Mapping[str, str] | None) -> Levels:
     """The levels of a namespace by its pod-security.kubernetes.io labels (api/helpers.go PolicyToEvaluate).
 
     An invalid level enforces restricted but audits and warns of nothing; an invalid version is latest;
-    warn without a label follows a stricter enforce. Where no label is, privileged:latest stands for the
+    warn without a label follows a stricter, valid enforce. Where no label is, privileged:latest stands for the
     cluster's default, which with the exemptions is in a file of the API server and not in the API.
     """
     labels = namespace_labels or {}
-    modes = {}
+    modes, errors = {}, []
     for mode, fallback in _MODES.items():
         prefix = f"pod-security.kubernetes.io/{mode}"
         level, version = labels.get(prefix), labels.get(f"{prefix}-version")
         known = level is None or level in LEVELS
         dated = version is None or _minor(version) is not None
+        if not known:
+            errors.append(f"metadata.labels[{prefix}]: {level!r} must be one of {', '.join(LEVELS)}")
+        if not dated:
+            errors.append(f'metadata.labels[{prefix}-version]: {version!r} must be "latest" or "v1.x"')
         modes[mode] = Mode(
             level=cast(Level, level or "privileged") if known else fallback,
             version=version if version is not None and dated else "latest",
@@ -116,19 +130,19 @@ def effective(namespace_labels: Mapping[str, str] | None) -> Levels:
     if not warn.labelled and explicit and LEVELS.index(enforce.level) > LEVELS.index(warn.level):
         own_version = "pod-security.kubernetes.io/warn-version" in labels
         modes["warn"] = Mode(enforce.level, warn.version if own_version else enforce.version, False, warn.valid)
-    return Levels(**modes)
+    return Levels(**modes, errors=tuple(errors))
 
 
 def _minor(version: str) -> int | None:
     """The policy version's N of "v1.N", at most the newest; None where it is invalid (helpers.go ParseVersion)."""
     if version == "latest":
         return NEWEST
-    match = re.fullmatch(r"v1\.(0|[1-9][0-9]*)", version, re.ASCII)
-    return min(int(match[1]), NEWEST) if match else None
+    match = re.fullmatch(r"v1\.(0|[1-9][0-9]*)", str(version), re.ASCII)
+    return min(int(match[1]), NEWEST) if match and int(match[1]) <= _LARGEST_INT else None
 
 
 def _facts(pod: Workload | PodTemplateSpec | Mapping[str, Any]) -> Facts | None:
-    made = pod if isinstance(pod, PodTemplateSpec) else pod_template(pod)
+    made = pod_template(pod)
     spec = made.spec
     if spec is None:
         return None

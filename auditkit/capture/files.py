@@ -238,7 +238,7 @@ def _kept(kind: type[Kind], found: _Found, options: Options) -> list[Kind]:
     for secret in secrets:
         # k8s.io/kubernetes/pkg/apis/core/v1/defaults.go SetDefaults_Secret
         secret.type = secret.type or "Opaque"
-    return [kept for secret in secrets if (kept := kept_secret(secret, options))]
+    return [reduced for secret in secrets if (reduced := kept_secret(secret, options))]
 
 
 def _coverage(reading: _Reading, objects: dict[type[Kind], list[Kind]], options: Options) -> Iterator[Coverage]:

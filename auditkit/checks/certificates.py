@@ -70,13 +70,12 @@ def vouched_for(served_certificates: pd.DataFrame) -> pd.Series:
 def kept_up_to_date(cert_manager_certificates: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
     """Certificates that cert-manager keeps are ready, and were renewed when they were due.
 
-    One that is not ready is not renewed: it ends without anybody noticing.
+    One that is not ready is not renewed: it ends without anybody noticing. A renewal is late a day after it was due.
 
     Fix: read the Certificate's conditions (`cmctl status certificate`), mend its issuer.
     """
-    overdue = days_left(cert_manager_certificates.renewal_time, origin) < -1
-    planned = cert_manager_certificates.renewal_time.notna()
-    return ~cert_manager_certificates.ready | (overdue & planned)
+    due = cert_manager_certificates.renewal_time.fillna(cert_manager_certificates.not_after)
+    return ~cert_manager_certificates.ready | (days_left(due, origin) < -1)
 
 
 @check("CERT-63", severity="medium")

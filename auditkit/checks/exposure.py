@@ -99,13 +99,12 @@ def dangling_backend(backends: pd.DataFrame, services: pd.DataFrame, isolation: 
 
 
 @check("NET-60", severity="low")
-def ingress_secret(ingress_secrets: pd.DataFrame, secret_names: pd.DataFrame) -> pd.Series:
+def ingress_secret(ingress_secrets: pd.DataFrame, secrets: pd.DataFrame) -> pd.Series:
     """The Secret that an Ingress names for TLS is there.
 
-    Without it the controller serves a certificate of its own, or none. A capture that kept no TLS Secret
-    (--secrets or --tls-secrets) cannot tell.
+    Without it the controller serves a certificate of its own, or none. It takes a capture with --secrets: an
+    Ingress may name a Secret of any type.
 
     Fix: create the Secret, or correct its name.
     """
-    absent = (~ingress_secrets.secret.isin(secret_names.secret)).astype("boolean")
-    return absent if secret_names.tls.any() else absent.mask(absent)
+    return ~ingress_secrets.secret.isin(secrets.namespace + "/" + secrets.name)

@@ -14,8 +14,8 @@ def api_audit(apiservers: pd.DataFrame) -> pd.Series:
 
     Fix: set `--audit-policy-file`, and `--audit-log-path` or `--audit-webhook-config-file`.
     """
-    recorded = apiservers.audit_log | apiservers.audit_webhook_config_file
-    return ~(apiservers.audit_policy_file & recorded)
+    unsent = (apiservers.audit_log_path == "") & ~apiservers.audit_webhook_config_file
+    return unsent | ~apiservers.audit_policy_file
 
 
 @check("LOG-04", severity="medium")

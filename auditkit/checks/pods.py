@@ -3,7 +3,6 @@
 import pandas as pd
 
 from auditkit.analysis.podrules import LEVELS
-from auditkit.analysis.podsecurity import NEWEST
 from auditkit.checks.lists import filled, holds
 from auditkit.declare import check
 
@@ -100,16 +99,15 @@ def pod_security_level(workloads: pd.DataFrame, *, level: str = "baseline") -> p
 
 @check("POD-60", severity="high")
 def below_enforced(pod_security: pd.DataFrame) -> pd.Series:
-    """Workloads meet the Pod Security level that their namespace enforces.
+    """Pods and templates meet the Pod Security level that their namespace enforces.
 
     Enforcement sees a pod when it is made: what ran before a level was raised, or is exempt, goes on below it.
-    Judged by the latest rules. Undetermined where no label enforces a level (the cluster's default is not in the
-    API), and where a pod that meets the level by the latest rules is held to older ones.
+    Judged by the version of the rules that is enforced. Undetermined where no label enforces a level: the cluster's
+    default is not in the API.
 
     Fix: mend and restart the workload.
     """
-    latest = pod_security.enforced_version.isin(["latest", f"v1.{NEWEST}"])
-    return pod_security.below.mask(~pod_security.below.fillna(True) & (pod_security.level_unknown | ~latest))
+    return pod_security.below
 
 
 @check("POD-34", severity="info")

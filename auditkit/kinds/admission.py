@@ -1,14 +1,12 @@
 """What decides whether an object may enter the cluster: webhooks, admission policies, policy engines and their reports."""
 
-import base64
-import binascii
 import re
 from urllib.parse import urlsplit
 
 import msgspec
 
 from auditkit.kinds.base import Kind, ObjectMeta, Present, Struct
-from auditkit.kinds.configuration import certificates
+from auditkit.kinds.certificates import bundle
 from auditkit.kinds.pods import LabelSelector
 
 
@@ -24,16 +22,12 @@ class ClientConfig(Struct):
     service: ServiceReference | None = None
     url: str | None = None
     ca_bundle: str | None = None
+    unreadable: int = 0
 
     def __post_init__(self) -> None:
         if self.url and "://" in self.url:
             self.url = urlsplit(self.url).hostname or ""
-        if self.ca_bundle and not self.ca_bundle.startswith("-----BEGIN CERTIFICATE-----"):
-            try:
-                text = base64.b64decode(self.ca_bundle, validate=True).decode(errors="replace")
-            except (binascii.Error, ValueError):
-                text = ""
-            self.ca_bundle = "\n".join(certificates(text)) or None
+        self.ca_bundle, self.unreadable = bundle(self.ca_bundle, self.unreadable)
 
 
 class AdmissionRule(Struct):

@@ -77,7 +77,7 @@ class Secret(Kind):
     """Metadata and type; with leave, the public certificates of a TLS Secret and the facts of a bootstrap token.
 
     `certificates` are those of tls.crt as PEM (empty: it holds none), `ca_certificates` those of ca.crt;
-    None is not kept. `unreadable` counts their blocks that are no certificate. No values, no names of keys.
+    None is not kept. `unreadable` and `ca_unreadable` count their blocks that are no certificate. No values, no names of keys.
     """
 
     plural, kind = "secrets", "Secret"
@@ -88,6 +88,7 @@ class Secret(Kind):
     certificates: list[str] | None = None
     ca_certificates: list[str] | None = None
     unreadable: int = 0
+    ca_unreadable: int = 0
     bootstrap: BootstrapToken | None = None
 
     def __post_init__(self) -> None:
@@ -95,7 +96,11 @@ class Secret(Kind):
             values = _texts(self.data, self.string_data)
             if self.type == "kubernetes.io/tls":
                 self.certificates, self.unreadable = public_certificates(values["certificate"])
-                self.ca_certificates = public_certificates(values["ca"])[0] or None
+                found, faults = public_certificates(values["ca"])
+                self.ca_certificates, self.ca_unreadable = (
+                    found or None,
+                    faults or int(bool(values["ca"]) and not found),
+                )
             elif self.type == "bootstrap.kubernetes.io/token":
                 self.bootstrap = _bootstrap(values)
         self.data = self.string_data = None
@@ -171,7 +176,7 @@ class SigningRequestStatus(Struct):
     unreadable: int = 0
 
     def __post_init__(self) -> None:
-        self.certificate, self.unreadable = _bundle(self.certificate, self.unreadable)
+        self.certificate, self.unreadable = bundle(self.certificate, self.unreadable)
 
 
 class CertificateSigningRequest(Kind):
@@ -194,7 +199,7 @@ def _subject(pem: str) -> RequestedSubject | None:
     return RequestedSubject(common_name=names[0] if names else None, organizations=groups or None)
 
 
-def _bundle(value: str | None, unreadable: int) -> tuple[str | None, int]:
+def bundle(value: str | None, unreadable: int) -> tuple[str | None, int]:
     """A base64 bundle as PEM and the number of its blocks that are no certificate; one that was judged stays."""
     if not value or value.startswith("-----BEGIN CERTIFICATE-----"):
         return value or None, unreadable
@@ -302,7 +307,7 @@ class APIServiceSpec(Struct):
     unreadable: int = 0
 
     def __post_init__(self) -> None:
-        self.ca_bundle, self.unreadable = _bundle(self.ca_bundle, self.unreadable)
+        self.ca_bundle, self.unreadable = bundle(self.ca_bundle, self.unreadable)
 
 
 class APIServiceStatus(Struct):

@@ -204,9 +204,16 @@ class GatewayClass(Kind):
     spec: GatewayClassSpec | None = None
 
 
+class CertificateRef(Struct):
+    group: str | None = None
+    kind: str | None = None
+    namespace: str | None = None
+    name: str = ""
+
+
 class GatewayTLS(Struct):
     mode: str | None = None
-    certificate_refs: list[Present] | None = None
+    certificate_refs: list[CertificateRef] | None = None
 
 
 class RouteNamespaces(Struct):

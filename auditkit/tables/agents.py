@@ -63,7 +63,7 @@ class AgentRow:
 
 
 class _Coverage:
-    namespace: Annotated[str, "Namespace of the DaemonSet; empty for a cluster without any."]
+    namespace: Annotated[str, "Namespace of the DaemonSet; empty for a cluster whose nodes have none."]
     kind: Annotated[str, "DaemonSet, or Cluster where none is known."]
     name: Annotated[str, "Name of the DaemonSet, or of the cluster where none is known."]
     agent: Annotated[str | None, "Name of the agent."]
@@ -76,7 +76,7 @@ def _coverage(purpose: str, agents: pd.DataFrame, nodes: pd.DataFrame, origin: p
     found = agents[agents.purpose == purpose]
     reached = {node for covered in found.nodes for node in covered}
     uncovered = sorted(set(nodes.name) - reached)
-    if found.empty:
+    if found.empty and uncovered:
         cluster: dict[str, Any] = {"namespace": "", "kind": "Cluster", "name": origin.cluster[0], "agent": None}
         found = pd.DataFrame([cluster | {"nodes": []}])
     missed = pd.Series([uncovered] * len(found), index=found.index, dtype=object)

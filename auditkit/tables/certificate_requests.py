@@ -55,7 +55,9 @@ class SigningRequestRow:
         bool | None,
         "Its signer makes certificates by which clients other than kubelets log in; missing where that is not known.",
     ]
-    lifetime_days: Annotated[float | None, "Days from start to end of what was issued, else as asked for."]
+    lifetime_days: Annotated[
+        float | None, "Days from start to end of what was issued; as asked for where nothing was yet."
+    ]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -92,9 +94,11 @@ def _user_certificate(spec: SigningRequestSpec) -> bool | None:
 
 
 def _lifetime(spec: SigningRequestSpec, status: SigningRequestStatus) -> float | None:
-    for one in inspect(status.certificate or "")[:1]:
-        if one.not_before and one.not_after:
-            return (one.not_after - one.not_before).total_seconds() / 86400
+    issued = inspect(status.certificate or "")[:1]
+    if issued and issued[0].not_before and issued[0].not_after:
+        return (issued[0].not_after - issued[0].not_before).total_seconds() / 86400
+    if issued or status.unreadable:
+        return None
     return None if spec.expiration_seconds is None else spec.expiration_seconds / 86400
 
 
@@ -148,7 +152,8 @@ class IssuerRow:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for found in (*objects[Issuer], *objects[ClusterIssuer]):
+        issuers: tuple[Issuer | ClusterIssuer, ...] = (*objects[Issuer], *objects[ClusterIssuer])
+        for found in issuers:
             spec = found.spec or IssuerSpec()
             types = {
                 "acme": spec.acme,

@@ -29,7 +29,8 @@ _AUTHORITIES = frozenset(
 
 def days_left(times: pd.Series, origin: pd.DataFrame) -> pd.Series:
     """Days from when the snapshot was taken to these times, negative where they are past; missing where undated."""
-    return ((times - origin["taken_at"].iloc[0]).dt.total_seconds() / 86400).astype("Float64")
+    left: pd.Series = (times - origin["taken_at"].iloc[0]).dt.total_seconds() / 86400
+    return left.astype("Float64")
 
 
 class _Columns:
@@ -37,7 +38,10 @@ class _Columns:
     kind: Annotated[str, "Kind of the object that holds it."]
     name: Annotated[str, "Name of that object."]
     field: Annotated[str, "Where in the object, e.g. tls.crt."]
-    position: Annotated[int, "Place in that field; in tls.crt, 0 is the certificate that a server shows."]
+    position: Annotated[
+        int,
+        "Place in that field; in tls.crt, 0 is the certificate that a server shows. Unreadable blocks stand first there.",
+    ]
     subject: Annotated[str | None, "Distinguished name of the holder."]
     issuer: Annotated[str | None, "Distinguished name of the issuer."]
     sans: Annotated[list[str], "DNS names and IP addresses that it is good for."]
@@ -60,7 +64,7 @@ class _Columns:
     error: Annotated[str | None, "Why it could not be read."]
 
 
-@table("tls_certificates", kinds=(Secret,), key=_KEY)
+@table("tls_certificates", kinds=(Secret,), key=_KEY, options=("secrets", "tls_secrets"))
 class TlsCertificate(_Columns):
     """One row per certificate in a Secret of type kubernetes.io/tls; a Secret without a readable one has a row that says so."""
 
@@ -75,11 +79,12 @@ class TlsCertificate(_Columns):
             found = [one for pem in secret.certificates for one in inspect(pem)]
             if not found and not secret.unreadable:
                 found = [Certificate(error="tls.crt holds no certificate")]
-            found += [Certificate(error="a block of tls.crt is not a certificate")] * secret.unreadable
+            # Where such a block stood is not kept: it may be the one that the server shows.
+            found = [Certificate(error="a block of tls.crt is not a certificate")] * secret.unreadable + found
             whole = chained(found)
             for position, one in enumerate(found):
                 yield _row(secret, "tls.crt", position, one, None if position else whole)
-            yield from _rows(secret, "ca.crt", secret.ca_certificates or ())
+            yield from _rows(secret, "ca.crt", secret.ca_certificates or (), secret.ca_unreadable)
 
 
 @view("served_certificates", key=("namespace", "name"))
@@ -100,12 +105,11 @@ class CaBundle(_Columns):
         for kind in _WEBHOOKS:
             for configuration in objects[kind]:
                 for webhook in configuration.webhooks or ():
-                    if webhook.client_config and webhook.client_config.ca_bundle:
+                    if client := webhook.client_config:
                         field = f"webhooks[{webhook.name}].clientConfig.caBundle"
-                        yield from _rows(configuration, field, [webhook.client_config.ca_bundle])
+                        yield from _rows(configuration, field, [client.ca_bundle or ""], client.unreadable)
         for service in objects[APIService]:
-            spec = service.spec
-            if spec and (spec.ca_bundle or spec.unreadable):
+            if spec := service.spec:
                 yield from _rows(service, "spec.caBundle", [spec.ca_bundle or ""], spec.unreadable)
 
 
@@ -127,7 +131,11 @@ class IssuedCertificate(_Columns):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for request in (*objects[CertificateSigningRequest], *objects[CertificateRequest]):
+        requests: tuple[CertificateSigningRequest | CertificateRequest, ...] = (
+            *objects[CertificateSigningRequest],
+            *objects[CertificateRequest],
+        )
+        for request in requests:
             status = request.status
             if status and (status.certificate or status.unreadable):
                 yield from _rows(request, "status.certificate", [status.certificate or ""], status.unreadable)

@@ -163,11 +163,9 @@ def _containers(objects: Objects) -> Iterator[tuple[Pod, Container]]:
 def _processes(objects: Objects) -> Iterator[tuple[Pod, Container, Settings]]:
     """Every container that runs a program of the control plane, with its settings."""
     for pod, container in _containers(objects):
-        if container.component and container.flags is not None:
-            env = {v.name: v.value for v in container.env or () if v.name.startswith("ETCD_")}
-            tag = re.search(r":([^/:@]+)(@|$)", container.image or "")
-            version = flags.minor(tag[1]) if tag else None
-            yield pod, container, flags.effective(container.component, container.flags, version, env)
+        settings = flags.running(container)
+        if settings:
+            yield pod, container, settings
 
 
 def _unseen(container: Container, component: str) -> bool:

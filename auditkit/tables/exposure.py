@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
-from auditkit.kinds.certificates import Secret
 from auditkit.kinds.network import (
     Backend,
     Gateway,
@@ -292,19 +291,3 @@ class IngressSecret:
         for i in objects[Ingress]:
             for secret in sorted({t.secret_name for t in (i.spec and i.spec.tls) or () if t.secret_name}):
                 yield (i.namespace, i.kind, i.name, f"{i.namespace}/{secret}")
-
-
-@table("secret_names", kinds=(Secret,), key=("secret",))
-class SecretName:
-    """One row per Secret that the capture was allowed to read."""
-
-    namespace: Annotated[str, "Namespace."]
-    kind: Annotated[str, "Secret."]
-    name: Annotated[str, "Name of the Secret."]
-    secret: Annotated[str, "NAMESPACE/NAME."]
-    tls: Annotated[bool, "Of type kubernetes.io/tls."]
-
-    @staticmethod
-    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for s in objects[Secret]:
-            yield (s.namespace, s.kind, s.name, f"{s.namespace}/{s.name}", s.type == "kubernetes.io/tls")

@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from auditkit.analysis import flags
+from auditkit.analysis import flags, kubelet
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
-from auditkit.kinds.configuration import X509, Authentication, Authorization, Kubelet, Switch
 from auditkit.kinds.platform import ConfigMap, Node, NodeInfo, NodeSpec, NodeStatus
 
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
@@ -100,9 +99,8 @@ class _Place:
 class KubeletRow(_Place):
     """One row per kubelet-config of kube-system: what kubeadm gives to the kubelets of joining nodes.
 
-    Fields left out count with the default of a configuration file (k8s.io/kubernetes
-    pkg/kubelet/apis/config/v1beta1/defaults.go), which is not that of the flag. A file on a node, or a flag of its
-    kubelet, may differ. All columns are missing where the text cannot be read as a KubeletConfiguration.
+    Fields left out count with the default of a configuration file (analysis/kubelet.py), which is not that of the
+    flag. A file on a node, or a flag of its kubelet, may differ. All columns are missing where the text cannot be read as a KubeletConfiguration.
     """
 
     anonymous: Annotated[bool | None, "authentication.anonymous.enabled; default false."]
@@ -113,7 +111,7 @@ class KubeletRow(_Place):
         float | None, "streamingConnectionIdleTimeout in seconds; default, and meaning of 0, four hours."
     ]
     iptables_chains: Annotated[bool | None, "makeIPTablesUtilChains; default true."]
-    event_qps: Annotated[int | None, "eventRecordQPS; default 50, 0 is without limit."]
+    event_qps: Annotated[int | None, "eventRecordQPS; default 50, 5 before 1.27; 0 is without limit."]
     serving_certificate: Annotated[bool | None, "tlsCertFile and tlsPrivateKeyFile are set, or serverTLSBootstrap."]
     rotates: Annotated[bool | None, "rotateCertificates; default false."]
     rotates_serving: Annotated[
@@ -129,31 +127,11 @@ class KubeletRow(_Place):
         for found in objects[ConfigMap]:
             place = (found.namespace, "ConfigMap", found.name)
             if found.kubelet is not None:
-                yield (*place, *_kubelet(found.kubelet))
+                # Before 1.24 kubeadm wrote one for each version: kubelet-config-1.23.
+                version = flags.minor(found.name.removeprefix("kubelet-config-"))
+                yield (*place, *kubelet.effective(found.kubelet, version))
             elif found.namespace == "kube-system" and "kubelet" in (found.unreadable or ()):
-                yield (*place, *[None] * 14)
-
-
-def _kubelet(config: Kubelet) -> tuple[Any, ...]:
-    authentication = config.authentication or Authentication()
-    timeout = flags.seconds(config.streaming_connection_idle_timeout or "0s")
-    bootstrap, gates = bool(config.server_tls_bootstrap), config.feature_gates or {}
-    return (
-        bool((authentication.anonymous or Switch()).enabled),
-        (config.authorization or Authorization()).mode or "Webhook",
-        bool((authentication.x509 or X509()).client_ca_file),
-        config.read_only_port or 0,
-        timeout if timeout is None else timeout or 4 * 3600.0,
-        config.make_iptables_util_chains is not False,
-        50 if config.event_record_qps is None else config.event_record_qps,
-        bootstrap or bool(config.tls_cert_file and config.tls_private_key_file),
-        bool(config.rotate_certificates),
-        bootstrap and gates.get("RotateKubeletServerCertificate", gates.get("AllBeta", True)),
-        flags.weak_tls(config.tls_cipher_suites or [], config.tls_min_version or ""),
-        -1 if config.pod_pids_limit is None else config.pod_pids_limit,
-        bool(config.seccomp_default),
-        bool(config.protect_kernel_defaults),
-    )
+                yield (*place, *[None] * len(kubelet.KubeletSettings._fields))
 
 
 @table("kube_proxies", kinds=(ConfigMap,), key=("namespace", "name"))

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.tokens import automounts, holds_token
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.platform import ServiceAccount
@@ -20,10 +21,10 @@ class _Columns:
     service_account: Annotated[str, "ServiceAccount that its pods run as."]
     serviceaccount: Annotated[str, "NAMESPACE/NAME of the ServiceAccount, as `bindings.serviceaccount` names it."]
     running: Annotated[bool, "As in pods that have not ended; otherwise as in the template."]
-    automount: Annotated[
-        bool | None, "spec.automountServiceAccountToken; missing where a pod leaves it to the ServiceAccount."
+    given: Annotated[
+        bool | None,
+        "A token is in the pods, or would be; missing where the ServiceAccount decides (analysis/tokens.py).",
     ]
-    projected: Annotated[bool, "A volume projects a token that the API server accepts."]
 
 
 _KEY = ("namespace", "kind", "name", "service_account")
@@ -39,11 +40,10 @@ class WorkloadServiceAccount(_Columns):
             if is_mirror(one.made[0]):
                 continue
             for name in sorted({account(spec) for spec in one.specs}):
-                specs = [spec for spec in one.specs if account(spec) == name]
-                mounts = {spec.automount_service_account_token for spec in specs}
-                automount = True if True in mounts else None if None in mounts else False
                 path = f"{one.owner.namespace}/{name}"
-                yield *one.key, name, path, bool(one.pods), automount, any(map(_projects_token, specs))
+                answers = {holds_token(made) for made in one.made if account(made.spec or PodSpec()) == name}
+                given = True if True in answers else None if None in answers else False
+                yield *one.key, name, path, bool(one.pods), given
 
 
 @table("token_defaults", kinds=(ServiceAccount,), key=("namespace", "name"))
@@ -60,16 +60,12 @@ class TokenDefault:
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for one in objects[ServiceAccount]:
             path = f"{one.namespace}/{one.name}"
-            yield one.namespace, one.kind, one.name, path, one.automount_service_account_token is not False
+            yield one.namespace, one.kind, one.name, path, automounts(None, one.automount_service_account_token)
 
 
 @view("workload_tokens", key=_KEY)
 class WorkloadToken(_Columns):
-    """Workloads and their ServiceAccounts, with what decides whether pods hold a token.
-
-    Effective is the pod's automountServiceAccountToken, else the ServiceAccount's, else true
-    (k8s.io/kubernetes/plugin/pkg/admission/serviceaccount/admission.go shouldAutomount).
-    """
+    """Workloads and their ServiceAccounts, and whether their pods hold a token (analysis/tokens.py)."""
 
     mounts_token: Annotated[
         bool | None, "A token is mounted, or would be; missing where the ServiceAccount decides and was not found."
@@ -80,13 +76,4 @@ class WorkloadToken(_Columns):
         found = workload_service_accounts.merge(
             token_defaults[["serviceaccount", "hands_out"]], on="serviceaccount", how="left"
         )
-        return found.assign(mounts_token=found["projected"] | found["automount"].fillna(found["hands_out"]))
-
-
-def _projects_token(spec: PodSpec) -> bool:
-    """Whether a volume holds a token without an audience of its own: that of the API server."""
-    return any(
-        source.service_account_token is not None and not source.service_account_token.audience
-        for volume in spec.volumes or ()
-        for source in (volume.projected.sources if volume.projected else None) or ()
-    )
+        return found.assign(mounts_token=found["given"].fillna(found["hands_out"]))

@@ -44,7 +44,7 @@ class _Columns(_Place):
     ]
 
 
-@table("secrets", kinds=(Secret,), key=("namespace", "name"))
+@table("secrets", kinds=(Secret,), key=("namespace", "name"), options=("secrets",))
 class SecretRow(_Columns):
     """One row per Secret, metadata only: neither values nor the names of their keys are kept."""
 
@@ -135,17 +135,18 @@ def _named_by_others(objects: Objects) -> Iterator[tuple[str, str | None, str, s
             namespace, slash, name = ingress.annotations.get(annotation, "").rpartition("/")
             yield from _use(ingress, namespace if slash else ingress.namespace, name)
     for gateway in objects[Gateway]:
-        if any(
-            one.tls and one.tls.certificate_refs for one in (gateway.spec.listeners if gateway.spec else None) or ()
-        ):
-            yield gateway.namespace, None, gateway.kind, gateway.name
+        for listener in (gateway.spec.listeners if gateway.spec else None) or ():
+            for ref in (listener.tls.certificate_refs if listener.tls else None) or ():
+                if ref.kind in (None, "Secret"):
+                    yield from _use(gateway, ref.namespace or gateway.namespace, ref.name)
     for istio in objects[IstioGateway]:
         # The Secret lies beside the gateway's pods, wherever these are (istio.io/docs/tasks/traffic-management/ingress).
         for server in (istio.spec.servers if istio.spec else None) or ():
             yield from _use(istio, "", server.tls.credential_name if server.tls else None)
     for certificate in objects[Certificate]:
         yield from _use(certificate, certificate.namespace, certificate.spec.secret_name if certificate.spec else None)
-    for issuer in (*objects[Issuer], *objects[ClusterIssuer]):
+    issuers: tuple[Issuer | ClusterIssuer, ...] = (*objects[Issuer], *objects[ClusterIssuer])
+    for issuer in issuers:
         # A ClusterIssuer's lie in the namespace that cert-manager was given; by default its own.
         if issuer.spec and issuer.spec.ca:
             yield from _use(issuer, issuer.namespace, issuer.spec.ca.secret_name)
@@ -162,21 +163,24 @@ def _use(user: Kind, namespace: str, secret: str | None) -> Iterator[tuple[str, 
 class SecretUsage(_Columns):
     """The Secrets of held_secrets, and whether something collected names them."""
 
-    used: Annotated[bool | None, "Something names it; missing where something in its namespace names one unseen."]
+    used: Annotated[
+        bool | None, "Something names it; missing where something may: the name, or the namespace, is not known."
+    ]
 
     @staticmethod
     def frame(held_secrets: pd.DataFrame, secret_uses: pd.DataFrame) -> pd.DataFrame:
         unnamed = secret_uses["secret"].isna()
         named = pd.MultiIndex.from_frame(secret_uses.loc[~unnamed, ["namespace", "secret"]])
         anywhere = secret_uses.loc[~unnamed & (secret_uses["namespace"] == ""), "secret"]
-        used = pd.Series(
-            pd.MultiIndex.from_frame(held_secrets[["namespace", "name"]]).isin(named), index=held_secrets.index
-        ) | held_secrets["name"].isin(anywhere)
+        here = pd.MultiIndex.from_frame(held_secrets[["namespace", "name"]]).isin(named)
+        # Of several Secrets of a name that is looked for in an unknown namespace, one is meant.
+        somewhere, several = held_secrets["name"].isin(anywhere), held_secrets["name"].duplicated(keep=False)
+        used = pd.Series(here, index=held_secrets.index) | (somewhere & ~several)
         unseen = held_secrets["namespace"].isin(secret_uses.loc[unnamed, "namespace"])
-        return held_secrets.assign(used=used.astype("boolean").mask(~used & unseen))
+        return held_secrets.assign(used=used.astype("boolean").mask(~used & (unseen | somewhere)))
 
 
-@table("service_account_tokens", kinds=(Secret,), key=("namespace", "name"))
+@table("service_account_tokens", kinds=(Secret,), key=("namespace", "name"), options=("secrets", "secret_facts"))
 class ServiceAccountToken(_Place):
     """One row per Secret that holds a token of a ServiceAccount; such a token does not end by itself."""
 
@@ -207,7 +211,7 @@ def _day(text: str | None) -> datetime | None:
         return None
 
 
-@table("bootstrap_tokens", kinds=(Secret,), key=("namespace", "name"))
+@table("bootstrap_tokens", kinds=(Secret,), key=("namespace", "name"), options=("secrets", "secret_facts"))
 class BootstrapTokenRow(_Place):
     """One row per bootstrap token: who knows it can join a node. What it allows is kept with --secret-facts."""
 
