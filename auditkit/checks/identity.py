@@ -43,11 +43,15 @@ def powerful_workloads(workload_tokens: pd.DataFrame, escalation_paths: pd.DataF
 
 
 @check("RBAC-41", severity="low")
-def missing_service_account(workload_service_accounts: pd.DataFrame, known_serviceaccounts: pd.DataFrame) -> pd.Series:
+def missing_service_account(
+    workload_service_accounts: pd.DataFrame, known_serviceaccounts: pd.DataFrame, origin: pd.DataFrame
+) -> pd.Series:
     """The ServiceAccounts of workloads exist.
 
-    Pods of one that is missing cannot be made, and whoever makes it gets its workloads.
+    Pods of one that is missing cannot be made, and whoever makes it gets its workloads. What manifests lack the
+    cluster may have, `default` always: undetermined.
 
     Fix: make the ServiceAccount, or name the right one.
     """
-    return ~workload_service_accounts.serviceaccount.isin(known_serviceaccounts.serviceaccount)
+    absent = ~workload_service_accounts.serviceaccount.isin(known_serviceaccounts.serviceaccount)
+    return absent.astype("boolean").mask(absent & bool((origin.basis == "as supplied").any()))

@@ -92,8 +92,10 @@ class RoleRow(_Powers, _Named):
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for role, rules, whole in _roles(objects):
             aggregated = isinstance(role, ClusterRole) and role.aggregation_rule is not None
-            own = [_judge(role, rule) for rule, stock in zip(rules, stock_rules(role, rules), strict=True) if not stock]
-            found = [any(column) for column in zip(*own, strict=True)] or [False] * len(_POWERS)
+            own = [rule for rule, stock in zip(rules, stock_rules(role, rules), strict=True) if not stock]
+            judged = zip(*(_judge(role, rule) for rule in own), strict=True)
+            found = [any(column) for column in judged] or [False] * len(_POWERS)
+            found[_POWERS.index("all_powerful")] = all_powerful(*own)
             powers = [power or (False if whole else None) for power in found]
             count = len(rules) if whole else None
             yield (*_named(role), *powers, is_stock(role), aggregated, count, role.metadata.creation_timestamp)
@@ -244,7 +246,8 @@ def _judge(role: Role | ClusterRole, rule: Rule) -> tuple[bool, ...]:
     powers = {name: grants(rule, power, cluster=cluster) for name, power in POWERS.items()}
     patterns = (*(rule.api_groups or ()), *(rule.resources or ()))
     names = set(rule.resource_names or ())
-    named = not names or role.namespace == "kube-system" or bool(names & CLUSTER_CONFIG)
+    kubelets = any(name.startswith("kubelet-config-") for name in names)  # of clusters before 1.24, one a version
+    named = not names or role.namespace == "kube-system" or bool(names & CLUSTER_CONFIG) or kubelets
     return (
         "*" in (rule.verbs or ()),
         any(one == "*" or one.startswith("*/") for one in patterns),
