@@ -10,12 +10,14 @@ import pandas as pd
 
 from auditkit import engagement as _engagement
 from auditkit import evaluate, seal
+from auditkit.analysis.access import Access
 from auditkit.capture import from_files, live, open_source
 from auditkit.capture.snapshot import Options
 from auditkit.declare import CHECKS, TABLES
 from auditkit.errors import UsageError
 from auditkit.evaluate import Results, Snapshot
-from auditkit.kinds import Kind, resource
+from auditkit.kinds import ALL, Kind
+from auditkit.kinds import resource as resource_name
 from auditkit.report import workpaper as _workpaper
 from auditkit.run import Run
 from auditkit.run import run as _run
@@ -61,6 +63,28 @@ def check(
 ) -> Results:
     """Run checks (default: all) over a snapshot: `.frame`, `["RBAC-01"].exceptions`, `.population`, `.why(row)`."""
     return evaluate.run(snapshot.tables, ids, settings=settings)
+
+
+def who_can(
+    snapshot: Snapshot, verb: str, resource: str, *, namespace: str | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Who may do something, by every binding and rule that allows it, and the kinds that were not all collected.
+
+    `resource` is RESOURCE[.GROUP][/SUBRESOURCE]; without a group it is that of the kinds that auditkit reads,
+    else the core group. `namespace` None is anywhere, "" cluster-wide. Raises UsageError where nothing knows
+    the resource: a singular or a misspelt word would find only those who can do everything.
+    """
+    whole, _, subresource = resource.partition("/")
+    plural, _, group = whole.partition(".")
+    groups = [kind.group for kind in ALL if kind.plural == plural]
+    rules = snapshot.tables["rules"]["resources"].dropna()
+    if not (group or groups or any(plural == one.partition("/")[0] for named in rules for one in named)):
+        raise UsageError(f"{resource}: no such resource; write the plural, and its group: deployments.apps, pods/exec")
+    access = Access.from_tables(snapshot.tables)
+    frame = access.who_can(
+        verb, plural, group=group or next(iter(groups), ""), subresource=subresource, namespace=namespace
+    )
+    return frame, tuple(sorted(resource_name(kind) for kind in access.unread))
 
 
 def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> Run:
@@ -120,7 +144,13 @@ def diff(a: Snapshot, b: Snapshot) -> pd.DataFrame:
             if not (old and new) or fields:
                 change = "changed" if old and new else "added" if new else "removed"
                 rows.append(
-                    {"change": change, "kind": resource(kind), "namespace": key[0], "name": key[1], "fields": fields}
+                    {
+                        "change": change,
+                        "kind": resource_name(kind),
+                        "namespace": key[0],
+                        "name": key[1],
+                        "fields": fields,
+                    }
                 )
     return pd.DataFrame(rows, columns=["change", "kind", "namespace", "name", "fields"])
 

@@ -165,6 +165,51 @@ def check(
     return exit_code(snapshot, results, fail_on == "exceptions")
 
 
+@cli.command("who-can")
+@click.argument("verb")
+@click.argument("resource")
+@click.argument("path", metavar="SNAPSHOT", type=click.Path(path_type=Path))
+@click.option("-n", "--namespace", metavar="NAME", help="Who can in this namespace; default: anywhere, with the scope.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+def who_can(verb: str, resource: str, path: Path, namespace: str | None, as_json: bool) -> int:
+    """List who may do VERB on RESOURCE: `secrets`, `pods/exec`, `deployments.apps`; every binding and rule that allows it."""
+    from auditkit import api
+    from auditkit.analysis.access import OUTSIDE_RBAC
+
+    frame, unread = api.who_can(api.load(path), verb, resource, namespace=namespace)
+    _print(frame, as_json)
+    click.echo(OUTSIDE_RBAC, err=True)
+    if unread:
+        click.echo(f"incomplete: not all collected: {', '.join(unread)}", err=True)
+    return 3 if unread else 0
+
+
+@cli.command()
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST:PORT")
+@click.argument("path", metavar="SNAPSHOT", type=click.Path(path_type=Path))
+@click.option("--protocol", default="TCP", show_default=True, help="TCP, UDP or SCTP.")
+@click.option("--enforced", is_flag=True, help="You assert that the network enforces NetworkPolicies.")
+def reach(source: str, target: str, path: Path, protocol: str, enforced: bool) -> int:
+    """Whether NetworkPolicies allow a connection, and why.
+
+    SRC and DST are NAMESPACE/POD, an address or a range (CIDR); PORT is a number or the name of a port of the pod.
+    Where the answer is not known, the verb ends with 3.
+    """
+    from auditkit import api
+    from auditkit.analysis.reachability import Reachability
+
+    end, colon, port = target.rpartition(":")
+    if not colon:
+        raise UsageError(f"{target}: name the port too, e.g. {target}:443")
+    tables = api.load(path).tables
+    answer = Reachability.from_tables(tables, enforced=True if enforced else None).why(
+        source, end.removeprefix("[").removesuffix("]"), port, protocol
+    )
+    click.echo(str(answer))
+    return 3 if answer.value is None else 0
+
+
 @cli.command()
 @with_options(SOURCE)
 @config_option

@@ -305,7 +305,7 @@ def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: s
         return conclude("not collected", population, _lack(lacking))
     if (verdicts == UNDETERMINED).any():
         return conclude("undetermined", population)
-    if population.empty and check.control_plane and managed:
+    if check.control_plane and managed:  # rows there may be, but none is of the provider's control plane
         return conclude("inherited", population, managed)
     if population.empty:
         unserved = tables.unserved(check.population)

@@ -254,7 +254,8 @@ def coverage(results: Results, framework: Framework, controls: Iterable[Control]
     """One row per requirement, also those that no cluster can show: source, tests, result, what remains manual.
 
     Tests are the requirement's own or those of controls that name it as primary; where there are only
-    supporting or manual controls their tests are counted, and the result is `Not tested`.
+    supporting or manual controls their tests are counted, and the result is `Not tested`. The note names the
+    primary controls that no test decides: a result beside them is not theirs.
     """
     known = tuple(controls)
     return pd.DataFrame([_covered(results, requirement, known) for requirement in framework.requirement])
@@ -271,7 +272,9 @@ def _covered(results: Results, requirement: Requirement, controls: tuple[Control
     checks = decisive or {check for c in primary + supporting for check in c.checks}
     tally = Tally.of(results, checks)
     only_supports = bool(checks) and not decisive
-    note = "; ".join(filter(None, ["supporting evidence only" if only_supports else "", tally.note]))
+    untested = ", ".join(sorted(c.id for c in primary if decisive and not (c.decides and c.checks)))
+    hints = ["supporting evidence only" if only_supports else "", f"no test decides {untested}" if untested else ""]
+    note = "; ".join(filter(None, [*hints, tally.note]))
     return {
         "Requirement": requirement.id,
         "Title": requirement.title,

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from auditkit import kinds
 from auditkit.capture.policy import kept_secret
@@ -22,6 +22,7 @@ def snapshot(
     missing: Sequence[str] = (),
     version: str = "v1.36.2",
     state: str = "denied",
+    basis: Literal["listed", "as supplied"] = "listed",
     options: Options = EVERYTHING,
 ) -> Snapshot:
     """A completely collected cluster of these objects, except for the kinds (e.g. "pods") whose list is `missing`.
@@ -46,5 +47,13 @@ def snapshot(
         )
         for kind in kinds.ALL
     ]
-    origin = Origin(cluster="test", source="tests", version=version, taken_at=at, cluster_uid="u-1", options=options)
+    origin = Origin(
+        cluster="test",
+        source="tests",
+        version=version,
+        taken_at=at,
+        cluster_uid="u-1",
+        options=options,
+        basis=basis,
+    )
     return Snapshot(origin=origin, coverage=coverage, objects=objects)

@@ -65,6 +65,15 @@ def test_absence_in_what_was_not_collected_is_no_exception() -> None:
     assert result("NET-01", SPACE, GOOD).conclusion == "exceptions"
 
 
+@pytest.mark.parametrize(("id", "listed"), [("RBAC-41", "exceptions"), ("RBAC-42", "exceptions"), ("RBAC-60", "no exceptions"), ("RBAC-61", "no exceptions"), ("RBAC-62", "no exceptions")])  # fmt: skip
+def test_what_was_not_supplied_is_unknown(id: str, listed: str) -> None:
+    rbac = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    grant = {"roleRef": {"kind": "ClusterRole", "name": "edit"}, "subjects": [{"kind": "User", "name": "ann"}]}
+    binding = {**rbac, "kind": "RoleBinding", "metadata": {"name": "b", "namespace": "web"}, **grant}
+    assert result(id, GOOD, binding).conclusion == listed
+    assert result(id, GOOD, binding, basis="as supplied").conclusion == "undetermined"
+
+
 def test_a_check_that_fails_is_an_error_and_no_other_result() -> None:
     settings = {"POD-01": {"unknown": 1}}
     found = run(Tables(snapshot([BAD])), ["POD-01"], settings=settings)["POD-01"]

@@ -99,6 +99,23 @@ def test_support_alone_is_no_result() -> None:
     assert frame.loc[["CC6.1", "CC1.1"], "Source"].tolist() == ["cluster", "manual"]
 
 
+def test_controls_beside_a_result_that_no_test_decides_are_named() -> None:
+    tested = control("A", primary=("CC6.2",))
+    manual = tested.model_copy(update={"id": "AC-07", "nature": "manual"})
+    silent = tested.model_copy(update={"id": "VM-01", "checks": ()})
+    ran: Any = Ran(A="no exceptions")
+    frame = frameworks.coverage(ran, frameworks.load("soc2-2017"), [tested, manual, silent]).set_index("Requirement")
+    assert frame.loc["CC6.2", ["Management's result", "Note"]].tolist() == [
+        "No exceptions noted",
+        "no test decides AC-07, VM-01",
+    ]
+
+
+def test_the_audit_policy_is_tested() -> None:
+    frame = frameworks.coverage(Ran(**{"LOG-01": "exceptions"}), frameworks.load("cis-1.12"), ())  # type: ignore[arg-type]
+    assert frame.set_index("Requirement").loc["3.2.1", "Management's result"] == "Exceptions noted"
+
+
 def test_faults_of_own_controls_come_at_once(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text(

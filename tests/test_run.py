@@ -88,6 +88,7 @@ def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (["check", "nowhere"], 2, "no such file or folder"),
         (["verify", "."], 2, "no manifest.json"),
         (["check", "demo", "--id", "NOPE-01"], 2, "no check NOPE-01"),
+        (["who-can", "get", "secret", "demo"], 2, "write the plural"),
         (["run", "--from", "demo", "--config", "none.toml", "--out", "x"], 2, "none.toml"),
         (["check", "demo", "--fail-on", "exceptions"], 4, ""),
         (["check", "demo", "--secrets"], 2, "cannot add to it"),

@@ -124,7 +124,8 @@ class Settings:
 
     def given(self, flag: str) -> bool | None:
         """Whether the flag has a value that is not empty; a value may be withheld and yet be given."""
-        if any(self.flags.get(flag, ())) and not self._decided_by_file(flag):
+        values = self.flags.get(flag, ())
+        if any(values if flag in LISTS else values[-1:]) and not self._decided_by_file(flag):
             return True
         text = self.text(flag)
         return None if text is None else bool(text)

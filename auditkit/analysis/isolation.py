@@ -54,8 +54,8 @@ def selects_every_pod(policy: NetworkPolicy) -> bool | None:
 def allows_all(policy: NetworkPolicy, direction: Direction) -> bool | None:
     """Whether one rule of a policy allows any peer on every port of a protocol.
 
-    No `from` (or `to`) is any peer, and so is an ipBlock of all addresses without `except`. `ingress: [{}]`
-    allows everything; `ingress: []` nothing (networking/v1 NetworkPolicySpec).
+    No `from` (or `to`) is any peer, and so are ipBlocks without `except` that together are all addresses.
+    `ingress: [{}]` allows everything; `ingress: []` nothing (networking/v1 NetworkPolicySpec).
     """
     unknown = applies(policy, direction) and (policy.spec or _EMPTY).unknown
     return some([*(_allows_all(rule) for rule in rules(policy, direction)), None if unknown else False])
@@ -80,9 +80,20 @@ def isolated(policies: Iterable[NetworkPolicy], labels: Mapping[str, str], direc
     return every([some(chosen for chosen, _ in found), None if opened is None else not opened])
 
 
+def all_addresses(ranges: Iterable[str]) -> bool | None:
+    """Whether ranges in CIDR notation are together every address of IPv4 or of IPv6; None where one cannot be read."""
+    try:
+        found = [ipaddress.ip_network(one, strict=False) for one in ranges]
+    except ValueError:
+        return None
+    old = ipaddress.collapse_addresses(one for one in found if isinstance(one, ipaddress.IPv4Network))
+    new = ipaddress.collapse_addresses(one for one in found if isinstance(one, ipaddress.IPv6Network))
+    return any(one.prefixlen == 0 for one in old) or any(one.prefixlen == 0 for one in new)
+
+
 def _allows_all(rule: Rule) -> bool | None:
     peers = rule.from_ if isinstance(rule, IngressPolicyRule) else rule.to
-    anyone = some(_any_peer(peer) for peer in peers) if peers else True
+    anyone = some([*map(_any_peer, peers), all_addresses(_whole_blocks(peers))]) if peers else True
     anywhere = some(_every_port(port) for port in rule.ports) if rule.ports else True
     return every([anyone, anywhere, None if rule.unknown else True])
 
@@ -93,11 +104,14 @@ def _any_peer(peer: Peer) -> bool | None:
     if peer.ip_block is None:
         # Kubernetes refuses an empty peer: one that is empty here held something else.
         return False if peer.pod_selector or peer.namespace_selector else None
-    try:
-        network = ipaddress.ip_network(peer.ip_block.cidr, strict=False)
-    except ValueError:
-        return None
-    return network.prefixlen == 0 and not peer.ip_block.except_
+    whole = all_addresses([peer.ip_block.cidr])
+    return whole and not peer.ip_block.except_
+
+
+def _whole_blocks(peers: Iterable[Peer]) -> list[str]:
+    """The ipBlocks that leave nothing out."""
+    blocks = [peer.ip_block for peer in peers if peer.ip_block and not peer.unknown]
+    return [block.cidr for block in blocks if not block.except_ and not block.unknown]
 
 
 def _every_port(port: PolicyPort) -> bool | None:

@@ -45,7 +45,7 @@ def effective(source: Kubelet | Mapping[str, Any] | str, version: int | None = N
     config = _read(source)
     authentication = config.authentication or Authentication()
     timeout = flags.seconds(config.streaming_connection_idle_timeout or "0s")
-    bootstrap = bool(config.server_tls_bootstrap)
+    bootstrap, gates = bool(config.server_tls_bootstrap), config.feature_gates or {}
     pids = config.pod_pids_limit
     return KubeletSettings(
         anonymous=bool((authentication.anonymous or Switch()).enabled),
@@ -57,7 +57,7 @@ def effective(source: Kubelet | Mapping[str, Any] | str, version: int | None = N
         event_qps=config.event_record_qps if config.event_record_qps is not None else _event_qps(version),
         serving_certificate=bootstrap or bool(config.tls_cert_file and config.tls_private_key_file),
         rotates=bool(config.rotate_certificates),
-        rotates_serving=bootstrap and (config.feature_gates or {}).get("RotateKubeletServerCertificate") is not False,
+        rotates_serving=bootstrap and gates.get("RotateKubeletServerCertificate", gates.get("AllBeta", True)),
         weak_tls=flags.weak_tls(config.tls_cipher_suites or [], config.tls_min_version or ""),
         pod_pids=-1 if pids is None or pids < 0 else pids,
         seccomp_default=bool(config.seccomp_default),

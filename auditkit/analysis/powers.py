@@ -64,6 +64,12 @@ POWERS: Mapping[str, Power] = {
     "impersonates_details": Power(
         "impersonate uids or user extras", ("impersonate",), ("uids", "userextras/*"), ("authentication.k8s.io",)
     ),
+    "impersonates_constrained": Power(
+        "take part in constrained impersonation (alpha in 1.35) of users, groups, ServiceAccounts or any node",
+        ("impersonate:user-info", "impersonate:serviceaccount", "impersonate:arbitrary-node"),
+        ("users", "groups", "uids", "userextras/*", "serviceaccounts", "nodes"),
+        ("authentication.k8s.io",),
+    ),
     "binds_roles": Power("bind Roles or ClusterRoles", ("bind",), ("roles", "clusterroles"), (RBAC,)),
     "escalates_roles": Power("escalate Roles or ClusterRoles", ("escalate",), ("roles", "clusterroles"), (RBAC,)),
     "writes_rbac": Power(
@@ -142,8 +148,8 @@ def _covers(pattern: str, resource: str, base: str, sub: str) -> bool:
     return pattern in ("*", resource) or (bool(sub) and pattern == f"*/{sub}")
 
 
-def all_powerful(rule: Rule) -> bool:
-    """Whether a rule allows creating and changing every resource of every group: administration under any name."""
-    verbs = set(rule.verbs or ())
-    wide = "*" in (rule.api_groups or ()) and "*" in (rule.resources or ()) and not rule.resource_names
-    return wide and ("*" in verbs or ("create" in verbs and bool(verbs & {"update", "patch"})))
+def all_powerful(*rules: Rule) -> bool:
+    """Whether rules together allow creating and changing every resource of every group: administration under any name."""
+    wide = [r for r in rules if "*" in (r.api_groups or ()) and "*" in (r.resources or ()) and not r.resource_names]
+    verbs = {verb for rule in wide for verb in rule.verbs or ()}
+    return "*" in verbs or ("create" in verbs and bool(verbs & {"update", "patch"}))

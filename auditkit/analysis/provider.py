@@ -45,7 +45,15 @@ def managed(objects: Mapping[type, Sequence[Any]], version: str | None) -> str |
     return None
 
 
-def _own_apiserver(pod: Pod) -> bool:
+def own(pod: Pod) -> bool:
+    """Whether a pod may belong to the control plane of its own cluster: a static pod, or in kube-system.
+
+    Elsewhere a kube-apiserver serves another cluster (Kamaji, vcluster, Gardener), an etcd an application.
+    """
     static = any(owner.kind == "Node" for owner in pod.metadata.owner_references or ())
+    return static or pod.namespace == "kube-system"
+
+
+def _own_apiserver(pod: Pod) -> bool:
     containers = (pod.spec.containers if pod.spec else None) or ()
-    return (static or pod.namespace == "kube-system") and any(c.component == "kube-apiserver" for c in containers)
+    return own(pod) and any(c.component == "kube-apiserver" for c in containers)

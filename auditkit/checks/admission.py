@@ -17,20 +17,24 @@ def pod_security(tenant_psa: pd.DataFrame) -> pd.Series:
 
     Fix: label the namespace `pod-security.kubernetes.io/enforce: restricted` (or `baseline`).
     """
-    return (tenant_psa.enforce == "privileged").mask(~tenant_psa.enforce_valid)
+    privileged = tenant_psa.enforce == "privileged"
+    return privileged.mask(~privileged & ~tenant_psa.enforce_valid)
 
 
 @check("ADM-02", severity="low")
 def pod_security_watched(tenant_psa: pd.DataFrame, origin: pd.DataFrame, *, behind: int = 4) -> pd.Series:
     """A namespace audits and warns of Pod Security violations, by labels that are valid and current.
 
-    A value that is not known audits nothing; a version pinned more than `behind` minors ago misses later rules.
+    The level privileged, or a value that is not known, audits nothing; a version pinned more than `behind` minors ago
+    misses later rules.
 
     Fix: set the labels audit and warn to `restricted`, and their versions to `latest`.
     """
     minor = origin.version.str.extract(r"^v?1\.(\d+)", expand=False).astype("Int64").iloc[0]
     old = (tenant_psa.oldest_minor < minor - behind).mask(tenant_psa.oldest_minor.isna(), False)
-    return ~tenant_psa.audit_labelled | ~tenant_psa.warn_labelled | ~tenant_psa.valid | old
+    labelled = tenant_psa.audit_labelled & tenant_psa.warn_labelled & tenant_psa.valid
+    idle = (tenant_psa.audit == "privileged") | (tenant_psa.warn == "privileged")
+    return ~labelled | idle | old
 
 
 @check("ADM-03", severity="high")
@@ -43,7 +47,8 @@ def governed(
 ) -> pd.Series:
     """A policy engine decides about the pods of every namespace.
 
-    A namespace that selectors or an engine's own configuration leave out is where rules end.
+    A namespace that selectors or an engine's own configuration leave out is where rules end. Constraints of
+    Gatekeeper are not read: where it alone may decide, undetermined.
 
     Fix: take the namespace out of the exclusions.
     """

@@ -285,11 +285,11 @@ def client_authority(apiservers: pd.DataFrame) -> pd.Series:
 def etcd_authority(apiservers: pd.DataFrame) -> pd.Series:
     """The API server verifies the certificate of etcd.
 
-    Otherwise whoever answers on that address receives every write.
+    Otherwise whoever answers on that address receives every write. At an http:// URL there is none to verify.
 
-    Fix: set `--etcd-cafile`.
+    Fix: set `--etcd-cafile`, and https:// in `--etcd-servers`.
     """
-    return ~apiservers.etcd_cafile
+    return ~apiservers.etcd_cafile | apiservers.plain_etcd
 
 
 @check("CP-27", severity="high", control_plane=True)

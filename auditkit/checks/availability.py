@@ -136,8 +136,9 @@ def spread(replicated_workloads: pd.DataFrame) -> pd.Series:
 def rolling_update(replicated_workloads: pd.DataFrame) -> pd.Series:
     """Workloads of several pods are updated one pod after the other.
 
-    Recreate stops all pods before the new ones start; OnDelete leaves old versions running.
+    Recreate stops all pods before the new ones start; OnDelete leaves old versions running,
+    and so does a ReplicaSet or ReplicationController that nothing controls.
 
-    Fix: set the strategy RollingUpdate.
+    Fix: set the strategy RollingUpdate; use a Deployment.
     """
-    return (replicated_workloads.strategy != "RollingUpdate").fillna(False)
+    return (replicated_workloads.strategy != "RollingUpdate").fillna(True)

@@ -89,9 +89,10 @@ def raw_sockets(containers: pd.DataFrame) -> pd.Series:
 
 @check("POD-11", severity="high")
 def added_capabilities(containers: pd.DataFrame) -> pd.Series:
-    """Containers add no capability beyond those that a runtime gives by default.
+    """Containers add no capability beyond those that Pod Security's baseline allows.
 
-    SYS_ADMIN, SYS_PTRACE, NET_ADMIN and their like are ways out of a container.
+    These are what a runtime gives by default, but for NET_RAW. SYS_ADMIN, SYS_PTRACE, NET_ADMIN and their like are
+    ways out of a container.
 
     Fix: remove the capability from `capabilities.add`.
     """
@@ -102,14 +103,15 @@ def added_capabilities(containers: pd.DataFrame) -> pd.Series:
 def drops_all(containers: pd.DataFrame) -> pd.Series:
     """Containers drop all capabilities and add none but NET_BIND_SERVICE.
 
-    The default set lets a process change owners, bypass permissions and forge packets.
+    The default set lets a process change owners, bypass permissions and forge packets. A privileged container has
+    every capability, whatever it drops.
 
     Fix: set `capabilities.drop: [ALL]`; add NET_BIND_SERVICE where a port below 1024 is bound.
     """
     others = containers.capabilities_added.explode().dropna()
     added = others[others != "NET_BIND_SERVICE"].index
     kept = ~holds(containers.capabilities_dropped, "ALL")
-    return (kept | containers.index.isin(added)) & ~containers.windows
+    return (kept | containers.index.isin(added) | containers.privileged) & ~containers.windows
 
 
 @check("POD-13", severity="critical")
@@ -149,19 +151,23 @@ def host_process(containers: pd.DataFrame) -> pd.Series:
 def windows_administrator(containers: pd.DataFrame) -> pd.Series:
     """Windows containers do not run as ContainerAdministrator.
 
-    It is what root is on Linux. Where a pod for Windows names no user the image decides: undetermined.
+    It is what root is on Linux. Where a pod for Windows, by its spec or its nodeSelector, names no user the image
+    decides: undetermined.
 
     Fix: set `windowsOptions.runAsUserName: ContainerUser`.
     """
-    administrator = containers.windows_user.str.lower() == "containeradministrator"
-    return administrator.mask(containers.windows_user.isna() & ~containers.windows, False)
+    user = containers.windows_user.str.lower().str.replace(r"^.*\\", "", regex=True)
+    administrator = user == "containeradministrator"
+    elsewhere = ~containers.windows & ~containers.windows_node
+    return administrator.mask(containers.windows_user.isna() & elsewhere, False)
 
 
 @check("POD-22", severity="medium")
 def host_ports(containers: pd.DataFrame) -> pd.Series:
     """Containers bind no port of their node.
 
-    A host port is reachable from wherever the node is, past Services and their policies.
+    A host port is reachable from wherever the node is, past Services and their policies. Only ports that the pod
+    names are seen: what else it binds with hostNetwork is POD-04's.
 
     Fix: remove `hostPort` (and `hostNetwork`) and expose the pod through a Service.
     """
@@ -206,11 +212,12 @@ def seccomp(containers: pd.DataFrame) -> pd.Series:
     """Containers run under a seccomp profile of their own or of their pod.
 
     Without one every system call of the kernel is open to a process that was taken over, unless the kubelet
-    has a default, which the pod cannot count on.
+    has a default, which the pod cannot count on. A privileged container runs without one, whatever it names.
 
     Fix: set `seccompProfile.type: RuntimeDefault` for the pod. Windows has no seccomp.
     """
-    return ~containers.seccomp.isin(["RuntimeDefault", "Localhost"]) & ~containers.windows
+    unset = ~containers.seccomp.isin(["RuntimeDefault", "Localhost"])
+    return (unset | containers.privileged) & ~containers.windows
 
 
 @check("POD-32", severity="medium")

@@ -111,22 +111,23 @@ def scheduler_address(schedulers: pd.DataFrame) -> pd.Series:
 def etcd_serving(etcds: pd.DataFrame) -> pd.Series:
     """etcd serves its clients by TLS.
 
-    Every Secret travels between API server and etcd.
+    Every Secret travels between API server and etcd. On an http:// URL etcd ignores its certificate; one of the
+    host's own address does not count.
 
-    Fix: set `--cert-file` and `--key-file`.
+    Fix: set `--cert-file` and `--key-file`, and https:// in `--listen-client-urls`.
     """
-    return ~(etcds.cert_file & etcds.key_file)
+    return ~(etcds.cert_file & etcds.key_file) | etcds.plain_clients
 
 
 @check("CP-42", severity="high", control_plane=True)
 def etcd_clients(etcds: pd.DataFrame) -> pd.Series:
     """etcd asks its clients for certificates.
 
-    Otherwise whoever reaches its port reads and writes the whole cluster.
+    Otherwise whoever reaches its port reads and writes the whole cluster. On an http:// URL it asks nobody.
 
-    Fix: set `--client-cert-auth=true`.
+    Fix: set `--client-cert-auth=true`, and https:// in `--listen-client-urls`.
     """
-    return ~etcds.client_cert_auth
+    return ~etcds.client_cert_auth | etcds.plain_clients
 
 
 @check("CP-43", severity="medium", control_plane=True)
@@ -144,22 +145,22 @@ def etcd_auto_tls(etcds: pd.DataFrame) -> pd.Series:
 def etcd_peers(etcds: pd.DataFrame) -> pd.Series:
     """Members of etcd talk by TLS.
 
-    Every write is copied between members.
+    Every write is copied between members. On an http:// URL etcd ignores its certificate.
 
-    Fix: set `--peer-cert-file` and `--peer-key-file`.
+    Fix: set `--peer-cert-file` and `--peer-key-file`, and https:// in `--listen-peer-urls`.
     """
-    return ~(etcds.peer_cert_file & etcds.peer_key_file)
+    return ~(etcds.peer_cert_file & etcds.peer_key_file) | etcds.plain_peers
 
 
 @check("CP-45", severity="high", control_plane=True)
 def etcd_peer_clients(etcds: pd.DataFrame) -> pd.Series:
     """Members of etcd ask each other for certificates.
 
-    Otherwise a stranger can join and receive all data.
+    Otherwise a stranger can join and receive all data. On an http:// URL they ask nobody.
 
-    Fix: set `--peer-client-cert-auth=true`.
+    Fix: set `--peer-client-cert-auth=true`, and https:// in `--listen-peer-urls`.
     """
-    return ~etcds.peer_client_cert_auth
+    return ~etcds.peer_client_cert_auth | etcds.plain_peers
 
 
 @check("CP-46", severity="medium", control_plane=True)

@@ -27,12 +27,31 @@ def mounted_tokens(workload_tokens: pd.DataFrame) -> pd.Series:
     return workload_tokens.mounts_token
 
 
+@check("RBAC-40", severity="critical")
+def powerful_workloads(workload_tokens: pd.DataFrame, escalation_paths: pd.DataFrame) -> pd.Series:
+    """No workload holds a token that leads to cluster-admin.
+
+    Whoever takes over its container is, or becomes, cluster-admin: `escalation_paths` shows by which steps. A way
+    that hangs on what a snapshot cannot tell leaves the row undetermined.
+
+    Fix: give the ServiceAccount only what the workload asks of the API, in its own namespace; or mount no token.
+    """
+    certain = escalation_paths.condition.isna()
+    leads = workload_tokens.serviceaccount.isin(escalation_paths.serviceaccount[certain])
+    may = workload_tokens.serviceaccount.isin(escalation_paths.serviceaccount[~certain])
+    return leads.astype("boolean").mask(may) & workload_tokens.mounts_token
+
+
 @check("RBAC-41", severity="low")
-def missing_service_account(workload_service_accounts: pd.DataFrame, known_serviceaccounts: pd.DataFrame) -> pd.Series:
+def missing_service_account(
+    workload_service_accounts: pd.DataFrame, known_serviceaccounts: pd.DataFrame, origin: pd.DataFrame
+) -> pd.Series:
     """The ServiceAccounts of workloads exist.
 
-    Pods of one that is missing cannot be made, and whoever makes it gets its workloads.
+    Pods of one that is missing cannot be made, and whoever makes it gets its workloads. What manifests lack the
+    cluster may have, `default` always: undetermined.
 
     Fix: make the ServiceAccount, or name the right one.
     """
-    return ~workload_service_accounts.serviceaccount.isin(known_serviceaccounts.serviceaccount)
+    absent = ~workload_service_accounts.serviceaccount.isin(known_serviceaccounts.serviceaccount)
+    return absent.astype("boolean").mask(absent & bool((origin.basis == "as supplied").any()))

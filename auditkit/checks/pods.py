@@ -9,12 +9,14 @@ from auditkit.declare import check
 SANDBOXES = ("gvisor", "kata", "kata-clh", "kata-fc", "kata-qemu", "runsc")
 # What installers and providers run in kube-system themselves.
 SYSTEM_WORKLOADS = (
-    "aws-node", "azure-cns", "azure-ip-masq-agent", "calico-kube-controllers", "calico-node", "calico-typha", "cilium",
-    "cilium-operator", "cloud-node-manager", "coredns", "coredns-autoscaler", "csi-azuredisk-node", "csi-azurefile-node",
-    "ebs-csi-controller", "ebs-csi-node", "efs-csi-controller", "efs-csi-node", "eks-pod-identity-agent", "fluentbit-gke",
-    "gke-metadata-server", "gke-metrics-agent", "ip-masq-agent", "konnectivity-agent", "kube-dns", "kube-dns-autoscaler",
-    "kube-flannel-ds", "kube-proxy", "local-path-provisioner", "metrics-server", "netd", "node-local-dns",
-    "pdcsi-node", "snapshot-controller",
+    "antrea-agent", "antrea-controller", "aws-cloud-controller-manager", "aws-node", "azure-cns", "azure-ip-masq-agent",
+    "calico-kube-controllers", "calico-node", "calico-typha", "canal", "cilium", "cilium-envoy", "cilium-operator",
+    "cloud-controller-manager", "cloud-node-manager", "coredns", "coredns-autoscaler", "csi-azuredisk-node",
+    "csi-azurefile-node", "ebs-csi-controller", "ebs-csi-node", "efs-csi-controller", "efs-csi-node",
+    "eks-pod-identity-agent", "fluentbit-gke", "gke-metadata-server", "gke-metrics-agent", "ip-masq-agent", "kindnet",
+    "konnectivity-agent", "kube-dns", "kube-dns-autoscaler", "kube-flannel-ds", "kube-proxy", "kube-router",
+    "local-path-provisioner", "metrics-server", "netd", "node-local-dns", "pdcsi-node", "snapshot-controller",
+    "weave-net",
 )  # fmt: skip
 
 
@@ -197,18 +199,20 @@ def naked_pods(workloads: pd.DataFrame) -> pd.Series:
 def default_namespace(workloads: pd.DataFrame) -> pd.Series:
     """Workloads do not lie in the namespace default.
 
-    Policies, quotas and grants are written for namespaces; default is where what nobody placed ends up.
+    Policies, quotas and grants are written for namespaces; default is where what nobody placed ends up. A
+    manifest without a namespace goes where whoever applies it is: undetermined.
 
     Fix: move the workload to a namespace of its own.
     """
-    return workloads.namespace == "default"
+    return (workloads.namespace == "default").mask(workloads.namespace == "")
 
 
 @check("POD-44", severity="medium")
 def system_namespace(system_workloads: pd.DataFrame, *, known: tuple[str, ...] = SYSTEM_WORKLOADS) -> pd.Series:
     """Only the cluster's own workloads lie in kube-system.
 
-    kube-system is exempt from many policies and holds the cluster's own tokens.
+    kube-system is exempt from many policies and holds the cluster's own tokens. Static pods are placed by their node,
+    not through the API, and pass.
 
     Fix: move the workload to a namespace of its own; name add-ons of this cluster in the setting `known`.
     """

@@ -74,18 +74,22 @@ def default_accounts(bindings: pd.DataFrame) -> pd.Series:
 
 
 @check("RBAC-42", severity="medium")
-def dangling(bindings: pd.DataFrame, roles: pd.DataFrame, known_serviceaccounts: pd.DataFrame) -> pd.Series:
+def dangling(
+    bindings: pd.DataFrame, roles: pd.DataFrame, known_serviceaccounts: pd.DataFrame, origin: pd.DataFrame
+) -> pd.Series:
     """Bindings name roles and ServiceAccounts that exist.
 
     Whoever creates the missing role or ServiceAccount brings the binding to life. Shipped bindings name
-    ServiceAccounts of controllers that may not run: they are no exceptions.
+    ServiceAccounts of controllers that may not run: they are no exceptions. What manifests lack the cluster may
+    have, the shipped roles always: undetermined.
 
     Fix: remove the binding, or create what it names.
     """
     role_missing = ~bindings.role_id.isin(roles.role_id)
     account = bindings.serviceaccount
     account_missing = account.notna() & ~account.isin(known_serviceaccounts.serviceaccount)
-    return (role_missing | account_missing) & ~bindings.stock
+    absent = (role_missing | account_missing) & ~bindings.stock
+    return absent.mask(absent & _supplied(origin))
 
 
 @check("RBAC-43", severity="info")
@@ -100,22 +104,51 @@ def cluster_roles_in_namespaces(namespace_bindings: pd.DataFrame) -> pd.Series:
 
 
 @check("RBAC-60", severity="high")
-def shipped_roles_read_secrets(grants: pd.DataFrame) -> pd.Series:
+def shipped_roles_read_secrets(grants: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
     """No binding gives a shipped role that reads Secrets.
 
-    edit and admin read all Secrets of their scope; RBAC-07 judges roles that Kubernetes did not ship.
+    edit and admin read all Secrets of their scope; RBAC-07 judges roles that Kubernetes did not ship. A role that
+    manifests name and do not hold is undetermined.
 
     Fix: bind view, or a role without Secrets.
     """
-    return (grants.subject.notna() & ~grants.stock & grants.role_stock & grants.reads_secrets).fillna(False)
+    return _by_shipped_roles(grants, grants.reads_secrets, origin)
 
 
 @check("RBAC-61", severity="high")
-def shipped_roles_create_pods(grants: pd.DataFrame) -> pd.Series:
+def shipped_roles_create_pods(grants: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
     """No binding gives a shipped role that creates Pods.
 
-    edit and admin create Pods in their scope; RBAC-08 judges roles that Kubernetes did not ship.
+    edit and admin create Pods in their scope; RBAC-08 judges roles that Kubernetes did not ship. A role that
+    manifests name and do not hold is undetermined.
 
     Fix: bind view, and let the deployment pipeline create workloads.
     """
-    return (grants.subject.notna() & ~grants.stock & grants.role_stock & grants.creates_pods).fillna(False)
+    return _by_shipped_roles(grants, grants.creates_pods, origin)
+
+
+@check("RBAC-62", severity="critical")
+def shipped_roles_escalate(grants: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
+    """No binding gives a shipped role by which its holder can become more than it is.
+
+    To impersonate, bind, escalate, change RBAC or admission, mint tokens and reach kubelets by proxy is judged by
+    RBAC-17 to 25 of roles that Kubernetes did not ship. edit and admin, system:kubelet-api-admin and some roles of
+    controllers give it too. A role that manifests name and do not hold is undetermined.
+
+    Fix: bind view, or a role of what is needed; a kubelet's API to the API server only, and waive that.
+    """
+    escalates = grants.binds_roles | grants.escalates_roles | grants.writes_rbac | grants.writes_admission
+    becomes = grants.impersonates | grants.impersonates_details | grants.creates_tokens | grants.proxies_nodes
+    return _by_shipped_roles(grants, escalates | becomes, origin)
+
+
+def _by_shipped_roles(grants: pd.DataFrame, power: pd.Series, origin: pd.DataFrame) -> pd.Series:
+    """Whether a binding that is not shipped gives a power by a shipped role; what a role that was not supplied gives is unknown."""
+    given = grants.subject.notna() & ~grants.stock
+    unknown = given & ~grants.role_exists & _supplied(origin)
+    return (given & grants.role_stock & power).fillna(False).mask(unknown)
+
+
+def _supplied(origin: pd.DataFrame) -> bool:
+    """Whether what is not there may only not have been supplied: files of somebody's, not lists of the API."""
+    return bool((origin.basis == "as supplied").any())

@@ -196,7 +196,8 @@ def write_status(roles: pd.DataFrame) -> pd.Series:
 def write_cluster_config(roles: pd.DataFrame) -> pd.Series:
     """Roles do not change the cluster's configuration in kube-system.
 
-    ConfigMap coredns decides where every name leads. A ClusterRole counts where its rule covers such a ConfigMap.
+    ConfigMap coredns decides where every name leads. A ClusterRole counts where its rule covers such a ConfigMap,
+    a Role of kube-system whichever it names.
 
     Fix: drop update and patch on configmaps, or name the ConfigMaps.
     """

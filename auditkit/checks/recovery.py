@@ -4,6 +4,9 @@ import pandas as pd
 
 from auditkit.declare import check
 
+# github.com/vmware-tanzu/velero pkg/apis/velero/v1/restore_types.go
+RUNNING = ["New", "InProgress", "WaitingForPluginOperations", "Finalizing"]
+
 
 @check("AVL-11", severity="high")
 def backups_recent(backup_freshness: pd.DataFrame) -> pd.Series:
@@ -25,7 +28,8 @@ def data_backed_up(backup_coverage: pd.DataFrame) -> pd.Series:
     """Namespaces with data in volumes are backed up.
 
     Data outside every backup schedule is lost with its disk. A cluster without any Velero Schedule may be backed up by
-    other means, which a snapshot cannot see: its rows are undetermined.
+    other means, which a snapshot cannot see: its rows are undetermined. So are namespaces of which a Schedule's
+    resource policy may leave volumes out.
 
     Fix: include the namespace in a Schedule, without selectors that leave out a part.
     """
@@ -40,7 +44,7 @@ def restores_complete(restores: pd.DataFrame) -> pd.Series:
 
     Fix: look into the Restore's errors, and repeat it.
     """
-    running = restores.phase.isna() | restores.phase.isin(["New", "InProgress", "Finalizing"])
+    running = restores.phase.isna() | restores.phase.isin(RUNNING)
     return (restores.phase != "Completed").astype("boolean").mask(running)
 
 
@@ -48,9 +52,10 @@ def restores_complete(restores: pd.DataFrame) -> pd.Series:
 def jobs_complete(jobs: pd.DataFrame) -> pd.Series:
     """Jobs complete.
 
-    A batch that failed may be a backup, a reconciliation or a deletion that did not happen.
+    A batch that failed may be a backup, a reconciliation or a deletion that did not happen. One that waits between
+    two attempts is undetermined.
 
     Fix: look into its logs, run it again, and alert on failed Jobs.
     """
-    ended = (jobs.active == 0) & jobs.started_at.notna()
-    return (ended & jobs.completed_at.isna() & (jobs.failed > 0)).astype("boolean")
+    waits = (jobs.active == 0) & jobs.started_at.notna() & jobs.completed_at.isna() & (jobs.failed > 0)
+    return jobs.gave_up.mask(~jobs.gave_up & waits)

@@ -34,6 +34,7 @@ _HARMLESS = re.compile(
     r"|(~|\.{1,2}|[A-Za-z]:)?([/\\][\w.@-]+){2,}[/\\]?|(~|\.{1,2})?/[\w.@-]{1,20}/?",
     re.IGNORECASE,
 )
+_DIGITS = re.compile(r"[0-9]{4,200}", re.ASCII)
 _SECRET = frozenset({"PASSWORD", "PASSWD", "PASS", "PWD", "PASSPHRASE", "SECRET", "TOKEN", "CREDENTIAL", "CREDENTIALS"})
 _SECRET_ENDING = ("PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY", "SECRETKEY", "ACCESSKEY", "PRIVATEKEY")
 # fmt: off
@@ -70,13 +71,18 @@ def _literal(value: str) -> bool:
     return any(map(str.isalnum, value)) and not _HARMLESS.fullmatch(value)
 
 
+def _numeric_password(name: str, value: str) -> bool:
+    return name.upper().endswith(("PASSWORD", "PASSWD", "PASSPHRASE")) and bool(_DIGITS.fullmatch(value))
+
+
 def looks_secret(name: str, value: str) -> bool:
     """Whether the value of a variable, flag or ConfigMap key looks like a literal credential.
 
     By its name (whole words), by its own form, or by a named part of it (`password=...` in a
-    connection string). References such as $(NAME), booleans, numbers and paths are none.
+    connection string). References such as $(NAME), booleans, paths and numbers are none, but for a number of four
+    digits or more that is named as a password.
     """
-    if _secret_name(name) and _literal(value):
+    if _secret_name(name) and (_literal(value) or _numeric_password(name, value)):
         return True
     bare = _REFERENCE.sub("", value)
     if len(bare) < 5:
@@ -89,10 +95,11 @@ def looks_secret(name: str, value: str) -> bool:
 def argv_has_secret(argv: Sequence[str]) -> bool:
     """Whether a command line holds a literal credential: `--password=x`, `--password x`, `PASSWORD=x`, or by form."""
     words = [word for item in argv for word in item.split()]
-    return any(looks_secret("", item) for item in argv) or any(
-        flag.startswith("-") and not value.startswith("-") and _secret_name(flag) and _literal(value)
-        for flag, value in pairwise(words)
-        if "=" not in flag
+    pairs = [(flag, value) for flag, value in pairwise(words) if flag.startswith("-") and "=" not in flag]
+    return (
+        any(looks_secret("", item) for item in argv)
+        or any(not value.startswith("-") and looks_secret(flag, value) for flag, value in pairs)
+        or any(_numeric_password(flag, value) for flag, _, value in (word.partition("=") for word in words))
     )
 
 

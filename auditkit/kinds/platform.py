@@ -348,6 +348,10 @@ class BackupSpec(Struct):
     excluded_namespaces: list[str] | None = None
     included_resources: list[str] | None = None
     excluded_resources: list[str] | None = None
+    included_namespace_scoped_resources: list[str] | None = None
+    excluded_namespace_scoped_resources: list[str] | None = None
+    excluded_cluster_scoped_resources: list[str] | None = None
+    resource_policy: Present | None = None
     label_selector: Present | None = None
     or_label_selectors: list[Present] | None = None
     snapshot_volumes: bool | None = None

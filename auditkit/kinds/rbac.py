@@ -3,6 +3,7 @@
 import msgspec
 
 from auditkit.kinds.base import Closed, Kind, Struct
+from auditkit.kinds.pods import LabelSelector
 
 GROUP = "rbac.authorization.k8s.io"
 
@@ -17,25 +18,10 @@ class Rule(Struct):
     non_resource_urls: list[str] | None = msgspec.field(default=None, name="nonResourceURLs")
 
 
-class Requirement(Closed):
-    """One matchExpressions entry of a label selector."""
-
-    key: str = ""
-    operator: str = ""
-    values: list[str] | None = None
-
-
-class RoleSelector(Closed):
-    """A label selector over ClusterRoles; an unknown member could narrow it."""
-
-    match_labels: dict[str, str] | None = None
-    match_expressions: list[Requirement] | None = None
-
-
 class AggregationRule(Closed):
-    """Which ClusterRoles' rules a controller copies into this one."""
+    """Which ClusterRoles' rules a controller copies into this one; an unknown member could narrow a selector."""
 
-    cluster_role_selectors: list[RoleSelector] | None = None
+    cluster_role_selectors: list[LabelSelector] | None = None
 
 
 class Role(Kind):

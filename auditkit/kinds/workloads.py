@@ -107,12 +107,18 @@ class JobSpec(Struct):
     ttl_seconds_after_finished: int | None = None
 
 
+class JobCondition(Struct):
+    type: str = ""
+    status: str = ""
+
+
 class JobStatus(Struct):
     active: int | None = None
     succeeded: int | None = None
     failed: int | None = None
     start_time: datetime | None = None
     completion_time: datetime | None = None
+    conditions: list[JobCondition] | None = None
 
 
 class Job(Kind):

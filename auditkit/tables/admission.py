@@ -14,6 +14,7 @@ from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.admission import (
     AdmissionRule,
+    ConstraintTemplate,
     GatekeeperConfig,
     MatchResources,
     MutatingWebhookConfiguration,
@@ -214,6 +215,7 @@ class WebhookBackend:
         ValidatingAdmissionPolicy,
         ValidatingAdmissionPolicyBinding,
         GatekeeperConfig,
+        ConstraintTemplate,
         Service,
     ),
     key=("name",),
@@ -222,7 +224,8 @@ class NamespaceEngine:
     """One row per namespace that Kubernetes did not make itself: which policy engines decide about its pods.
 
     An engine decides where its validating webhook is called for the creation of pods, or a ValidatingAdmissionPolicy
-    about pods is bound with Deny. A webhook of an engine that is not known, or with conditions, may or may not.
+    about pods is bound with Deny. A webhook of an engine that is not known, or with conditions, may or may not; so
+    may Gatekeeper's, whose constraints are not read, and without a template it does not.
     Pod Security is not counted: it is in `psa`.
     """
 
@@ -250,9 +253,12 @@ def _webhook_engines(
             continue
         called, engine = hook.client_config.service if hook.client_config else None, engine_of(hook)
         gone = called is not None and (called.namespace, called.name) not in services
-        excluded = engine == "gatekeeper" and _gatekeeper_excludes(objects, namespace.name)
-        if not gone and not excluded:
-            whole = None if engine is None or _skips_objects(hook) is not False else True
+        idle = engine == "gatekeeper" and (
+            not objects[ConstraintTemplate] or _gatekeeper_excludes(objects, namespace.name)
+        )
+        if not gone and not idle:
+            known = engine is not None and engine != "gatekeeper"
+            whole = True if known and _skips_objects(hook) is False else None
             yield engine or "unknown", every([_in_reach(hook, namespace), whole])
 
 

@@ -17,6 +17,7 @@ DEFAULT_CAPABILITIES = frozenset(
     {"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
      "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"}
 )  # fmt: skip
+OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 ZERO = re.compile(r"[+-]?0*\.?0*([eE][+-]?[0-9]+|[A-Za-z]{0,2})")
 
 
@@ -31,6 +32,7 @@ class _Columns:
     image: Annotated[str | None, "Reference of the image as the spec names it."]
     image_pull_policy: Annotated[str | None, "imagePullPolicy."]
     windows: Annotated[bool, "spec.os.name is windows: rules of Linux do not apply."]
+    windows_node: Annotated[bool, "The nodeSelector asks for Windows, whether or not spec.os.name says so."]
     user_namespace: Annotated[bool, "hostUsers is false: root in the container is nobody on the node."]
     security_context: Annotated[bool, "The container or its pod sets something in securityContext."]
     privileged: Annotated[bool, "securityContext.privileged."]
@@ -46,7 +48,7 @@ class _Columns:
     seccomp: Annotated[str | None, "Type of the seccomp profile, of the container, else of the pod."]
     capabilities_added: Annotated[list[str], "capabilities.add, as written."]
     capabilities_dropped: Annotated[list[str], "capabilities.drop, as written."]
-    adds_beyond_default: Annotated[bool, "Adds a capability outside those that a runtime gives by default."]
+    adds_beyond_default: Annotated[bool, "Adds a capability outside those that Pod Security's baseline allows."]
     host_ports: Annotated[list[str], "Ports of the node that it binds; with hostNetwork every port that it names."]
     privileged_ports: Annotated[list[str], "Ports below 1024 that it names."]
     probe_hosts: Annotated[
@@ -143,6 +145,7 @@ def _security(spec: PodSpec, container: Container) -> Iterator[Any]:
     profile = own.seccomp_profile or pod.seccomp_profile
     capabilities = own.capabilities or Capabilities()
     yield bool(spec.os and spec.os.name == "windows")
+    yield "windows" in ((spec.node_selector or {}).get(label) for label in OS_LABELS)
     yield spec.host_users is False
     yield own != SecurityContext() or pod != PodSecurityContext()
     yield bool(own.privileged)

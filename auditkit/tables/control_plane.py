@@ -1,11 +1,12 @@
 """The control plane's programs where they run as pods: one row a process, one column a setting."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 
-from auditkit.analysis import flags
+from auditkit.analysis import flags, provider
 from auditkit.analysis.flags import Settings
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
@@ -61,6 +62,24 @@ def _local(settings: Settings) -> bool | None:
     return True if settings.number("secure-port") == 0 else flags.loopback(settings.text("bind-address"))
 
 
+def _unencrypted(settings: Settings, flag: str) -> bool | None:
+    """Whether a URL of the list is plain HTTP and not of the host itself: etcd ignores certificates for it.
+
+    The scheme is visible where the container resolves the address (`http://$(POD_IP):2379`). Source: go.etcd.io/etcd
+    server/embed/etcd.go, configurePeerListeners and configureClientListeners.
+    """
+    given = settings.given(flag)
+    values = settings.flags.get(flag) or [settings.text(flag) or ""]
+    urls = ",".join(values if flag in flags.LISTS else values[-1:]).split(",")
+    return given and any(u.startswith("http://") and not flags.loopback(u.removeprefix("http://")) for u in urls)
+
+
+def _plain(flag: str) -> Reading:
+    return Reading(
+        bool, flag, lambda s: _unencrypted(s, flag), f"`--{flag}` holds an http:// URL that is not the host's own."
+    )
+
+
 _LOCAL = Reading(bool, "bind-address", _local, "`--bind-address` is a loopback address, or nothing is served.")
 _CIPHERS = Reading(
     bool,
@@ -73,7 +92,7 @@ _ROTATION = Reading(
     bool,
     "feature-gates",
     lambda s: s.gate("RotateKubeletServerCertificate"),
-    "The feature gate RotateKubeletServerCertificate is not off.",
+    "The feature gate RotateKubeletServerCertificate is not off, by name or by AllBeta.",
 )
 
 APISERVER = {
@@ -86,6 +105,7 @@ APISERVER = {
     **_named(*map(_number, ("audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize"))),
     **_named(_number("insecure-port"), _number("secure-port"), _TIMEOUT),
     "client_ca": _text("client-ca-file"),
+    "plain_etcd": _plain("etcd-servers"),
     "weak_tls": _CIPHERS,
     "always_allow": _mode("AlwaysAllow"),
     "authorizes_nodes": _mode("Node"),
@@ -108,6 +128,8 @@ SCHEDULER = {**_named(_true("profiling")), "local": _LOCAL}
 ETCD = {
     **_named(*map(_true, ("client-cert-auth", "auto-tls", "peer-client-cert-auth", "peer-auto-tls"))),
     **_named(*map(_given, ("cert-file", "key-file", "peer-cert-file", "peer-key-file")), _text("trusted-ca-file")),
+    "plain_clients": _plain("listen-client-urls"),
+    "plain_peers": _plain("listen-peer-urls"),
 }
 COMPONENTS: Mapping[str, Mapping[str, Reading]] = {
     "kube-apiserver": APISERVER,
@@ -130,19 +152,41 @@ def _columns(component: str) -> Any:
     return type("_Settings", (), {"__annotations__": fields})
 
 
-def _processes(objects: Objects) -> Iterator[tuple[Pod, Container, Settings]]:
-    """Every container that runs a program of the control plane, with its settings."""
+def _containers(objects: Objects) -> Iterator[tuple[Pod, Container]]:
+    """Every container of pods that have not ended."""
     for pod in objects[Pod]:
         ended = pod.status is not None and pod.status.phase in ("Succeeded", "Failed")
         for container in (pod.spec.containers if pod.spec and not ended else None) or ():
-            settings = flags.running(container)
-            if settings:
-                yield pod, container, settings
+            yield pod, container
+
+
+def _processes(objects: Objects) -> Iterator[tuple[Pod, Container, Settings]]:
+    """Every container that runs a program of the control plane, with its settings."""
+    for pod, container in _containers(objects):
+        settings = flags.running(container)
+        if settings:
+            yield pod, container, settings
+
+
+def _unseen(container: Container, component: str) -> bool:
+    """Whether a container has a component's own image and a command line that does not show it, as of a script.
+
+    The image of etcd also holds etcdctl, which backups run.
+    """
+    image = re.search(r"([^/:@]+)(:[^/@]*)?(@|$)", container.image or "")
+    return component != "etcd" and not container.component and image is not None and image[1] == component
 
 
 def _rows(objects: Objects, component: str) -> Iterator[tuple[Any, ...]]:
+    """Those of the cluster's own control plane (analysis/provider.py); `control_plane_flags` has all.
+
+    One whose command line does not show its flags is a row without values.
+    """
+    for pod, container in _containers(objects):
+        if provider.own(pod) and _unseen(container, component):
+            yield (pod.namespace, "Pod", pod.name, container.name, *[None] * len(COMPONENTS[component]))
     for pod, container, settings in _processes(objects):
-        if settings.component == component:
+        if settings.component == component and provider.own(pod):
             values = (reading.read(settings) for reading in COMPONENTS[component].values())
             yield (pod.namespace, "Pod", pod.name, container.name, *values)
 
@@ -167,7 +211,7 @@ class FlagRow(_Process):
 
 @table("apiservers", kinds=(Pod,), key=("namespace", "name", "container"))
 class ApiserverRow(_columns("kube-apiserver"), _Process):  # type: ignore[misc]
-    """One row per kube-apiserver that runs as a pod, with its settings in effect (analysis/flags.py)."""
+    """One row per kube-apiserver of this cluster that runs as a pod, with its settings in effect (analysis/flags.py)."""
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -176,7 +220,7 @@ class ApiserverRow(_columns("kube-apiserver"), _Process):  # type: ignore[misc]
 
 @table("controller_managers", kinds=(Pod,), key=("namespace", "name", "container"))
 class ControllerManagerRow(_columns("kube-controller-manager"), _Process):  # type: ignore[misc]
-    """One row per kube-controller-manager that runs as a pod, with its settings in effect (analysis/flags.py)."""
+    """One row per kube-controller-manager of this cluster that runs as a pod, with its settings in effect (analysis/flags.py)."""
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -185,7 +229,7 @@ class ControllerManagerRow(_columns("kube-controller-manager"), _Process):  # ty
 
 @table("schedulers", kinds=(Pod,), key=("namespace", "name", "container"))
 class SchedulerRow(_columns("kube-scheduler"), _Process):  # type: ignore[misc]
-    """One row per kube-scheduler that runs as a pod, with its settings in effect (analysis/flags.py)."""
+    """One row per kube-scheduler of this cluster that runs as a pod, with its settings in effect (analysis/flags.py)."""
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -194,7 +238,7 @@ class SchedulerRow(_columns("kube-scheduler"), _Process):  # type: ignore[misc]
 
 @table("etcds", kinds=(Pod,), key=("namespace", "name", "container"))
 class EtcdRow(_columns("etcd"), _Process):  # type: ignore[misc]
-    """One row per etcd that runs as a pod: its flags, else ETCD_* variables, else defaults (analysis/flags.py)."""
+    """One row per etcd of this cluster that runs as a pod: its flags, else ETCD_* variables, else defaults (analysis/flags.py)."""
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:

@@ -112,10 +112,13 @@ def _target(group: str, kind: str, namespace: str, name: str) -> str:
 
 
 def _blocks(least: int | str | None, most: int | str | None, counted: int | None) -> bool | None:
-    """Whether healthy pods may not be evicted; a percentage rounds up (controller/disruption getExpectedPodCount)."""
-    if most is not None:
-        return str(most) in ("0", "0%")
-    if least is None or str(least) in ("0", "0%"):
+    """Whether healthy pods may not be evicted; a percentage rounds up, and a budget of neither number allows nothing.
+
+    (k8s.io/kubernetes/pkg/controller/disruption/disruption.go getExpectedPodCount, updatePdbStatus)
+    """
+    if most is not None or least is None:
+        return most is None or str(most) in ("0", "0%")
+    if str(least) in ("0", "0%"):
         return False
     if str(least) == "100%":
         return True

@@ -1,9 +1,10 @@
 """What is reachable from outside: Services, Ingresses, gateways, and whether what they name is there."""
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
+from auditkit.analysis.exposed import SOURCE_RANGES
+from auditkit.analysis.isolation import all_addresses
 from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
@@ -27,13 +28,11 @@ from auditkit.tables.owners import POD_KINDS
 _INTERNAL = frozenset(
     {
         ("service.beta.kubernetes.io/aws-load-balancer-internal", "true"),
-        ("service.beta.kubernetes.io/aws-load-balancer-scheme", "internal"),
         ("service.beta.kubernetes.io/azure-load-balancer-internal", "true"),
         ("networking.gke.io/load-balancer-type", "internal"),
         ("cloud.google.com/load-balancer-type", "internal"),
     }
 )
-_SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 # Controllers that take certificates from an annotation: with one of these, `tls` does not say whether TLS is served.
 _TLS_ELSEWHERE = (
     "alb.ingress.kubernetes.io/certificate-arn",
@@ -41,7 +40,7 @@ _TLS_ELSEWHERE = (
     "networking.gke.io/managed-certificates",
 )
 _TERMINATED = ("SIMPLE", "MUTUAL", "ISTIO_MUTUAL", "OPTIONAL_MUTUAL")
-_RISKY = ("-snippet", "nginx.ingress.kubernetes.io/server-alias")
+_RISKY = ("-snippet", "-snippets", "/config-backend", "nginx.ingress.kubernetes.io/server-alias")
 
 
 @table("services", kinds=(Service,), key=("namespace", "name"))
@@ -64,28 +63,33 @@ class ServiceRow:
         for s in objects[Service]:
             spec = s.spec or ServiceSpec()
             ranges = list(spec.load_balancer_source_ranges or ())
-            if not ranges and s.annotations.get(_SOURCE_RANGES):
-                ranges = [one.strip() for one in s.annotations[_SOURCE_RANGES].split(",")]
+            if not ranges and s.annotations.get(SOURCE_RANGES):
+                ranges = [one.strip() for one in s.annotations[SOURCE_RANGES].split(",")]
             external = list(spec.external_ips or ())
             ports = sum(1 for port in spec.ports or () if port.node_port)
-            asked = any((name, value.lower()) in _INTERNAL for name, value in s.annotations.items())
             yield (
-                s.namespace, s.kind, s.name, spec.type or "ClusterIP", asked or _internal_by_class(s), ranges, _limited(ranges), external,
+                s.namespace, s.kind, s.name, spec.type or "ClusterIP", _internal(s), ranges, _limited(ranges), external,
                 bool(external), ports,
             )  # fmt: skip
 
 
-def _internal_by_class(service: Service) -> bool:
-    """The AWS Load Balancer Controller gives a private address unless its annotation asks for another."""
+def _internal(service: Service) -> bool:
+    """By annotation; the AWS Load Balancer Controller gives a private address unless one asks for another.
+
+    Of its two annotations the scheme decides (aws-load-balancer-controller, pkg/service buildLoadBalancerScheme).
+    """
+    prefix = "service.beta.kubernetes.io/aws-load-balancer-"
+    scheme, internal = (service.annotations.get(prefix + name) for name in ("scheme", "internal"))
+    if scheme is not None:
+        return scheme.lower() == "internal"
     own = service.spec is not None and service.spec.load_balancer_class == "service.k8s.aws/nlb"
-    return own and not service.annotations.get("service.beta.kubernetes.io/aws-load-balancer-scheme")
+    asked = any((name, value.lower()) in _INTERNAL for name, value in service.annotations.items())
+    return asked or (own and internal is None)
 
 
 def _limited(ranges: list[str]) -> bool | None:
-    try:
-        return bool(ranges) and all(ipaddress.ip_network(one, strict=False).prefixlen > 0 for one in ranges)
-    except ValueError:
-        return None
+    whole = all_addresses(ranges)
+    return None if whole is None else bool(ranges) and not whole
 
 
 @table("ingresses", kinds=(Ingress,), key=("namespace", "name", "host"))

@@ -138,8 +138,16 @@ def _open(policy: AuthorizationPolicy) -> bool | None:
 
 
 def _takes_all(policies: list[AuthorizationPolicy]) -> bool | None:
-    """Whether a workload that no selector names takes every call; DENY and CUSTOM may or may not close it."""
+    """Whether a workload that no selector names takes every call.
+
+    What ALLOW policies allow adds up: one rule without members opens it again. DENY and CUSTOM may or
+    may not close it.
+    """
     closing = [a for a in policies if _action(a) != "AUDIT"]
+    allowing = [a for a in closing if _whole(a) and _action(a) == "ALLOW"]
     if not closing:
         return True
-    return False if any(_whole(a) and _action(a) == "ALLOW" for a in closing) else None
+    if not allowing:
+        return None
+    opened = some(_open(a) for a in allowing)
+    return None if opened and any(_whole(a) and _action(a) != "ALLOW" for a in closing) else opened

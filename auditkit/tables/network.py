@@ -3,61 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Annotated, Any
 
 from auditkit.analysis import isolation
+from auditkit.analysis.networks import ENGINES, networks
 from auditkit.analysis.selectors import every, some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds import Kind
-from auditkit.kinds.network import (
-    AdminNetworkPolicy,
-    BaselineAdminNetworkPolicy,
-    CalicoGlobalNetworkPolicy,
-    CalicoNetworkPolicy,
-    CiliumClusterwideNetworkPolicy,
-    CiliumNetworkPolicy,
-    ClusterNetworkPolicy,
-    NetworkPolicy,
-)
+from auditkit.kinds.network import NetworkPolicy
 from auditkit.kinds.platform import Namespace, Node
 from auditkit.kinds.workloads import DaemonSet, Job, Pod
 from auditkit.tables.owners import POD_KINDS, ended, owned
-
-# Whose policies each kind beside NetworkPolicy is.
-ENGINES: Mapping[type[Kind], str] = MappingProxyType(
-    {
-        CiliumNetworkPolicy: "cilium",
-        CiliumClusterwideNetworkPolicy: "cilium",
-        CalicoNetworkPolicy: "calico",
-        CalicoGlobalNetworkPolicy: "calico",
-        AdminNetworkPolicy: "admin",
-        BaselineAdminNetworkPolicy: "admin",
-        ClusterNetworkPolicy: "admin",
-    }
-)
-
-# DaemonSets that are a cluster's network: the engine, and whether it enforces NetworkPolicy. None is optional,
-# decided by flags of the component that are not kept.
-CNIS: Mapping[str, tuple[str, bool | None]] = MappingProxyType(
-    {
-        "calico-node": ("calico", True),
-        "canal": ("calico", True),
-        "cilium": ("cilium", True),
-        "anetd": ("cilium", True),
-        "antrea-agent": ("antrea", True),
-        "azure-npm": ("azure-npm", True),
-        "ovnkube-node": ("ovn-kubernetes", True),
-        "weave-net": ("weave", None),
-        "kube-router": ("kube-router", None),
-        "kube-ovn-cni": ("kube-ovn", None),
-        "aws-node": ("aws-vpc-cni", None),
-        "kindnet": ("kindnet", None),
-        "kube-flannel-ds": ("flannel", False),
-        "kube-flannel": ("flannel", False),
-    }
-)
 
 
 @dataclass
@@ -218,9 +175,9 @@ def _denied(policies: list[NetworkPolicy], direction: isolation.Direction) -> bo
 class PolicyEnforcement:
     """One row per network DaemonSet, and per policy object of whatever engine: whether it is enforced.
 
-    The network is recognised by the name of its DaemonSet. Of a DaemonSet, enforced means that the engine enforces
-    NetworkPolicy and is available on every Linux node. Where no network is recognised, a row of kind
-    Cluster says so and nothing is known.
+    The network is recognised by the name or an image of its DaemonSet (data/networks.toml). Of a DaemonSet,
+    enforced means that the engine enforces NetworkPolicy and is available on every Linux node. Where no network
+    is recognised, a row of kind Cluster says so and nothing is known.
     """
 
     namespace: Annotated[str, "Namespace; empty for what is cluster-scoped."]
@@ -231,26 +188,18 @@ class PolicyEnforcement:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        networks = [(d, *CNIS[d.name]) for d in objects[DaemonSet] if d.name in CNIS]
-        nodes = sum(_is_linux(node) for node in objects[Node])
-        available: dict[str, int] = defaultdict(int)
-        for daemon, engine, _ in networks:
-            available[engine] += (daemon.status and daemon.status.number_available) or 0
-        for daemon, engine, enforces in networks:
-            reached = available[engine] >= nodes if nodes and daemon.status else None
-            yield (daemon.namespace, daemon.kind, daemon.name, engine, every([enforces, reached]))
-        if not networks:
+        found = networks(objects)
+        for one in found:
+            daemon, enforced = one.daemon, every([one.enforces, one.everywhere])
+            yield (daemon.namespace, daemon.kind, daemon.name, one.engine, enforced)
+        if not found:
             yield ("", "Cluster", "cluster", "unknown", None)
-        engines = {engine: enforces for _, engine, enforces in networks}
+        engines = {one.engine: one.enforces for one in found}
         for p in objects[NetworkPolicy]:
             yield (p.namespace, p.kind, p.name, "kubernetes", some(engines.values()) if engines else None)
         for kind, engine in ENGINES.items():
             for o in objects[kind]:
                 yield (o.namespace, o.kind, o.name, engine, _understood(engine, engines))
-
-
-def _is_linux(node: Node) -> bool:
-    return node.labels.get("kubernetes.io/os", "linux") == "linux"
 
 
 def _understood(engine: str, engines: Mapping[str, bool | None]) -> bool | None:

@@ -114,7 +114,9 @@ class KubeletRow(_Place):
     event_qps: Annotated[int | None, "eventRecordQPS; default 50, 5 before 1.27; 0 is without limit."]
     serving_certificate: Annotated[bool | None, "tlsCertFile and tlsPrivateKeyFile are set, or serverTLSBootstrap."]
     rotates: Annotated[bool | None, "rotateCertificates; default false."]
-    rotates_serving: Annotated[bool | None, "serverTLSBootstrap, and RotateKubeletServerCertificate is not off."]
+    rotates_serving: Annotated[
+        bool | None, "serverTLSBootstrap, and RotateKubeletServerCertificate is not off, by name or by AllBeta."
+    ]
     weak_tls: Annotated[bool | None, "Suites without forward secrecy or without AEAD are accepted."]
     pod_pids: Annotated[int | None, "podPidsLimit; default -1, the node's own."]
     seccomp_default: Annotated[bool | None, "seccompDefault; default false."]

@@ -52,7 +52,7 @@ _POWERS = tuple(_Powers.__annotations__)
 class RuleRow(_Powers, _Named):
     """One row per rule of every Role and ClusterRole, aggregated rules included.
 
-    A ClusterRole whose aggregation cannot be computed has one row without lists.
+    What cannot be computed of a ClusterRole's aggregation is one row without lists.
     """
 
     rule: Annotated[int, "Position of the rule in its role, from 0."]
@@ -65,11 +65,10 @@ class RuleRow(_Powers, _Named):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for role, rules in _roles(objects):
+        for role, rules, whole in _roles(objects):
             named = _named(role)
-            if rules is None:
-                yield (*named, *[None] * len(_POWERS), 0, False, *[None] * 5)
-                continue
+            if not whole:
+                yield (*named, *[None] * len(_POWERS), len(rules), False, *[None] * 5)
             for number, (rule, stock) in enumerate(zip(rules, stock_rules(role, rules), strict=True)):
                 lists = (rule.api_groups, rule.resources, rule.verbs, rule.resource_names, rule.non_resource_urls)
                 yield (*named, *_judge(role, rule), number, stock, *(list(one or ()) for one in lists))
@@ -91,15 +90,14 @@ class RoleRow(_Powers, _Named):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for role, rules in _roles(objects):
+        for role, rules, whole in _roles(objects):
             aggregated = isinstance(role, ClusterRole) and role.aggregation_rule is not None
-            powers: Sequence[bool | None] = [None] * len(_POWERS)
-            if rules is not None:
-                own = [
-                    _judge(role, rule) for rule, stock in zip(rules, stock_rules(role, rules), strict=True) if not stock
-                ]
-                powers = [any(column) for column in zip(*own, strict=True)] or [False] * len(_POWERS)
-            count = None if rules is None else len(rules)
+            own = [rule for rule, stock in zip(rules, stock_rules(role, rules), strict=True) if not stock]
+            judged = zip(*(_judge(role, rule) for rule in own), strict=True)
+            found = [any(column) for column in judged] or [False] * len(_POWERS)
+            found[_POWERS.index("all_powerful")] = all_powerful(*own)
+            powers = [power or (False if whole else None) for power in found]
+            count = len(rules) if whole else None
             yield (*_named(role), *powers, is_stock(role), aggregated, count, role.metadata.creation_timestamp)
 
 
@@ -225,12 +223,13 @@ class Grant(_Powers, _BindingColumns):
         return joined.assign(role_exists=joined["role_id"].isin(roles["role_id"]))
 
 
-def _roles(objects: Objects) -> Iterator[tuple[Role | ClusterRole, Sequence[Rule] | None]]:
+def _roles(objects: Objects) -> Iterator[tuple[Role | ClusterRole, Sequence[Rule], bool]]:
+    """Each role, its rules, and whether these are all."""
     for role in objects[Role]:
-        yield role, role.rules or []
+        yield role, role.rules or [], True
     effective = effective_rules(objects[ClusterRole])
     for cluster_role in objects[ClusterRole]:
-        yield cluster_role, effective[cluster_role.name]
+        yield cluster_role, *effective[cluster_role.name]
 
 
 def _id(kind: str, namespace: str, name: str) -> str:
@@ -247,7 +246,8 @@ def _judge(role: Role | ClusterRole, rule: Rule) -> tuple[bool, ...]:
     powers = {name: grants(rule, power, cluster=cluster) for name, power in POWERS.items()}
     patterns = (*(rule.api_groups or ()), *(rule.resources or ()))
     names = set(rule.resource_names or ())
-    named = not names or role.namespace == "kube-system" or bool(names & CLUSTER_CONFIG)
+    kubelets = any(name.startswith("kubelet-config-") for name in names)  # of clusters before 1.24, one a version
+    named = not names or role.namespace == "kube-system" or bool(names & CLUSTER_CONFIG) or kubelets
     return (
         "*" in (rule.verbs or ()),
         any(one == "*" or one.startswith("*/") for one in patterns),

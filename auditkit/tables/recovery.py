@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import pandas as pd
 
 from auditkit.analysis import cron
+from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.platform import (
@@ -86,7 +88,10 @@ class ScheduleRow(_Place):
     phase: Annotated[str | None, "Enabled, New or FailedValidation."]
     included: Annotated[list[str], "Namespaces that it backs up; `*` is all."]
     excluded: Annotated[list[str], "Namespaces that it leaves out."]
-    whole: Annotated[bool, "Holds all volumes of those namespaces: no selector, resource list or switch drops any."]
+    whole: Annotated[
+        bool | None,
+        "Holds all volumes of those namespaces: no selector, resource list or switch drops any; missing where a policy may.",
+    ]
     created_at: Annotated[datetime | None, "When the schedule was made."]
 
     @staticmethod
@@ -108,13 +113,18 @@ class ScheduleRow(_Place):
             )
 
 
-def _holds_volumes(template: BackupSpec) -> bool:
-    claims = {"*", "persistentvolumeclaims", "pvc"}
+def _holds_volumes(template: BackupSpec) -> bool | None:
+    """Velero has two ways to list resources, by scope and without (velero pkg/apis/velero/v1 BackupSpec)."""
+    claims, volumes = {"*", "persistentvolumeclaims", "pvc"}, {"*", "persistentvolumes", "pv"}
     selected = template.label_selector is None and not template.or_label_selectors
     switched_off = template.snapshot_volumes is False and not template.default_volumes_to_fs_backup
-    included = claims & set(template.included_resources or ["*"])
-    excluded = (claims | {"persistentvolumes", "pv"}) & set(template.excluded_resources or ())
-    return bool(selected and not switched_off and included and not excluded)
+    lists = (template.included_resources, template.included_namespace_scoped_resources)
+    included = all(claims & set(listed or ["*"]) for listed in lists)
+    dropped = {*(template.excluded_resources or ()), *(template.excluded_namespace_scoped_resources or ())}
+    excluded = (claims | volumes) & dropped or volumes & set(template.excluded_cluster_scoped_resources or ())
+    if not selected or switched_off or not included or excluded:
+        return False
+    return None if template.resource_policy else True
 
 
 @view("backup_freshness", key=("namespace", "name"))
@@ -160,20 +170,33 @@ class BackupCoverage(_Place):
 
     claims: Annotated[int, "Bound PersistentVolumeClaims."]
     schedules: Annotated[list[str], "Schedules, enabled and not paused, that back up all its volumes."]
-    covered: Annotated[bool | None, "There is such a schedule; missing where the cluster has no schedule at all."]
+    covered: Annotated[
+        bool | None,
+        "There is such a schedule; missing where the cluster has no schedule at all, or a policy may drop volumes.",
+    ]
 
     @staticmethod
     def frame(claim_namespaces: pd.DataFrame, backup_schedules: pd.DataFrame) -> pd.DataFrame:
         enabled = (backup_schedules.phase == "Enabled").fillna(False)
-        live = backup_schedules[~backup_schedules.paused & backup_schedules.whole & enabled]
-        included, excluded = (dict(zip(live.name, live[column], strict=True)) for column in ("included", "excluded"))
+        live = backup_schedules[~backup_schedules.paused & backup_schedules.whole.fillna(True) & enabled]
+        plans = list(zip(live.name, live.whole, live.included, live.excluded, strict=True))
         named = [
-            [s for s in live.name if {"*", name} & set(included[s]) and name not in excluded[s]]
+            [
+                (plan, None if pd.isna(whole) else True)
+                for plan, whole, included, excluded in plans
+                if _among(name, included) and not _among(name, excluded)
+            ]
             for name in claim_namespaces.name
         ]
-        rows = claim_namespaces.assign(schedules=pd.Series(named, index=claim_namespaces.index, dtype=object))
-        covered = rows.schedules.map(bool).astype("boolean")
+        schedules = [[plan for plan, whole in found if whole] for found in named]
+        answers = [some(whole for _, whole in found) for found in named]
+        covered = pd.Series(answers, index=claim_namespaces.index, dtype="boolean")
+        rows = claim_namespaces.assign(schedules=pd.Series(schedules, index=claim_namespaces.index, dtype=object))
         return rows.assign(covered=covered.mask(covered.notna() & bool(backup_schedules.empty)))
+
+
+def _among(namespace: str, patterns: list[str]) -> bool:
+    return any(fnmatchcase(namespace, pattern) for pattern in patterns)
 
 
 @table("jobs", kinds=(Job,), key=("namespace", "name"))
@@ -186,6 +209,7 @@ class JobRow(_Place):
     failed: Annotated[int, "Pods that failed."]
     started_at: Annotated[datetime | None, "When it started."]
     completed_at: Annotated[datetime | None, "When it succeeded; missing where it did not, or not yet."]
+    gave_up: Annotated[bool, "It has the condition Failed, or FailureTarget while its pods end (batch/v1)."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -194,4 +218,6 @@ class JobRow(_Place):
             owner = next((o.name for o in found.metadata.owner_references or () if o.kind == "CronJob"), None)
             counts = (status.active or 0, status.succeeded or 0, status.failed or 0) if status else (0, 0, 0)
             times = (status.start_time, status.completion_time) if status else (None, None)
-            yield (found.namespace, "Job", found.name, owner, *counts, *times)
+            holding = {c.type for c in (status and status.conditions) or () if c.status == "True"}
+            gave_up = not holding.isdisjoint(("Failed", "FailureTarget"))
+            yield (found.namespace, "Job", found.name, owner, *counts, *times, gave_up)

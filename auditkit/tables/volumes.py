@@ -18,18 +18,27 @@ _SOURCES = {f.name: f.encode_name for f in msgspec.structs.fields(Volume) if f.n
 _TOKEN_VOLUME = re.compile(r"(kube-api-access)-[a-z0-9]{5}")
 
 SOCKETS = (
-    "/run/containerd/containerd.sock", "/run/crio/crio.sock", "/run/cri-dockerd.sock", "/run/docker.sock",
-    "/run/dockershim.sock", "/run/k3s/containerd/containerd.sock", "/run/podman/podman.sock",
+    "/run/containerd/containerd.sock", "/run/containerd/containerd.sock.ttrpc", "/run/cri-dockerd.sock",
+    "/run/crio/crio.sock", "/run/docker.sock", "/run/docker/containerd/containerd.sock", "/run/dockershim.sock",
+    "/run/host-containerd/containerd.sock", "/run/k0s/containerd.sock", "/run/k3s/containerd/containerd.sock",
+    "/run/podman/podman.sock", "/pipe/containerd-containerd", "/pipe/docker_engine",
+    "/var/snap/microk8s/common/run/containerd.sock",
 )  # fmt: skip
 SOCKET_NAMES = frozenset(posixpath.basename(path) for path in SOCKETS)
 DIRECTORIES = (
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr",
-    "/var/lib/containerd", "/var/lib/docker", "/var/lib/etcd", "/var/lib/kubelet",
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/cni", "/proc", "/program files", "/programdata", "/root",
+    "/run", "/sbin", "/sys", "/usr", "/windows",
+    "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/etcd", "/var/lib/k0s",
+    "/var/lib/kubelet", "/var/lib/rancher",
 )  # fmt: skip
 CREDENTIALS = (
-    "/etc/kubernetes/azure.json", "/etc/kubernetes/cloud.conf", "/etc/kubernetes/cloud-config",
-    "/root/.aws", "/root/.azure", "/root/.config/gcloud", "/root/.kube",
+    "/etc/kubernetes/admin.conf", "/etc/kubernetes/azure.json", "/etc/kubernetes/cloud.conf",
+    "/etc/kubernetes/cloud-config", "/etc/kubernetes/kubelet.conf", "/etc/kubernetes/super-admin.conf",
+    "/root/.aws", "/root/.azure", "/root/.config/gcloud", "/root/.kube", "/var/lib/kubelet/pki",
 )  # fmt: skip
+_DRIVE = re.compile(r"[/\\]?[A-Za-z]:")
+# Where tools keep them in the home of whoever uses the node.
+_HOME = re.compile(r"/home(/[^/]+(/(\.aws|\.azure|\.config/gcloud|\.kube)(/.*)?|/\.config)?)?")
 
 
 class _Columns:
@@ -96,13 +105,15 @@ def _facts(spec: PodSpec, volume: Volume) -> tuple[Any, ...]:
         any(not mount.read_only for mount in mounts),
         None if path is None else posixpath.basename(path) in SOCKET_NAMES or _covers(path, SOCKETS),
         None if path is None else _touches(path, DIRECTORIES),
-        None if path is None else _touches(path, CREDENTIALS),
+        None if path is None else _touches(path, CREDENTIALS) or bool(_HOME.fullmatch(path)),
     )
 
 
 def _real(path: str) -> str:
-    """The path without `..`, and without the link that /var/run is."""
-    path = posixpath.normpath("/" + path.lstrip("/"))
+    """The path without `..`, and without the link that /var/run is; of Windows without its drive, in lower case."""
+    drive = _DRIVE.match(path)
+    plain = path[drive.end() :].lower() if drive else path
+    path = posixpath.normpath("/" + plain.replace("\\", "/").lstrip("/"))
     return path.removeprefix("/var") if path == "/var/run" or path.startswith("/var/run/") else path
 
 

@@ -33,7 +33,7 @@ class _Columns:
     owner: Annotated[str | None, "Value of the first label that names an owner, a team or a system."]
     labels: Annotated[list[str], "Names of its labels."]
     created: Annotated[datetime | None, "When it was created."]
-    naked: Annotated[bool, "A pod that nothing owns: it is not replaced when it ends."]
+    naked: Annotated[bool, "A pod that nothing controls: it is not replaced when it ends."]
     static: Annotated[bool, "The image of a static pod, which its kubelet reads from a file."]
     pods: Annotated[int, "Pods that have not ended."]
     nodes: Annotated[int, "Nodes that they run on."]
@@ -159,7 +159,8 @@ def _identity(one: Owned) -> Iterator[Any]:
     yield next((labels[name] for name in OWNER_LABELS if name in labels), None)
     yield sorted(labels)
     yield owner.metadata.creation_timestamp
-    yield pod and not owner.metadata.owner_references and not is_mirror(owner)
+    controlled = any(ref.controller for ref in owner.metadata.owner_references or ())
+    yield pod and not controlled and not is_mirror(owner)
     yield pod and is_mirror(owner)
 
 
