@@ -88,8 +88,12 @@ def about_encryption(parameter: str) -> bool:
 
 
 def credential_keys(data: Mapping[str, str], binary: Mapping[str, str]) -> list[str]:
-    """The keys whose value looks like a credential, by the key's name, the value's form or a named part of it."""
-    texts = {**data, **{key: _decoded(value) for key, value in binary.items()}}
+    """The keys whose value looks like a credential, by the key's name, the value's form or a named part of it.
+
+    Public certificates are none, and every namespace holds long ones (kube-root-ca.crt): they are not looked at.
+    """
+    found = {**data, **{key: _decoded(value) for key, value in binary.items()}}
+    texts = {key: _CERTIFICATE.sub("", text) for key, text in found.items()}
     return sorted(key for key, text in texts.items() if judge.looks_secret(key, text) or _line_looks_secret(text))
 
 
