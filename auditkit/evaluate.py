@@ -16,6 +16,7 @@ from auditkit.capture.snapshot import Coverage
 from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of, spine_of
 from auditkit.errors import AuditkitError, UsageError
 from auditkit.kinds import Kind, resource
+from auditkit.memory import collection_paused
 
 Conclusion = Literal[
     "error", "exceptions", "not collected", "undetermined", "inherited", "no population", "no exceptions"
@@ -75,7 +76,8 @@ class Tables(Mapping[str, pd.DataFrame]):
         self._ids: dict[str, pd.Series] = {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        return self._frame(name).copy()
+        # Copy on write (pandas 3): a caller who changes it changes only what is theirs.
+        return self._frame(name).copy(deep=False)
 
     def __getattr__(self, name: str) -> pd.DataFrame:
         if name.startswith("_"):
@@ -99,7 +101,8 @@ class Tables(Mapping[str, pd.DataFrame]):
 
     def _frame(self, name: str) -> pd.DataFrame:
         if name not in self._built:
-            self._built[name] = self._build(declared(name))
+            with collection_paused():
+                self._built[name] = self._build(declared(name))
         return self._built[name]
 
     def row_ids(self, name: str) -> pd.Series:
@@ -267,7 +270,8 @@ def run(
     if unknown:
         raise UsageError(f"no check {', '.join(unknown)}; `auditkit checks` lists them")
     managed = provider.managed(tables.snapshot.objects, tables.snapshot.origin.version)
-    return Results((_result(CHECKS[id], tables, (settings or {}).get(id, {}), managed) for id in chosen), tables)
+    with collection_paused():
+        return Results((_result(CHECKS[id], tables, (settings or {}).get(id, {}), managed) for id in chosen), tables)
 
 
 def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: str | None) -> Result:
@@ -321,9 +325,8 @@ _VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")
 
 def row_ids(keys: pd.DataFrame) -> pd.Series:
     """One stable id per row of a table's key columns: eight hex digits of their hash."""
-    joined = pd.Series("", index=keys.index, dtype="string")
-    for column in keys:
-        joined = joined + "\x1f" + keys[column].astype("string").fillna("\x00")
+    columns = (keys[column].astype("string").fillna("\x00").tolist() for column in keys)
+    joined = ("".join(f"\x1f{value}" for value in row) for row in zip(*columns, strict=True))
     digests = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in joined]
     return pd.Series(digests, index=keys.index, dtype="string")
 
