@@ -63,9 +63,7 @@ def check(
     return evaluate.run(snapshot.tables, ids, settings=settings)
 
 
-def run(
-    source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any
-) -> Run:
+def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> Run:
     """Write a sealed pack of a source into a new folder; options are those of auditkit.run.run."""
     snapshot = source if isinstance(source, Snapshot) else load(source)
     return _run(snapshot, Path(out), engagement=_engagement.load(Path(config) if config else None), **options)

@@ -326,8 +326,8 @@ _VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")
 def row_ids(keys: pd.DataFrame) -> pd.Series:
     """One stable id per row of a table's key columns: eight hex digits of their hash."""
     columns = (keys[column].astype("string").fillna("\x00").tolist() for column in keys)
-    joined = ("".join(f"\x1f{value}" for value in row) for row in zip(*columns, strict=True))
-    digests = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in joined]
+    texts = ("\x1f".join(("", *row)) for row in zip(*columns, strict=True))
+    digests = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in texts]
     return pd.Series(digests, index=keys.index, dtype="string")
 
 

@@ -93,10 +93,7 @@ class Objects(Mapping[type[Kind], Sequence[Kind]]):
     """The kept objects by kind; a kind of which nothing was kept is an empty sequence."""
 
     def __init__(self, objects: Mapping[type[Kind], Sequence[Kind]]) -> None:
-        self._objects = {
-            kind: tuple(sorted(found, key=_place))
-            for kind, found in objects.items()
-        }
+        self._objects = {kind: tuple(sorted(found, key=_place)) for kind, found in objects.items()}
         self._derived: dict[Callable[[Objects], Any], Any] = {}
 
     def once(self, derive: Callable[["Objects"], T]) -> T:

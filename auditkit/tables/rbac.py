@@ -20,6 +20,9 @@ CLUSTER_CONFIG = frozenset(
     ["coredns", "kube-proxy", "kubeadm-config", "kubelet-config", "aws-auth", "extension-apiserver-authentication"]
 )
 
+# A rule, the columns of _Powers for it, and whether it is Kubernetes' own.
+_Judged = tuple[Rule, tuple[bool, ...], bool]
+
 
 class _Named:
     namespace: Annotated[str, "Namespace of the role; empty for a ClusterRole."]
@@ -65,14 +68,14 @@ class RuleRow(_Powers, _Named):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for role, rules in _roles(objects):
+        for role, rules in objects.once(_roles):
             named = _named(role)
             if rules is None:
                 yield (*named, *[None] * len(_POWERS), 0, False, *[None] * 5)
                 continue
-            for number, (rule, stock) in enumerate(zip(rules, stock_rules(role, rules), strict=True)):
+            for number, (rule, powers, stock) in enumerate(rules):
                 lists = (rule.api_groups, rule.resources, rule.verbs, rule.resource_names, rule.non_resource_urls)
-                yield (*named, *_judge(role, rule), number, stock, *(list(one or ()) for one in lists))
+                yield (*named, *powers, number, stock, *(list(one or ()) for one in lists))
 
 
 @table("roles", kinds=(Role, ClusterRole), key=("kind", "namespace", "name"))
@@ -91,13 +94,11 @@ class RoleRow(_Powers, _Named):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for role, rules in _roles(objects):
+        for role, rules in objects.once(_roles):
             aggregated = isinstance(role, ClusterRole) and role.aggregation_rule is not None
             powers: Sequence[bool | None] = [None] * len(_POWERS)
             if rules is not None:
-                own = [
-                    _judge(role, rule) for rule, stock in zip(rules, stock_rules(role, rules), strict=True) if not stock
-                ]
+                own = [powers for _, powers, stock in rules if not stock]
                 powers = [any(column) for column in zip(*own, strict=True)] or [False] * len(_POWERS)
             count = None if rules is None else len(rules)
             yield (*_named(role), *powers, is_stock(role), aggregated, count, role.metadata.creation_timestamp)
@@ -225,12 +226,18 @@ class Grant(_Powers, _BindingColumns):
         return joined.assign(role_exists=joined["role_id"].isin(roles["role_id"]))
 
 
-def _roles(objects: Objects) -> Iterator[tuple[Role | ClusterRole, Sequence[Rule] | None]]:
-    for role in objects[Role]:
-        yield role, role.rules or []
+def _roles(objects: Objects) -> list[tuple[Role | ClusterRole, list[_Judged] | None]]:
+    """Every role with its effective rules; None where aggregation cannot be computed."""
     effective = effective_rules(objects[ClusterRole])
-    for cluster_role in objects[ClusterRole]:
-        yield cluster_role, effective[cluster_role.name]
+    found: list[tuple[Role | ClusterRole, Sequence[Rule] | None]] = [
+        *((role, role.rules or []) for role in objects[Role]),
+        *((role, effective[role.name]) for role in objects[ClusterRole]),
+    ]
+    return [(role, None if rules is None else _judged(role, rules)) for role, rules in found]
+
+
+def _judged(role: Role | ClusterRole, rules: Sequence[Rule]) -> list[_Judged]:
+    return [(rule, _judge(role, rule), stock) for rule, stock in zip(rules, stock_rules(role, rules), strict=True)]
 
 
 def _id(kind: str, namespace: str, name: str) -> str:
