@@ -125,8 +125,12 @@ class Snapshot:
     def state(self, kind: type[Kind]) -> Coverage:
         """The coverage of a kind; a kind that nobody asked for has failed, it is not empty."""
         name = resource(kind)
-        found = next((c for c in self.coverage if c.resource == name), None)
+        found = self._states.get(name)
         return found or Coverage(resource=name, state="failed", note="not asked for by this capture")
+
+    @cached_property
+    def _states(self) -> Mapping[str, Coverage]:
+        return {c.resource: c for c in reversed(self.coverage)}
 
     @property
     def incomplete(self) -> tuple[Coverage, ...]:
