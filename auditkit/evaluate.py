@@ -16,6 +16,7 @@ from auditkit.capture.snapshot import Coverage
 from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of, spine_of, tables_of
 from auditkit.errors import AuditkitError, UsageError
 from auditkit.kinds import Kind, resource
+from auditkit.memory import collection_paused
 
 Conclusion = Literal[
     "error", "exceptions", "not collected", "undetermined", "inherited", "no population", "no exceptions"
@@ -72,9 +73,11 @@ class Tables(Mapping[str, pd.DataFrame]):
     def __init__(self, source: snapshot.Snapshot) -> None:
         self.snapshot = source
         self._built: dict[str, pd.DataFrame] = {}
+        self._ids: dict[str, pd.Series] = {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
-        return self._frame(name).copy()
+        # Copy on write (pandas 3): a caller who changes it changes only what is theirs.
+        return self._frame(name).copy(deep=False)
 
     def __getattr__(self, name: str) -> pd.DataFrame:
         if name.startswith("_"):
@@ -98,8 +101,15 @@ class Tables(Mapping[str, pd.DataFrame]):
 
     def _frame(self, name: str) -> pd.DataFrame:
         if name not in self._built:
-            self._built[name] = self._build(declared(name))
+            with collection_paused():
+                self._built[name] = self._build(declared(name))
         return self._built[name]
+
+    def row_ids(self, name: str) -> pd.Series:
+        """Eight hex digits per row of a table, from its key: the same in every snapshot."""
+        if name not in self._ids:
+            self._ids[name] = row_ids(self._frame(name)[list(declared(name).key)])
+        return self._ids[name]
 
     def _build(self, table: Table) -> pd.DataFrame:
         if table is ORIGIN:
@@ -274,16 +284,18 @@ def run(
     if unknown:
         raise UsageError(f"no check {', '.join(unknown)}; `auditkit checks` lists them")
     managed = provider.managed(tables.snapshot.objects, tables.snapshot.origin.version)
-    return Results((_result(CHECKS[id], tables, (settings or {}).get(id, {}), managed) for id in chosen), tables)
+    with collection_paused():
+        return Results((_result(CHECKS[id], tables, (settings or {}).get(id, {}), managed) for id in chosen), tables)
 
 
 def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: str | None) -> Result:
     settings = {**check.settings, **changed}
 
     def conclude(conclusion: Conclusion, population: pd.DataFrame | None = None, note: str = "") -> Result:
-        empty = pd.DataFrame(columns=[*(c.name for c in declared(check.population).columns), "verdict", "exception_id"])
-        rows = empty if population is None else population
-        return Result(check=check, conclusion=conclusion, population=rows, settings=settings, note=note)
+        if population is None:
+            columns = [*(c.name for c in declared(check.population).columns), "verdict", "exception_id"]
+            population = pd.DataFrame(columns=columns)
+        return Result(check=check, conclusion=conclusion, population=population, settings=settings, note=note)
 
     # A row is an exception whatever other rows there are, but not whatever the tables beside it would have said.
     rows = spine_of(check.population)
@@ -295,7 +307,7 @@ def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: s
     try:
         frames = [tables[read] for read in check.reads]
         mask = check.test(*frames, **settings)
-        population = _judged(check, frames[0], mask)
+        population = _judged(check, frames[0], mask, tables.row_ids(check.population))
     except Exception as error:  # a check that fails is a result, never silence
         return conclude("error", note=f"{type(error).__name__}: {error}")
     verdicts = population["verdict"]
@@ -314,21 +326,23 @@ def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: s
     return conclude("no exceptions", population, "population as supplied, not listed by the API" if supplied else "")
 
 
-def _judged(check: Check, frame: pd.DataFrame, mask: Any) -> pd.DataFrame:
+def _judged(check: Check, frame: pd.DataFrame, mask: Any, ids: pd.Series) -> pd.DataFrame:
     """The population with its verdicts; a mask that does not fit the population is an error."""
     if not isinstance(mask, pd.Series) or not mask.index.equals(frame.index):
         raise AuditkitError(f"{check.id} must return one boolean per row of {check.population}")
-    verdict = mask.astype("boolean").map({True: EXCEPTION, False: OK}).astype("string").fillna(UNDETERMINED)
-    key = list(declared(check.population).key)
-    return frame.assign(verdict=verdict, exception_id=exception_ids(check.id, frame[key]))
+    verdict = _VERDICTS.take(mask.astype("boolean").to_numpy(dtype="int8", na_value=-1))
+    return frame.assign(verdict=pd.Series(verdict, index=frame.index), exception_id=f"{check.id}-" + ids)
 
 
-def exception_ids(check: str, keys: pd.DataFrame) -> pd.Series:
-    """One stable id per row: the check's id and eight hex digits of the row's key."""
-    joined = pd.Series("", index=keys.index, dtype="string")
-    for column in keys:
-        joined = joined + "\x1f" + keys[column].astype("string").fillna("\x00")
-    digests = [f"{check}-{hashlib.sha256(text.encode()).hexdigest()[:8]}" for text in joined]
+# By what the mask says: 0 False, 1 True, -1 (the last) missing.
+_VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")
+
+
+def row_ids(keys: pd.DataFrame) -> pd.Series:
+    """One stable id per row of a table's key columns: eight hex digits of their hash."""
+    columns = (keys[column].astype("string").fillna("\x00").tolist() for column in keys)
+    texts = ("\x1f".join(("", *row)) for row in zip(*columns, strict=True))
+    digests = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in texts]
     return pd.Series(digests, index=keys.index, dtype="string")
 
 

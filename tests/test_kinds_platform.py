@@ -66,6 +66,13 @@ def test_binary_data_is_judged_too() -> None:
     assert (found.keys, found.credential_keys, found.binary_data) == (2, ["app.properties"], None)
 
 
+def test_a_public_certificate_is_no_credential_what_lies_beside_it_may_be() -> None:
+    certificate = "-----BEGIN CERTIFICATE-----\nMIIB/AKIAABCDEFGHIJKLMNOP/0Q==\n-----END CERTIFICATE-----\n"
+    assert configuration.credential_keys({"tls": certificate, "token": certificate}, {}) == []
+    assert configuration.credential_keys({"mixed": certificate + "password: x1y2z3\n"}, {}) == ["mixed"]
+    assert configuration.credential_keys({"hidden": certificate.replace("MIIB", "password=x1y2z3")}, {}) == ["hidden"]
+
+
 def test_kubelet_and_kube_proxy_are_extracted_from_kube_system_only() -> None:
     text = "authentication: {anonymous: {enabled: false}, x509: {clientCAFile: /ca}}\nreadOnlyPort: 0\nother: 1\n"
     found = config_map("kube-system", "kubelet-config-1.23", kubelet=text)

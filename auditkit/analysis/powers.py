@@ -124,6 +124,8 @@ def grants(rule: Rule, power: Power, *, cluster: bool) -> bool:
     A rule limited to resourceNames gives it for those names, except for what never carries a name: create of a
     whole resource and deletecollection (staging/src/k8s.io/apiserver/pkg/endpoints/request/requestinfo.go).
     """
+    if {"*", *power.verbs}.isdisjoint(rule.verbs or ()):
+        return False
     for resource in power.resources:
         base, _, sub = resource.partition("/")
         if not cluster and base in CLUSTER_SCOPED and not (base == "clusterroles" and "bind" in power.verbs):

@@ -1,6 +1,7 @@
 """The door in: opens whatever a user names as a source, and gives a snapshot."""
 
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from auditkit.resources import folder
 DEFAULTS = Options()
 
 
+@cache
 def tool() -> str:
     """ "auditkit/<version>": user agent, and the tool named in origin.json."""
     try:

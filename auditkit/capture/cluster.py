@@ -1,8 +1,6 @@
 """The door for a running cluster: the official client connects, its lists become a snapshot."""
 
-import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -24,6 +22,7 @@ from auditkit.capture.transport import Patience, Reply, Transport, parsed
 from auditkit.errors import RetryLater
 from auditkit.kinds import Kind, resource
 from auditkit.kinds.certificates import Secret
+from auditkit.memory import collection_paused
 
 DEFAULTS = Options()
 PATIENCE = Patience()
@@ -47,7 +46,7 @@ def capture(
     broken or not served is coverage. `progress` None shows a bar on a terminal only.
     Raises UsageError for configuration, TLS and credentials, RetryLater where the server is unreachable or throttles.
     """
-    with connected(context, in_cluster, kubeconfig, qps, patience) as (transport, source, cluster), _gc_paused():
+    with connected(context, in_cluster, kubeconfig, qps, patience) as (transport, source, cluster), collection_paused():
         first = _reached(transport)
         served = discover(transport)
         identity = _identity(transport, served)
@@ -214,15 +213,3 @@ def _counted(transport: Transport, served: Served, name: str) -> Coverage:
         request="" if allowed is False else path,
         note=note,
     )
-
-
-@contextmanager
-def _gc_paused() -> Iterator[None]:
-    """Typed pages hold no cycles: collecting between them only costs time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()

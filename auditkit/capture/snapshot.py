@@ -1,18 +1,21 @@
 """A snapshot: the kept objects of one cluster at one time, what was asked for, and where it came from."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from auditkit import kinds
 from auditkit.errors import UsageError
 from auditkit.kinds import Kind, Malformed, resource
+from auditkit.memory import collection_paused
 
 K = TypeVar("K", bound=Kind)
+T = TypeVar("T")
 
 # Raised when a Struct changes so that the same cluster state gives other kept bytes.
 SCHEMA = "auditkit-snapshot/1"
@@ -81,14 +84,23 @@ class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     note: str = ""
 
 
+def _place(obj: Kind) -> tuple[str, str, str]:
+    meta = obj.metadata
+    return meta.namespace, meta.name or meta.generate_name, meta.uid
+
+
 class Objects(Mapping[type[Kind], Sequence[Kind]]):
     """The kept objects by kind; a kind of which nothing was kept is an empty sequence."""
 
     def __init__(self, objects: Mapping[type[Kind], Sequence[Kind]]) -> None:
-        self._objects = {
-            kind: tuple(sorted(found, key=lambda o: (o.namespace, o.name, o.metadata.uid)))
-            for kind, found in objects.items()
-        }
+        self._objects = {kind: tuple(sorted(found, key=_place)) for kind, found in objects.items()}
+        self._derived: dict[Callable[[Objects], Any], Any] = {}
+
+    def once(self, derive: Callable[["Objects"], T]) -> T:
+        """`derive(self)`, computed at most once: what several tables read out of the same objects."""
+        if derive not in self._derived:
+            self._derived[derive] = derive(self)
+        return self._derived[derive]  # type: ignore[no-any-return]
 
     def __getitem__(self, kind: type[K]) -> tuple[K, ...]:
         return self._objects.get(kind, ())  # type: ignore[return-value]
@@ -113,15 +125,19 @@ class Snapshot:
     def state(self, kind: type[Kind]) -> Coverage:
         """The coverage of a kind; a kind that nobody asked for has failed, it is not empty."""
         name = resource(kind)
-        found = next((c for c in self.coverage if c.resource == name), None)
+        found = self._states.get(name)
         return found or Coverage(resource=name, state="failed", note="not asked for by this capture")
+
+    @cached_property
+    def _states(self) -> Mapping[str, Coverage]:
+        return {c.resource: c for c in reversed(self.coverage)}
 
     @property
     def incomplete(self) -> tuple[Coverage, ...]:
         """The kinds of which evidence is missing; excluded by policy is not among them."""
         return tuple(c for c in self.coverage if c.state in INCOMPLETE)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 over the kept objects as canonical JSON: equal for two captures of the same state."""
         digest = hashlib.sha256(f"{SCHEMA}\n".encode())
@@ -182,7 +198,8 @@ def load(folder: Path) -> Snapshot:
         with pa.CompressedInputStream(str(path), "zstd") as stream:
             lines = stream.read().splitlines()
         decoder = msgspec.json.Decoder(kind)
-        objects[kind] = [decoder.decode(line) for line in lines]
+        with collection_paused():
+            objects[kind] = [decoder.decode(line) for line in lines]
     return Snapshot(origin=origin, coverage=coverage, objects=objects)
 
 

@@ -12,6 +12,8 @@ from auditkit.kinds import judge
 from auditkit.kinds.base import Struct
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+# Nothing but base64 between its lines: what else hides there is judged.
+_PUBLIC = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/\s]+={0,2}\s*-----END CERTIFICATE-----")
 _CA_DATA = re.compile(r"certificate-authority-data['\"]?\s*:\s*['\"]?([A-Za-z0-9+/=]+)")
 _ABOUT_ENCRYPTION = re.compile(r"encrypt|kms|luks|^secure$", re.IGNORECASE)
 _KEY_MATERIAL = re.compile(r"secret|passphrase|password|encryptionKey$", re.IGNORECASE)
@@ -88,8 +90,12 @@ def about_encryption(parameter: str) -> bool:
 
 
 def credential_keys(data: Mapping[str, str], binary: Mapping[str, str]) -> list[str]:
-    """The keys whose value looks like a credential, by the key's name, the value's form or a named part of it."""
-    texts = {**data, **{key: _decoded(value) for key, value in binary.items()}}
+    """The keys whose value looks like a credential, by the key's name, the value's form or a named part of it.
+
+    Public certificates are none, and every namespace holds long ones (kube-root-ca.crt): they are not looked at.
+    """
+    found = {**data, **{key: _decoded(value) for key, value in binary.items()}}
+    texts = {key: _PUBLIC.sub("", text) for key, text in found.items()}
     return sorted(key for key, text in texts.items() if judge.looks_secret(key, text) or _line_looks_secret(text))
 
 

@@ -238,15 +238,16 @@ class NamespaceEngine:
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         services = {(s.namespace, s.name) for s in objects[Service]}
+        excluded = _gatekeeper_excludes(objects)
         for one in objects[Namespace]:
             if one.name not in SYSTEM:
-                found = [*_webhook_engines(objects, one, services), *_policy_engines(objects, one)]
+                found = [*_webhook_engines(objects, one, services, excluded), *_policy_engines(objects, one)]
                 engines = sorted({engine for engine, decides in found if decides})
                 yield ("", one.kind, one.name, engines, some(decides for _, decides in found))
 
 
 def _webhook_engines(
-    objects: Objects, namespace: Namespace, services: set[tuple[str, str]]
+    objects: Objects, namespace: Namespace, services: set[tuple[str, str]], excludes: set[str]
 ) -> Iterator[tuple[str, bool | None]]:
     for hook in [h for c in objects[ValidatingWebhookConfiguration] for h in c.webhooks or ()]:
         if not creates_pods(hook.rules):
@@ -254,7 +255,7 @@ def _webhook_engines(
         called, engine = hook.client_config.service if hook.client_config else None, engine_of(hook)
         gone = called is not None and (called.namespace, called.name) not in services
         idle = engine == "gatekeeper" and (
-            not objects[ConstraintTemplate] or _gatekeeper_excludes(objects, namespace.name)
+            not objects[ConstraintTemplate] or any(fnmatchcase(namespace.name, pattern) for pattern in excludes)
         )
         if not gone and not idle:
             known = engine is not None and engine != "gatekeeper"
@@ -262,14 +263,15 @@ def _webhook_engines(
             yield engine or "unknown", every([_in_reach(hook, namespace), whole])
 
 
-def _gatekeeper_excludes(objects: Objects, name: str) -> bool:
-    """Whether a Config takes a namespace from the webhook; `*` stands at either end of a name."""
-    return any(
-        not {"*", "webhook"}.isdisjoint(m.processes or ())
-        and any(fnmatchcase(name, p) for p in m.excluded_namespaces or ())
+def _gatekeeper_excludes(objects: Objects) -> set[str]:
+    """The namespaces that a Config takes from the webhook; `*` stands at either end of a name."""
+    return {
+        pattern
         for config in objects[GatekeeperConfig]
         for m in (config.spec and config.spec.match) or ()
-    )
+        if not {"*", "webhook"}.isdisjoint(m.processes or ())
+        for pattern in m.excluded_namespaces or ()
+    }
 
 
 def _policy_engines(objects: Objects, namespace: Namespace) -> Iterator[tuple[str, bool | None]]:

@@ -1,5 +1,6 @@
 """What keeps workloads available: disruption budgets and the workloads they cover, autoscalers and their targets."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from math import ceil
 from typing import Annotated, Any
@@ -55,14 +56,16 @@ class BudgetMatch:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        budgets: defaultdict[str, list[PodDisruptionBudget]] = defaultdict(list)
+        for budget in objects[PodDisruptionBudget]:
+            budgets[budget.namespace].append(budget)
         for one in owned(objects):
             metadata = one.made[0].metadata
             labels = (metadata.labels if metadata else None) or {}
-            for budget in objects[PodDisruptionBudget]:
-                if budget.namespace == one.owner.namespace:
-                    selected = matches(budget.spec.selector if budget.spec else None, labels)
-                    if selected is not False:
-                        yield *one.key, budget.name, selected is True
+            for budget in budgets[one.owner.namespace]:
+                selected = matches(budget.spec.selector if budget.spec else None, labels)
+                if selected is not False:
+                    yield *one.key, budget.name, selected is True
 
 
 @table("autoscalers", kinds=(HorizontalPodAutoscaler,), key=("namespace", "name"))

@@ -31,6 +31,10 @@ class Workload:
 
 def workloads(objects: Objects) -> list[Workload]:
     """Every top owner whose pods run or may run; what has ended is not in it."""
+    return objects.once(_workloads)
+
+
+def _workloads(objects: Objects) -> list[Workload]:
     return [
         Workload(
             *one.key,

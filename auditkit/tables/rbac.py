@@ -20,6 +20,9 @@ CLUSTER_CONFIG = frozenset(
     ["coredns", "kube-proxy", "kubeadm-config", "kubelet-config", "aws-auth", "extension-apiserver-authentication"]
 )
 
+# A rule, the columns of _Powers for it, and whether it is Kubernetes' own.
+_Judged = tuple[Rule, tuple[bool, ...], bool]
+
 
 class _Named:
     namespace: Annotated[str, "Namespace of the role; empty for a ClusterRole."]
@@ -65,13 +68,13 @@ class RuleRow(_Powers, _Named):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for role, rules, whole in _roles(objects):
+        for role, rules, whole in objects.once(_roles):
             named = _named(role)
             if not whole:
                 yield (*named, *[None] * len(_POWERS), len(rules), False, *[None] * 5)
-            for number, (rule, stock) in enumerate(zip(rules, stock_rules(role, rules), strict=True)):
+            for number, (rule, powers, stock) in enumerate(rules):
                 lists = (rule.api_groups, rule.resources, rule.verbs, rule.resource_names, rule.non_resource_urls)
-                yield (*named, *_judge(role, rule), number, stock, *(list(one or ()) for one in lists))
+                yield (*named, *powers, number, stock, *(list(one or ()) for one in lists))
 
 
 @table("roles", kinds=(Role, ClusterRole), key=("kind", "namespace", "name"))
@@ -90,12 +93,13 @@ class RoleRow(_Powers, _Named):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for role, rules, whole in _roles(objects):
+        for role, rules, whole in objects.once(_roles):
             aggregated = isinstance(role, ClusterRole) and role.aggregation_rule is not None
-            own = [rule for rule, stock in zip(rules, stock_rules(role, rules), strict=True) if not stock]
-            judged = zip(*(_judge(role, rule) for rule in own), strict=True)
-            found = [any(column) for column in judged] or [False] * len(_POWERS)
-            found[_POWERS.index("all_powerful")] = all_powerful(*own)
+            own = [(rule, judged) for rule, judged, stock in rules if not stock]
+            found = [any(column) for column in zip(*(judged for _, judged in own), strict=True)] or [False] * len(
+                _POWERS
+            )
+            found[_POWERS.index("all_powerful")] = all_powerful(*(rule for rule, _ in own))
             powers = [power or (False if whole else None) for power in found]
             count = len(rules) if whole else None
             yield (*_named(role), *powers, is_stock(role), aggregated, count, role.metadata.creation_timestamp)
@@ -223,13 +227,21 @@ class Grant(_Powers, _BindingColumns):
         return joined.assign(role_exists=joined["role_id"].isin(roles["role_id"]))
 
 
-def _roles(objects: Objects) -> Iterator[tuple[Role | ClusterRole, Sequence[Rule], bool]]:
-    """Each role, its rules, and whether these are all."""
-    for role in objects[Role]:
-        yield role, role.rules or [], True
+def _roles(objects: Objects) -> list[tuple[Role | ClusterRole, list[_Judged], bool]]:
+    """Each role, its effective rules, and whether these are all."""
     effective = effective_rules(objects[ClusterRole])
-    for cluster_role in objects[ClusterRole]:
-        yield cluster_role, *effective[cluster_role.name]
+    return [
+        *((role, _judged(role, role.rules or []), True) for role in objects[Role]),
+        *(
+            (role, _judged(role, rules), whole)
+            for role in objects[ClusterRole]
+            for rules, whole in [effective[role.name]]
+        ),
+    ]
+
+
+def _judged(role: Role | ClusterRole, rules: Sequence[Rule]) -> list[_Judged]:
+    return [(rule, _judge(role, rule), stock) for rule, stock in zip(rules, stock_rules(role, rules), strict=True)]
 
 
 def _id(kind: str, namespace: str, name: str) -> str:

@@ -84,7 +84,7 @@ class SecretUse:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        owners = Owners(objects)
+        owners = objects.once(Owners)
         found = {
             (top.namespace, secret, top.kind, top.name)
             for kind in POD_KINDS

@@ -117,7 +117,7 @@ class PodRow:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        owners = Owners(objects)
+        owners = objects.once(Owners)
         for pod in objects[Pod]:
             if not ended(pod):
                 top, spec, status = owners.top(pod), pod.spec or PodSpec(), pod.status
