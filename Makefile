@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: evidence test lint clean
+.PHONY: evidence test lint demo clean
 
 evidence: $(VENV)/.installed
 	@rm -rf build/evidence
@@ -16,6 +16,11 @@ lint: $(VENV)/.installed-test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# The demo cluster as it is kept today: after a Struct of auditkit/kinds has changed.
+demo: $(VENV)/.installed
+	@rm -rf data/demo
+	@$(BIN)/auditkit capture --from tests/recordings/northwind-prod/2026-10-31 --secrets --tls-secrets --secret-facts --out data/demo
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "auditkit needs Python 3.11 or later")'

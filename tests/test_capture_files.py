@@ -15,6 +15,7 @@ from auditkit.errors import UsageError
 from auditkit.kinds.certificates import Secret
 from auditkit.kinds.rbac import ClusterRole
 from auditkit.kinds.workloads import Deployment, Pod
+from auditkit.resources import folder
 
 EVERYTHING = Options(secrets=True, tls_secrets=True, secret_facts=True)
 
@@ -32,6 +33,12 @@ def test_a_recording_is_read_whole(october: Snapshot) -> None:
     assert f"{october.origin.taken_at:%Y-%m-%dT%H:%M:%SZ}" == "2026-10-31T06:00:00Z"
     assert len(october.objects[Pod]) == 114
     assert october.state(Pod).state == "collected"
+
+
+def test_the_demo_is_that_recording_as_it_is_kept_today(october: Snapshot) -> None:
+    demo = load(folder("data") / "demo")
+    assert demo.digest == october.digest, "take it again: auditkit capture, with all options for Secrets"
+    assert demo.coverage == october.coverage
 
 
 def test_a_broken_apiservice_is_coverage(recordings: Path) -> None:

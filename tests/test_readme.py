@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 def test_the_session_of_the_readme() -> None:
     options = doctest.NORMALIZE_WHITESPACE | doctest.FAIL_FAST
     failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False, optionflags=options)
-    assert (failed, tried) == (0, 6)
+    assert (failed, tried) == (0, 11)
 
 
 def test_the_map_names_what_is_there() -> None:

@@ -147,10 +147,10 @@ class Snapshot:
         return digest.hexdigest()
 
     def __repr__(self) -> str:
-        count = sum(len(self.objects[kind]) for kind in self.objects)
+        counts = [len(self.objects[kind]) for kind in self.objects if self.objects[kind]]
         when = self.origin.taken_at.isoformat() if self.origin.taken_at else "undated"
         missing = f", incomplete: {', '.join(c.resource for c in self.incomplete)}" if self.incomplete else ""
-        return f"<Snapshot {self.origin.cluster} {when}: {count} objects of {len(self.objects)} kinds{missing}>"
+        return f"<Snapshot {self.origin.cluster} {when}: {sum(counts)} objects of {len(counts)} kinds{missing}>"
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
