@@ -151,8 +151,10 @@ def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
     exceptions = sum(len(r.exceptions) for r in results)
     text = f"Based on {count(len(results), 'test')} of {taken(snapshot)}: {counts(results)}."
     text += f" {count(exceptions, 'exception')} in total." if exceptions else ""
-    if tallied["not collected"] or tallied["error"] or tallied["undetermined"]:
-        text += " The evidence is incomplete for the tests so marked; they are not passed."
+    if tallied["not collected"] or tallied["error"]:
+        text += " Evidence is missing for the tests so marked; they are not passed."
+    if tallied["undetermined"]:
+        text += " An undetermined test has rows that this evidence cannot judge; it is not passed."
     return text
 
 
