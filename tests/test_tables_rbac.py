@@ -1,6 +1,7 @@
 """Tables of roles and bindings, and the engine over them, on the recorded cluster."""
 
 import pytest
+from builders import snapshot
 from conftest import DATES
 
 from auditkit import kinds
@@ -53,3 +54,33 @@ def test_subjects_and_empty_bindings(tables):
 def test_a_missing_role_is_shown(tables):
     grants = tables["grants"]
     assert list(grants.loc[grants["name"] == "dangling-role", "role_exists"]) == [False]
+
+
+def test_a_role_of_an_earlier_minor_has_no_power_of_its_own():
+    """The volume controller of 1.31 reads secrets, which Kubernetes gave it; with one more verb it is somebody's choice."""
+    listed = {
+        "persistentvolumes": "get list watch update create delete",
+        "persistentvolumes/status": "update",
+        "persistentvolumeclaims": "get list watch update",
+        "persistentvolumeclaims/status": "update",
+        "pods": "list watch get create delete",
+        "endpoints": "get create update delete",
+        "services": "get create delete",
+        "secrets": "get",
+        "nodes": "get list",
+        "events": "watch",
+    }
+    rules = [{"apiGroups": [""], "resources": [name], "verbs": verbs.split()} for name, verbs in listed.items()]
+    rules.append({"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["get", "list", "watch"]})
+    rules.append({"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "update", "patch"]})
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "system:controller:persistent-volume-binder"},
+        "rules": rules,
+    }
+    wider = [r | {"verbs": ["get", "list"]} if r["resources"] == ["secrets"] else r for r in rules]
+    for manifest, stock in ((role, True), (role | {"rules": wider}, False)):
+        roles = Tables(snapshot([manifest], version="v1.31.9"))["roles"]
+        assert list(roles["stock"]) == [stock]
+        assert list(roles["reads_secrets"]) == [not stock]
