@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from auditkit.analysis.powers import POWERS
 from auditkit.declare import check
 
 UNAUTHENTICATED = ("system:anonymous", "system:unauthenticated")
@@ -93,14 +94,23 @@ def dangling(
 
 
 @check("RBAC-43", severity="info")
-def cluster_roles_in_namespaces(namespace_bindings: pd.DataFrame) -> pd.Series:
-    """RoleBindings give Roles of their own namespace.
+def cluster_roles_in_namespaces(
+    namespace_bindings: pd.DataFrame, roles: pd.DataFrame, origin: pd.DataFrame
+) -> pd.Series:
+    """RoleBindings give Roles of their own namespace, or view.
 
-    A ClusterRole that a RoleBinding gives changes for all namespaces at once.
+    A ClusterRole that a RoleBinding gives changes for all namespaces at once. view is made to be given so: it is no
+    exception where nothing dangerous was added to it; where that cannot be told the row is undetermined.
 
-    Fix: none needed where the ClusterRole is meant as a template; else write a Role.
+    Fix: none needed where the ClusterRole is meant as a template; else write a Role, or bind view.
     """
-    return (namespace_bindings.role_kind == "ClusterRole") & ~namespace_bindings.stock
+    given = (namespace_bindings.role_kind == "ClusterRole") & ~namespace_bindings.stock
+    view = given & (namespace_bindings.role == "view")
+    added = roles[["wildcard_verbs", "wildcard_resources", *POWERS]].any(axis=1)
+    plain = namespace_bindings.role_id.isin(roles.role_id[~added & roles.rules.notna()])
+    unread = namespace_bindings.role_id.isin(roles.role_id[~added & roles.rules.isna()])
+    absent = ~namespace_bindings.role_id.isin(roles.role_id) & _supplied(origin)
+    return (given & ~(view & plain)).mask(view & (unread | absent))
 
 
 @check("RBAC-60", severity="high")
