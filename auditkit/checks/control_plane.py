@@ -49,8 +49,10 @@ def token_signing(controller_managers: pd.DataFrame, apiservers: pd.DataFrame) -
 
     Fix: set `--service-account-private-key-file`.
     """
-    external = apiservers.service_account_signing_endpoint.all(skipna=False) if len(apiservers) else False
-    return ~(controller_managers.service_account_private_key_file | external)
+    given = apiservers.service_account_signing_endpoint
+    external = given.all(skipna=False) if len(given) else False
+    keyed = controller_managers.service_account_private_key_file
+    return ~(keyed | pd.Series(external, index=keyed.index, dtype="boolean"))
 
 
 @check("CP-36", severity="medium", control_plane=True)

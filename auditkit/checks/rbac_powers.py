@@ -126,19 +126,22 @@ def write_aws_auth(
     reached = ((rules.kind == "ClusterRole") | (rules.namespace == "kube-system")) & named & ~rules.stock
     writes = roles.role_id.isin(rules.role_id[(reached & rules.writes_configmaps).fillna(False)])
     unknown = roles.role_id.isin(rules.role_id[reached & rules.writes_configmaps.isna()])
-    answer = True if there else pd.NA if eks.any() else False
-    return (writes.astype("boolean").mask(unknown & ~writes)) & answer
+    counts = pd.Series(True if there else pd.NA if eks.any() else False, index=roles.index, dtype="boolean")
+    return writes.astype("boolean").mask(unknown & ~writes) & counts
 
 
 @check("RBAC-64", severity="critical")
-def aws_masters(aws_identities: pd.DataFrame) -> pd.Series:
-    """aws-auth puts no identity of AWS in system:masters.
+def aws_masters(config_maps: pd.DataFrame, aws_identities: pd.DataFrame) -> pd.Series:
+    """No ConfigMap puts an identity of AWS in system:masters.
 
-    The group is allowed everything outside RBAC: no binding shows it and none can be removed to end it.
+    aws-auth of kube-system can (`aws_identities` shows who). The group is allowed everything outside RBAC: no binding shows it and none can be removed to end it.
 
     Fix: give the identity an access entry with the policy it needs, or a group with a binding of its own.
     """
-    return aws_identities.masters
+    aws_auth = (config_maps.namespace == "kube-system") & (config_maps.name == "aws-auth")
+    found = bool(aws_identities.masters.fillna(False).any())
+    unread = bool(aws_identities.masters.isna().any())
+    return (aws_auth & found).mask(aws_auth & (unread and not found))
 
 
 def _approvers(held: pd.DataFrame, unknown: bool) -> set[str]:
