@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from auditkit.analysis.access import SERVICE_ACCOUNT, Access, Grant, own_groups
-from auditkit.analysis.powers import ADMISSION, CERTIFICATES, RBAC, READ, WRITE, Power, all_powerful, grants
+from auditkit.analysis.powers import ADMISSION, CERTIFICATES, DELETE, RBAC, READ, WRITE, Power, all_powerful, grants
 from auditkit.analysis.surroundings import RunningPod, Surroundings
 from auditkit.kinds.rbac import Rule
 
@@ -42,8 +42,12 @@ HELD: Mapping[str, Power] = {
     "create serviceaccounts": _power(("create",), "serviceaccounts"),
     "read secrets": _power(READ, "secrets"),
     "create secrets": _power(("create",), "secrets"),
+    "edit secrets": _power(_EDIT, "secrets"),
     "create pods": _power(("create",), "pods"),
     "edit pods": _power(_EDIT, "pods"),
+    "delete pods": _power(DELETE, "pods"),
+    "evict pods": _power(("create",), "pods/eviction"),
+    "edit nodes": _power(_EDIT, "nodes"),
     "exec": _power(("create",), "pods/exec"),
     "get exec": _power(("get",), "pods/exec"),
     "debug": _power(_EDIT, "pods/ephemeralcontainers"),

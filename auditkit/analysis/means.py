@@ -9,12 +9,14 @@ bindings alone is none either: the API server refuses more than the writer holds
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from auditkit.analysis.access import MASTERS
 from auditkit.analysis.holder import MAKERS, SINK, Holder, Means, World, limits, proof
 from auditkit.analysis.surroundings import RunningPod
 
 IS_ADMIN = "is cluster-admin"
+CHANGES_IMAGE = "changes the image of"
 CLIENT, KUBELET = "kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet"
 # Since 1.35 an exec by WebSocket needs create too: pkg/registry/core/pod/rest/subresources.go.
 WEBSOCKET_CREATE = 35
@@ -169,13 +171,13 @@ def _secrets(holder: Holder, world: World) -> Iterator[Means]:
 
 def _make_pods(holder: Holder, world: World) -> Iterator[Means]:
     """A pod runs as any ServiceAccount of its namespace that its maker names; nobody asks whether it may."""
-    for scope, evidence, condition in _pod_makers(holder, world):
+    for scope, evidence, condition in pod_makers(holder, world):
         missing = holder.can("create serviceaccounts", scope) is not None
         how = f"runs a pod in {scope or 'its namespace'} as"
         yield Means(how=how, targets=world.accounts(scope, missing=missing), evidence=evidence, condition=condition)
 
 
-def _pod_makers(holder: Holder, world: World) -> Iterator[tuple[str, str, str]]:
+def pod_makers(holder: Holder, world: World) -> Iterator[tuple[str, str, str]]:
     """Where the holder decides what a pod is, by what, and on what condition."""
     makers = world.facts.makers
     for scope in holder.scopes(*_PODS, *_EDITS):
@@ -192,21 +194,36 @@ def _pod_makers(holder: Holder, world: World) -> Iterator[tuple[str, str, str]]:
 
 
 def _enter_pods(holder: Holder, world: World) -> Iterator[Means]:
-    """exec, a debug container, or another image in a pod that runs: whatever is in the pod is the holder's.
+    """exec, a debug container, or another image in a pod that runs: whatever is in the pod is the holder's."""
+    for way in entered(holder, world):
+        yield from _inside(world, way.how, way.pods, way.evidence, scope=way.scope, when=way.condition)
+
+
+class Entered(NamedTuple):
+    """Pods that a holder gets into in a scope ("" is cluster-wide); None where pods were not read."""
+
+    how: str
+    scope: str
+    pods: list[RunningPod] | None
+    evidence: str
+    condition: str
+
+
+def entered(holder: Holder, world: World) -> Iterator[Entered]:
+    """The pods that a holder gets into, by each of its grants.
 
     A static pod follows its file, whatever is written into its image in the API.
     """
     minor = world.facts.minor
-    ways = [("exec", "execs into", ""), ("debug", "debugs", ""), ("edit pods", "changes the image of", "")]
+    ways = [("exec", "execs into", ""), ("debug", "debugs", ""), ("edit pods", CHANGES_IMAGE, "")]
     if minor is None or minor < WEBSOCKET_CREATE:
         ways.append(("get exec", "execs into", "" if minor else "the API server is older than 1.35"))
     for power, how, when in ways:
         for scope, grant in holder.each(power):
-            names, evidence = limits(grant), proof(power, grant)
-            pods = world.pods_of(scope)
+            names, pods = limits(grant), world.pods_of(scope)
             if pods is not None:
                 pods = [p for p in pods if (not names or p.name in names) and (how == "execs into" or not p.static)]
-            yield from _inside(world, how, pods, evidence, scope=scope, when=when)
+            yield Entered(how, scope, pods, proof(power, grant), when)
 
 
 def _kubelets(holder: Holder, world: World) -> Iterator[Means]:
@@ -261,7 +278,7 @@ def _inside(
 
 def _privileged_pods(holder: Holder, world: World) -> Iterator[Means]:
     """A pod that is root on its node, where the namespace's Pod Security level lets it; a pod may name its node."""
-    for scope, evidence, condition in _pod_makers(holder, world):
+    for scope, evidence, condition in pod_makers(holder, world):
         choices = [_lets_root(holder, world, namespace) for namespace in ([scope] if scope else world.namespaces)]
         open_ = sorted((choice for choice in choices if choice), key=lambda choice: (bool(choice[1]), choice))
         if open_:
