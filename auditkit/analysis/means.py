@@ -12,14 +12,16 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from auditkit.analysis.access import MASTERS
-from auditkit.analysis.holder import MAKERS, SINK, Holder, Means, World, limits, proof
+from auditkit.analysis.holder import CONSTRAINED, MAKERS, SINK, Holder, Means, World, limits, proof
 from auditkit.analysis.surroundings import RunningPod
 
 IS_ADMIN = "is cluster-admin"
+SOME_REQUESTS = "impersonates, for some requests,"
 CHANGES_IMAGE = "changes the image of"
 CLIENT, KUBELET = "kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet"
 # Since 1.35 an exec by WebSocket needs create too: pkg/registry/core/pod/rest/subresources.go.
 WEBSOCKET_CREATE = 35
+CONSTRAINED_IMPERSONATION = 35
 
 _PODS = ("create pods", *(f"create {plural}" for plural in MAKERS))
 _EDITS = tuple(f"edit {plural}" for plural in MAKERS if plural != "jobs")
@@ -113,6 +115,41 @@ def _impersonate(holder: Holder, world: World) -> Iterator[Means]:
             targets = frozenset([SINK]) if everyone else world.groups & named
             how = f"impersonates Group {MASTERS}:" if everyone else "impersonates"
             yield Means(how=how, targets=targets, evidence=proof("impersonate groups", grant))
+
+
+def _impersonate_constrained(holder: Holder, world: World) -> Iterator[Means]:
+    """Somebody else for some requests: `impersonate:MODE` names whom, `impersonate-on:MODE:VERB` on a resource for what.
+
+    Before 1.35 nothing asks for these verbs, since then where the feature gate ConstrainedImpersonation is on
+    (apiserver/pkg/endpoints/filters/impersonation). Whether the requests reach as far as the other's rights is not
+    followed: always a condition.
+    """
+    if world.facts.minor is not None and world.facts.minor < CONSTRAINED_IMPERSONATION:
+        return
+    condition = "constrained impersonation is on and the requests that it allows reach that far"
+    for verb, plural in CONSTRAINED:
+        acts, beside = holder.acts_on(verb.partition(":")[2]), plural != "groups" or holder.can(f"{verb} users", "")
+        for scope, grant in holder.each(f"{verb} {plural}"):
+            if not acts or not beside or (scope and plural != "serviceaccounts"):
+                continue
+            names, evidence = limits(grant), f"{proof(f'{verb} {plural}', grant)}; as whom it acts: {acts.via}"
+            targets = _impersonated(plural, scope, names, world)
+            yield Means(how=SOME_REQUESTS, targets=targets, evidence=evidence, condition=condition)
+            if plural == "nodes":
+                pods, how = world.facts.pods, f"{SOME_REQUESTS} the node of"
+                within = None if pods is None else [p for p in pods if not names or p.node in names]
+                yield from _inside(world, how, within, evidence, when=condition, nodes=False)
+
+
+def _impersonated(plural: str, scope: str, names: Sequence[str], world: World) -> frozenset[str]:
+    """Whom a grant on these names, all where there are none, lets impersonate; any node is in system:nodes."""
+    if plural == "serviceaccounts":
+        return world.accounts(scope, names)
+    if plural == "nodes":
+        return world.groups & {"Group system:nodes"}
+    known = world.users if plural == "users" else world.groups | {SINK}
+    named = {SINK if name == MASTERS else f"{'User' if plural == 'users' else 'Group'} {name}" for name in names}
+    return known & named if named else known
 
 
 def _certificates(holder: Holder, world: World) -> Iterator[Means]:
@@ -339,6 +376,6 @@ def _and(*conditions: str) -> str:
 
 
 WAYS = (
-    _escalate, _bind, _bind_in_namespaces, _impersonate, _certificates, _tokens, _secrets, _make_pods,
-    _enter_pods, _kubelets, _privileged_pods, _mutate, _map_aws,
+    _escalate, _bind, _bind_in_namespaces, _impersonate, _impersonate_constrained, _certificates, _tokens, _secrets,
+    _make_pods, _enter_pods, _kubelets, _privileged_pods, _mutate, _map_aws,
 )  # fmt: skip
