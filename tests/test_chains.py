@@ -73,4 +73,6 @@ def test_evidence_names_rights_bindings_and_whom_they_lead_to():
         "execs into a pod of ServiceAccount web/boss: create pods/exec: RoleBinding web/b0, ClusterRole r0",
         "moves a pod of ServiceAccount web/boss: delete or deletecollection pods: RoleBinding web/b2, ClusterRole r2; "
         "update or patch nodes: ClusterRoleBinding b1, ClusterRole r1",
+        "moves a pod of ServiceAccount web/boss: update or patch nodes: ClusterRoleBinding b1, ClusterRole r1, "
+        "if it does not tolerate a taint of the subject's",
     ]

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from auditkit.analysis.escalation import Reached
-from auditkit.analysis.holder import ACCOUNT, Holder, limits, proof
-from auditkit.analysis.means import CHANGES_IMAGE, entered, pod_makers
+from auditkit.analysis.access import Grant
+from auditkit.analysis.escalation import START, Reached
+from auditkit.analysis.holder import ACCOUNT, SINK, Holder, limits, proof
+from auditkit.analysis.means import CHANGES_IMAGE, entered, inside, pod_makers
 
 # Namespaces of the cluster itself; others are those of applications.
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
@@ -99,10 +100,10 @@ def _enters_applications(holder: Holder, found: Reached) -> Iterator[Link]:
     """A pod or a token Secret outside the namespaces of the cluster itself."""
     world = found.world
     for way in entered(holder, world):
-        says, inside = f"{way.how} a pod of", [pod for pod in way.pods or () if pod.namespace not in SYSTEM]
-        targets = world.running(inside) if way.pods is not None else _outside(world.accounts(way.scope))
-        condition = " and ".join(filter(None, (way.condition, UNREAD if way.pods is None else "")))
-        yield from _leading(holder, found, targets, says, way.evidence, condition)
+        pods = None if way.pods is None else [pod for pod in way.pods if pod.namespace not in SYSTEM]
+        for step in inside(world, way.how, pods, way.evidence, scope=way.scope, when=way.condition):
+            targets = _outside(step.targets) if pods is None else step.targets
+            yield from _leading(holder, found, targets, step.how, step.evidence, step.condition)
     for scope, grant in holder.each("read secrets"):
         names, tokens, says = limits(grant), world.facts.tokens, "reads a token Secret of"
         evidence = proof("read secrets", grant)
@@ -119,22 +120,36 @@ def _enters_applications(holder: Holder, found: Reached) -> Iterator[Link]:
 
 def _handles_pods(holder: Holder, found: Reached) -> Iterator[Link]:
     """Another image in a pod, or its removal while the other nodes take no new one: it comes back where the subject says."""
-    world = found.world
-    for way in entered(holder, world):
+    for way in entered(holder, found.world):
         if way.how == CHANGES_IMAGE:
-            targets = world.accounts(way.scope) if way.pods is None else world.running(way.pods)
-            condition = UNREAD if way.pods is None else ""
-            yield from _leading(holder, found, targets, f"{way.how} a pod of", way.evidence, condition)
-    cordon = holder.can("edit nodes", "")
-    some = "" if holder.can("edit nodes", "", "") else "the nodes that it may cordon are all others"
-    for power in ("delete pods", "evict pods") if cordon else ():
+            for step in inside(found.world, way.how, way.pods, way.evidence, scope=way.scope):
+                yield from _leading(holder, found, step.targets, step.how, step.evidence, step.condition)
+    nodes = holder.can("edit nodes", "", "") or holder.can("edit nodes", "")
+    if nodes:
+        yield from _moves_pods(holder, found, nodes)
+
+
+def _moves_pods(holder: Holder, found: Reached, nodes: Grant) -> Iterator[Link]:
+    """By cordoning and removing; a taint with NoExecute removes alone what does not tolerate it."""
+    some = "the nodes that it may change are all others" if limits(nodes) else ""
+    for power in ("delete pods", "evict pods"):
         for scope, grant in holder.each(power):
-            names, pods = limits(grant), world.pods_of(scope)
-            moved = [pod for pod in pods or () if not pod.static and (not names or pod.name in names)]
-            targets = world.accounts(scope) if pods is None else world.running(moved)
-            evidence = f"{proof(power, grant)}; {proof('edit nodes', cordon)}" if cordon else ""
-            condition = " and ".join(filter(None, (some, UNREAD if pods is None else "")))
-            yield from _leading(holder, found, targets, "moves a pod of", evidence, condition)
+            evidence = f"{proof(power, grant)}; {proof('edit nodes', nodes)}"
+            yield from _moved(holder, found, scope, limits(grant), evidence, some)
+    yield from _moved(
+        holder, found, "", (), proof("edit nodes", nodes), "it does not tolerate a taint of the subject's"
+    )
+
+
+def _moved(
+    holder: Holder, found: Reached, scope: str, names: Collection[str], evidence: str, condition: str
+) -> Iterator[Link]:
+    """The pods of a scope that are made again elsewhere: all but static ones."""
+    pods = found.world.pods_of(scope)
+    moved = [pod for pod in pods or () if not pod.static and (not names or pod.name in names)]
+    targets = found.world.accounts(scope) if pods is None else found.world.running(moved)
+    unless = " and ".join(filter(None, (condition, UNREAD if pods is None else "")))
+    yield from _leading(holder, found, targets, "moves a pod of", evidence, unless)
 
 
 def _outside(targets: Iterable[str]) -> frozenset[str]:
@@ -146,7 +161,8 @@ def _leading(
     holder: Holder, found: Reached, targets: Iterable[str], says: str, evidence: str, condition: str
 ) -> Iterator[Link]:
     """The nearest to cluster-admin of the targets, but the subject itself; nothing where none leads there."""
-    ranked = sorted((found.ranks[node], node) for node in targets if node in found.ranks and node != holder.node)
+    leading = [node for node in targets if node == SINK or (node in found.ranks and node != holder.node)]
+    ranked = sorted((found.ranks.get(node, START), node) for node in leading)
     if ranked:
         (conditional, _), node = ranked[0]
         unsure = [condition, f"{node} leads to cluster-admin" if conditional else ""]

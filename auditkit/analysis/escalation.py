@@ -13,7 +13,7 @@ from auditkit.analysis.means import IS_ADMIN, means
 
 # (whether a condition is on the way, steps): which way is better.
 Rank = tuple[bool, int]
-_START: Rank = (False, -1)
+START: Rank = (False, -1)
 COLUMNS = ["kind", "namespace", "name", "identity", "exists", "steps", "path", "evidence", "condition", "stock"]
 
 
@@ -67,7 +67,7 @@ def paths(found: Access | Reached) -> Paths:
     outside RBAC and has no row of that.
     """
     world, ways, ranks = reached(found) if isinstance(found, Access) else found
-    levels: dict[Rank, set[str]] = {_START: {SINK}}
+    levels: dict[Rank, set[str]] = {START: {SINK}}
     for node in sorted(ranks, key=lambda node: ranks[node]):
         levels.setdefault(ranks[node], set()).add(node)
     graph = nx.MultiDiGraph()

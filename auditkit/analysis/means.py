@@ -138,7 +138,7 @@ def _impersonate_constrained(holder: Holder, world: World) -> Iterator[Means]:
             if plural == "nodes":
                 pods, how = world.facts.pods, f"{SOME_REQUESTS} the node of"
                 within = None if pods is None else [p for p in pods if not names or p.node in names]
-                yield from _inside(world, how, within, evidence, when=condition, nodes=False)
+                yield from inside(world, how, within, evidence, when=condition, nodes=False)
 
 
 def _impersonated(plural: str, scope: str, names: Sequence[str], world: World) -> frozenset[str]:
@@ -176,7 +176,7 @@ def _certificates(holder: Holder, world: World) -> Iterator[Means]:
         else:
             group = world.groups & {"Group system:nodes"}
             yield Means(how="has itself certified as a node of", targets=group, evidence=evidence)
-            yield from _inside(world, "has itself certified as the node of", world.facts.pods, evidence, nodes=False)
+            yield from inside(world, "has itself certified as the node of", world.facts.pods, evidence, nodes=False)
 
 
 def _tokens(holder: Holder, world: World) -> Iterator[Means]:
@@ -233,7 +233,7 @@ def pod_makers(holder: Holder, world: World) -> Iterator[tuple[str, str, str]]:
 def _enter_pods(holder: Holder, world: World) -> Iterator[Means]:
     """exec, a debug container, or another image in a pod that runs: whatever is in the pod is the holder's."""
     for way in entered(holder, world):
-        yield from _inside(world, way.how, way.pods, way.evidence, scope=way.scope, when=way.condition)
+        yield from inside(world, way.how, way.pods, way.evidence, scope=way.scope, when=way.condition)
 
 
 class Entered(NamedTuple):
@@ -269,10 +269,10 @@ def _kubelets(holder: Holder, world: World) -> Iterator[Means]:
         if not scope:
             names, pods = limits(grant), world.facts.pods
             within = None if pods is None else [p for p in pods if not names or p.node in names]
-            yield from _inside(world, "execs through a kubelet into", within, proof("proxy nodes", grant))
+            yield from inside(world, "execs through a kubelet into", within, proof("proxy nodes", grant))
 
 
-def _inside(
+def inside(
     world: World,
     how: str,
     pods: Sequence[RunningPod] | None,
@@ -282,7 +282,10 @@ def _inside(
     when: str = "",
     nodes: bool = True,
 ) -> Iterator[Means]:
-    """What whoever is inside these pods becomes: their ServiceAccounts, and with `nodes` who their nodes are."""
+    """What whoever is in these pods (None: not read) becomes: their ServiceAccounts, and with `nodes` who their nodes are.
+
+    `when` is what the way into them hangs on, `scope` the namespace where they were not read.
+    """
     if pods is None:
         condition = _and(when, "a pod of it runs (pods were not read)")
         yield Means(
@@ -356,11 +359,11 @@ def _mutate(holder: Holder, world: World) -> Iterator[Means]:
     webhook = holder.can("write webhooks", "")
     policy, bound = holder.can("write mutating policies", ""), holder.can("write mutating policy bindings", "")
     if webhook:
-        yield from _inside(world, "changes the next", world.facts.pods, proof("write webhooks", webhook), nodes=False)
+        yield from inside(world, "changes the next", world.facts.pods, proof("write webhooks", webhook), nodes=False)
     elif policy and bound:
         evidence = f"{proof('write mutating policies', policy)}; {proof('write mutating policy bindings', bound)}"
         served = "the API server serves MutatingAdmissionPolicies"
-        yield from _inside(world, "changes the next", world.facts.pods, evidence, when=served, nodes=False)
+        yield from inside(world, "changes the next", world.facts.pods, evidence, when=served, nodes=False)
 
 
 def _map_aws(holder: Holder, world: World) -> Iterator[Means]:

@@ -45,7 +45,8 @@ def handle_pods(subject_chains: pd.DataFrame) -> pd.Series:
     """Nobody but administrators changes or moves Pods that lead to cluster-admin.
 
     Another image runs with the Pod's token. Who deletes the Pod and cordons nodes decides where it starts again, and
-    whoever holds that node has the token.
+    whoever holds that node has the token. A taint removes Pods too, but for those that tolerate it: who may change
+    nodes alone is undetermined.
 
     Fix: drop update and patch on pods, or delete on them; leave nodes to their controllers.
     """
