@@ -45,7 +45,10 @@ def test_verdicts(id: str, case: dict[str, Any]) -> None:
     at = datetime.fromisoformat(case["at"]) if case.get("at") else (None if "at" in case else AT)
     version = case.get("version", "v1.36.2")
     options = Options(**case["options"]) if "options" in case else EVERYTHING
-    source = snapshot(case["objects"], at=at, missing=case.get("missing", ()), version=version, options=options)
+    basis = case.get("basis", "listed")
+    source = snapshot(
+        case["objects"], at=at, missing=case.get("missing", ()), version=version, options=options, basis=basis
+    )
     result = evaluate.run(evaluate.Tables(source), [id], settings={id: case.get("settings", {})})[id]
     assert result.conclusion != "error", result.note
     if "conclusion" in case:

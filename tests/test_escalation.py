@@ -207,6 +207,47 @@ def test_what_is_not_enough(case):
     assert row(held(namespaced, rules)) is None
 
 
+AUTHENTICATION = "authentication.k8s.io"
+CONSTRAINED = {
+    "account": ([rule("impersonate:serviceaccount", "serviceaccounts", AUTHENTICATION)], "serviceaccount", BOSS_NODE),
+    "group": ([rule("impersonate:user-info", "users groups", AUTHENTICATION)], "user-info", "cluster-admin"),
+    "node": (
+        [rule("impersonate:arbitrary-node", "nodes", AUTHENTICATION, ["n1"])],
+        "arbitrary-node",
+        f"the node of a pod of {BOSS_NODE}",
+    ),
+    "masters": (
+        [
+            rule("impersonate:user-info", "users", AUTHENTICATION, ["eve"]),
+            rule("impersonate:user-info", "groups", AUTHENTICATION, ["system:masters"]),
+        ],
+        "user-info",
+        "cluster-admin",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONSTRAINED)
+def test_constrained_impersonation_is_a_condition(case):
+    """It takes two rights, of one mode, and a server of 1.35: test by what each lacks."""
+    whom, mode, target = CONSTRAINED[case]
+    found = row(held(False, [*whom, rule(f"impersonate-on:{mode}:create", "pods")]))
+    assert f"impersonates, for some requests, {target}" in found["path"]
+    assert "constrained impersonation is on" in found["condition"]
+    assert "as whom it acts: ClusterRoleBinding mine-binding" in found["evidence"][0]
+    assert row(held(False, whom)) is None
+    assert row(held(False, [*whom, rule("impersonate-on:associated-node:create", "pods")])) is None
+    assert row(held(False, [rule(f"impersonate-on:{mode}:create", "pods")])) is None
+
+
+@pytest.mark.parametrize(("version", "reaches"), [("v1.34.2", False), ("v1.35.0", True)])
+def test_constrained_impersonation_begins_with_1_35(version, reaches):
+    whom, mode, _ = CONSTRAINED["account"]
+    grants = [role("mine", *whom, rule(f"impersonate-on:{mode}:get", "secrets")), bind("mine", ANN, namespace="web")]
+    tables = Tables(snapshot([*WORLD, *grants], version=version))
+    assert (row(Access.from_tables(tables)) is not None) == reaches
+
+
 @pytest.mark.parametrize("case", WAYS)
 def test_no_way_where_nobody_is_there_to_become(case):
     """In another namespace the same rules lead nowhere."""

@@ -13,7 +13,7 @@ from auditkit.analysis.means import IS_ADMIN, means
 
 # (whether a condition is on the way, steps): which way is better.
 Rank = tuple[bool, int]
-_START: Rank = (False, -1)
+START: Rank = (False, -1)
 COLUMNS = ["kind", "namespace", "name", "identity", "exists", "steps", "path", "evidence", "condition", "stock"]
 
 
@@ -44,17 +44,30 @@ class _Step:
     rank: Rank
 
 
-def paths(access: Access) -> Paths:
+class Reached(NamedTuple):
+    """A cluster, every way in it, and how near to cluster-admin each node is; nodes that cannot reach it have no rank."""
+
+    world: World
+    ways: Mapping[str, list[Means]]
+    ranks: Mapping[str, Rank]
+
+
+def reached(access: Access) -> Reached:
+    """Who can reach cluster-admin: what `paths` and `analysis/chains.py` are made of."""
+    world = World(access)
+    ways = _ways(world)
+    return Reached(world, ways, _ranks(ways))
+
+
+def paths(found: Access | Reached) -> Paths:
     """Everybody who is or can become cluster-admin by what Access grants and its surroundings show.
 
     What was not collected is not in it. A path is the shortest of those without a condition, else of all. What members of a group can do is the
     group's: who they are a cluster does not know. Whoever is in system:masters, and who runs the nodes, is
     outside RBAC and has no row of that.
     """
-    world = World(access)
-    ways = _ways(world)
-    ranks = _ranks(ways)
-    levels: dict[Rank, set[str]] = {_START: {SINK}}
+    world, ways, ranks = reached(found) if isinstance(found, Access) else found
+    levels: dict[Rank, set[str]] = {START: {SINK}}
     for node in sorted(ranks, key=lambda node: ranks[node]):
         levels.setdefault(ranks[node], set()).add(node)
     graph = nx.MultiDiGraph()

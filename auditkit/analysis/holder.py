@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from auditkit.analysis.access import SERVICE_ACCOUNT, Access, Grant, own_groups
-from auditkit.analysis.powers import ADMISSION, CERTIFICATES, RBAC, READ, WRITE, Power, all_powerful, grants
+from auditkit.analysis.powers import (
+    ADMISSION,
+    AUTHENTICATION,
+    CERTIFICATES,
+    DELETE,
+    RBAC,
+    READ,
+    WRITE,
+    Power,
+    all_powerful,
+    grants,
+)
 from auditkit.analysis.surroundings import RunningPod, Surroundings
 from auditkit.kinds.rbac import Rule
 
@@ -19,6 +30,13 @@ MAKERS: Mapping[str, str] = {
     **dict.fromkeys(("jobs", "cronjobs"), "batch"),
 }
 _EDIT = ("update", "patch")
+# Whom constrained impersonation names: since 1.35, each together with a verb impersonate-on:MODE:VERB.
+CONSTRAINED = (
+    ("impersonate:user-info", "users"),
+    ("impersonate:user-info", "groups"),
+    ("impersonate:serviceaccount", "serviceaccounts"),
+    ("impersonate:arbitrary-node", "nodes"),
+)
 
 
 def _power(verbs: tuple[str, ...], resource: str, group: str = "") -> Power:
@@ -38,12 +56,17 @@ HELD: Mapping[str, Power] = {
     "impersonate users": _power(("impersonate",), "users"),
     "impersonate groups": _power(("impersonate",), "groups"),
     "impersonate serviceaccounts": _power(("impersonate",), "serviceaccounts"),
+    **{f"{verb} {plural}": _power((verb,), plural, AUTHENTICATION) for verb, plural in CONSTRAINED},
     "create tokens": _power(("create",), "serviceaccounts/token"),
     "create serviceaccounts": _power(("create",), "serviceaccounts"),
     "read secrets": _power(READ, "secrets"),
     "create secrets": _power(("create",), "secrets"),
+    "edit secrets": _power(_EDIT, "secrets"),
     "create pods": _power(("create",), "pods"),
     "edit pods": _power(_EDIT, "pods"),
+    "delete pods": _power(DELETE, "pods"),
+    "evict pods": _power(("create",), "pods/eviction"),
+    "edit nodes": _power(_EDIT, "nodes"),
     "exec": _power(("create",), "pods/exec"),
     "get exec": _power(("get",), "pods/exec"),
     "debug": _power(_EDIT, "pods/ephemeralcontainers"),
@@ -126,6 +149,12 @@ class Holder:
         """The grants of a power in a scope, cluster-wide ones first; each may be limited to names."""
         wide = self._by.get((power, ""), [])
         return [*wide, *self._by.get((power, scope), [])] if scope else wide
+
+    def acts_on(self, mode: str) -> Grant | None:
+        """A grant by which it does anything at all as whom it impersonates in a constrained way."""
+        prefix = f"impersonate-on:{mode}:"
+        given = ((grant, grant.allows.verbs or ()) for grant in self.all if grant.allows)
+        return next((grant for grant, verbs in given if any(v == "*" or v.startswith(prefix) for v in verbs)), None)
 
     def can(self, power: str, scope: str, name: str | None = None) -> Grant | None:
         """A grant of the power for this name: "" is no name at all (only unlimited grants), None any name."""

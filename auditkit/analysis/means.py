@@ -9,15 +9,19 @@ bindings alone is none either: the API server refuses more than the writer holds
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from auditkit.analysis.access import MASTERS
-from auditkit.analysis.holder import MAKERS, SINK, Holder, Means, World, limits, proof
+from auditkit.analysis.holder import CONSTRAINED, MAKERS, SINK, Holder, Means, World, limits, proof
 from auditkit.analysis.surroundings import RunningPod
 
 IS_ADMIN = "is cluster-admin"
+SOME_REQUESTS = "impersonates, for some requests,"
+CHANGES_IMAGE = "changes the image of"
 CLIENT, KUBELET = "kubernetes.io/kube-apiserver-client", "kubernetes.io/kube-apiserver-client-kubelet"
 # Since 1.35 an exec by WebSocket needs create too: pkg/registry/core/pod/rest/subresources.go.
 WEBSOCKET_CREATE = 35
+CONSTRAINED_IMPERSONATION = 35
 
 _PODS = ("create pods", *(f"create {plural}" for plural in MAKERS))
 _EDITS = tuple(f"edit {plural}" for plural in MAKERS if plural != "jobs")
@@ -113,6 +117,41 @@ def _impersonate(holder: Holder, world: World) -> Iterator[Means]:
             yield Means(how=how, targets=targets, evidence=proof("impersonate groups", grant))
 
 
+def _impersonate_constrained(holder: Holder, world: World) -> Iterator[Means]:
+    """Somebody else for some requests: `impersonate:MODE` names whom, `impersonate-on:MODE:VERB` on a resource for what.
+
+    Before 1.35 nothing asks for these verbs, since then where the feature gate ConstrainedImpersonation is on
+    (apiserver/pkg/endpoints/filters/impersonation). Whether the requests reach as far as the other's rights is not
+    followed: always a condition.
+    """
+    if world.facts.minor is not None and world.facts.minor < CONSTRAINED_IMPERSONATION:
+        return
+    condition = "constrained impersonation is on and the requests that it allows reach that far"
+    for verb, plural in CONSTRAINED:
+        acts, beside = holder.acts_on(verb.partition(":")[2]), plural != "groups" or holder.can(f"{verb} users", "")
+        for scope, grant in holder.each(f"{verb} {plural}"):
+            if not acts or not beside or (scope and plural != "serviceaccounts"):
+                continue
+            names, evidence = limits(grant), f"{proof(f'{verb} {plural}', grant)}; as whom it acts: {acts.via}"
+            targets = _impersonated(plural, scope, names, world)
+            yield Means(how=SOME_REQUESTS, targets=targets, evidence=evidence, condition=condition)
+            if plural == "nodes":
+                pods, how = world.facts.pods, f"{SOME_REQUESTS} the node of"
+                within = None if pods is None else [p for p in pods if not names or p.node in names]
+                yield from inside(world, how, within, evidence, when=condition, nodes=False)
+
+
+def _impersonated(plural: str, scope: str, names: Sequence[str], world: World) -> frozenset[str]:
+    """Whom a grant on these names, all where there are none, lets impersonate; any node is in system:nodes."""
+    if plural == "serviceaccounts":
+        return world.accounts(scope, names)
+    if plural == "nodes":
+        return world.groups & {"Group system:nodes"}
+    known = world.users if plural == "users" else world.groups | {SINK}
+    named = {SINK if name == MASTERS else f"{'User' if plural == 'users' else 'Group'} {name}" for name in names}
+    return known & named if named else known
+
+
 def _certificates(holder: Holder, world: World) -> Iterator[Means]:
     """A client certificate of one's own asking and approval.
 
@@ -137,7 +176,7 @@ def _certificates(holder: Holder, world: World) -> Iterator[Means]:
         else:
             group = world.groups & {"Group system:nodes"}
             yield Means(how="has itself certified as a node of", targets=group, evidence=evidence)
-            yield from _inside(world, "has itself certified as the node of", world.facts.pods, evidence, nodes=False)
+            yield from inside(world, "has itself certified as the node of", world.facts.pods, evidence, nodes=False)
 
 
 def _tokens(holder: Holder, world: World) -> Iterator[Means]:
@@ -169,13 +208,13 @@ def _secrets(holder: Holder, world: World) -> Iterator[Means]:
 
 def _make_pods(holder: Holder, world: World) -> Iterator[Means]:
     """A pod runs as any ServiceAccount of its namespace that its maker names; nobody asks whether it may."""
-    for scope, evidence, condition in _pod_makers(holder, world):
+    for scope, evidence, condition in pod_makers(holder, world):
         missing = holder.can("create serviceaccounts", scope) is not None
         how = f"runs a pod in {scope or 'its namespace'} as"
         yield Means(how=how, targets=world.accounts(scope, missing=missing), evidence=evidence, condition=condition)
 
 
-def _pod_makers(holder: Holder, world: World) -> Iterator[tuple[str, str, str]]:
+def pod_makers(holder: Holder, world: World) -> Iterator[tuple[str, str, str]]:
     """Where the holder decides what a pod is, by what, and on what condition."""
     makers = world.facts.makers
     for scope in holder.scopes(*_PODS, *_EDITS):
@@ -192,21 +231,36 @@ def _pod_makers(holder: Holder, world: World) -> Iterator[tuple[str, str, str]]:
 
 
 def _enter_pods(holder: Holder, world: World) -> Iterator[Means]:
-    """exec, a debug container, or another image in a pod that runs: whatever is in the pod is the holder's.
+    """exec, a debug container, or another image in a pod that runs: whatever is in the pod is the holder's."""
+    for way in entered(holder, world):
+        yield from inside(world, way.how, way.pods, way.evidence, scope=way.scope, when=way.condition)
+
+
+class Entered(NamedTuple):
+    """Pods that a holder gets into in a scope ("" is cluster-wide); None where pods were not read."""
+
+    how: str
+    scope: str
+    pods: list[RunningPod] | None
+    evidence: str
+    condition: str
+
+
+def entered(holder: Holder, world: World) -> Iterator[Entered]:
+    """The pods that a holder gets into, by each of its grants.
 
     A static pod follows its file, whatever is written into its image in the API.
     """
     minor = world.facts.minor
-    ways = [("exec", "execs into", ""), ("debug", "debugs", ""), ("edit pods", "changes the image of", "")]
+    ways = [("exec", "execs into", ""), ("debug", "debugs", ""), ("edit pods", CHANGES_IMAGE, "")]
     if minor is None or minor < WEBSOCKET_CREATE:
         ways.append(("get exec", "execs into", "" if minor else "the API server is older than 1.35"))
     for power, how, when in ways:
         for scope, grant in holder.each(power):
-            names, evidence = limits(grant), proof(power, grant)
-            pods = world.pods_of(scope)
+            names, pods = limits(grant), world.pods_of(scope)
             if pods is not None:
                 pods = [p for p in pods if (not names or p.name in names) and (how == "execs into" or not p.static)]
-            yield from _inside(world, how, pods, evidence, scope=scope, when=when)
+            yield Entered(how, scope, pods, proof(power, grant), when)
 
 
 def _kubelets(holder: Holder, world: World) -> Iterator[Means]:
@@ -215,10 +269,10 @@ def _kubelets(holder: Holder, world: World) -> Iterator[Means]:
         if not scope:
             names, pods = limits(grant), world.facts.pods
             within = None if pods is None else [p for p in pods if not names or p.node in names]
-            yield from _inside(world, "execs through a kubelet into", within, proof("proxy nodes", grant))
+            yield from inside(world, "execs through a kubelet into", within, proof("proxy nodes", grant))
 
 
-def _inside(
+def inside(
     world: World,
     how: str,
     pods: Sequence[RunningPod] | None,
@@ -228,7 +282,10 @@ def _inside(
     when: str = "",
     nodes: bool = True,
 ) -> Iterator[Means]:
-    """What whoever is inside these pods becomes: their ServiceAccounts, and with `nodes` who their nodes are."""
+    """What whoever is in these pods (None: not read) becomes: their ServiceAccounts, and with `nodes` who their nodes are.
+
+    `when` is what the way into them hangs on, `scope` the namespace where they were not read.
+    """
     if pods is None:
         condition = _and(when, "a pod of it runs (pods were not read)")
         yield Means(
@@ -261,7 +318,7 @@ def _inside(
 
 def _privileged_pods(holder: Holder, world: World) -> Iterator[Means]:
     """A pod that is root on its node, where the namespace's Pod Security level lets it; a pod may name its node."""
-    for scope, evidence, condition in _pod_makers(holder, world):
+    for scope, evidence, condition in pod_makers(holder, world):
         choices = [_lets_root(holder, world, namespace) for namespace in ([scope] if scope else world.namespaces)]
         open_ = sorted((choice for choice in choices if choice), key=lambda choice: (bool(choice[1]), choice))
         if open_:
@@ -302,11 +359,11 @@ def _mutate(holder: Holder, world: World) -> Iterator[Means]:
     webhook = holder.can("write webhooks", "")
     policy, bound = holder.can("write mutating policies", ""), holder.can("write mutating policy bindings", "")
     if webhook:
-        yield from _inside(world, "changes the next", world.facts.pods, proof("write webhooks", webhook), nodes=False)
+        yield from inside(world, "changes the next", world.facts.pods, proof("write webhooks", webhook), nodes=False)
     elif policy and bound:
         evidence = f"{proof('write mutating policies', policy)}; {proof('write mutating policy bindings', bound)}"
         served = "the API server serves MutatingAdmissionPolicies"
-        yield from _inside(world, "changes the next", world.facts.pods, evidence, when=served, nodes=False)
+        yield from inside(world, "changes the next", world.facts.pods, evidence, when=served, nodes=False)
 
 
 def _map_aws(holder: Holder, world: World) -> Iterator[Means]:
@@ -322,6 +379,6 @@ def _and(*conditions: str) -> str:
 
 
 WAYS = (
-    _escalate, _bind, _bind_in_namespaces, _impersonate, _certificates, _tokens, _secrets, _make_pods,
-    _enter_pods, _kubelets, _privileged_pods, _mutate, _map_aws,
+    _escalate, _bind, _bind_in_namespaces, _impersonate, _impersonate_constrained, _certificates, _tokens, _secrets,
+    _make_pods, _enter_pods, _kubelets, _privileged_pods, _mutate, _map_aws,
 )  # fmt: skip

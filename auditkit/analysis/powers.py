@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from auditkit.kinds.rbac import Rule
 
 RBAC, CERTIFICATES, ADMISSION = "rbac.authorization.k8s.io", "certificates.k8s.io", "admissionregistration.k8s.io"
+AUTHENTICATION = "authentication.k8s.io"
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch")
 DELETE = ("delete", "deletecollection")
@@ -62,13 +63,13 @@ POWERS: Mapping[str, Power] = {
         "impersonate users, groups or ServiceAccounts", ("impersonate",), ("users", "groups", "serviceaccounts")
     ),
     "impersonates_details": Power(
-        "impersonate uids or user extras", ("impersonate",), ("uids", "userextras/*"), ("authentication.k8s.io",)
+        "impersonate uids or user extras", ("impersonate",), ("uids", "userextras/*"), (AUTHENTICATION,)
     ),
     "impersonates_constrained": Power(
         "take part in constrained impersonation (alpha in 1.35) of users, groups, ServiceAccounts or any node",
         ("impersonate:user-info", "impersonate:serviceaccount", "impersonate:arbitrary-node"),
         ("users", "groups", "uids", "userextras/*", "serviceaccounts", "nodes"),
-        ("authentication.k8s.io",),
+        (AUTHENTICATION,),
     ),
     "binds_roles": Power("bind Roles or ClusterRoles", ("bind",), ("roles", "clusterroles"), (RBAC,)),
     "escalates_roles": Power("escalate Roles or ClusterRoles", ("escalate",), ("roles", "clusterroles"), (RBAC,)),

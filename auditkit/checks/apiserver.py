@@ -241,11 +241,12 @@ def token_lookup(apiservers: pd.DataFrame) -> pd.Series:
 def token_key(apiservers: pd.DataFrame) -> pd.Series:
     """ServiceAccount tokens are verified with a key of their own.
 
-    Where no key is given the TLS key verifies them, and one cannot be rotated without the other.
+    Where no key is given the TLS key verifies them, and one cannot be rotated without the other. An external signer
+    (`--service-account-signing-endpoint`) brings keys of its own and excludes the flag.
 
     Fix: set `--service-account-key-file`.
     """
-    return ~apiservers.service_account_key_file
+    return ~(apiservers.service_account_key_file | apiservers.service_account_signing_endpoint)
 
 
 @check("CP-23", severity="high", control_plane=True)

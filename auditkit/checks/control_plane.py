@@ -41,14 +41,18 @@ def controller_credentials(controller_managers: pd.DataFrame) -> pd.Series:
 
 
 @check("CP-35", severity="medium", control_plane=True)
-def token_signing(controller_managers: pd.DataFrame) -> pd.Series:
+def token_signing(controller_managers: pd.DataFrame, apiservers: pd.DataFrame) -> pd.Series:
     """The controller manager signs tokens with a named key.
 
-    Without it no token of an old kind is signed, or with a key that nobody rotates.
+    Without it no token of an old kind is signed, or with a key that nobody rotates. Where every API server leaves
+    signing to an external signer (`--service-account-signing-endpoint`) there is no key to name.
 
     Fix: set `--service-account-private-key-file`.
     """
-    return ~controller_managers.service_account_private_key_file
+    given = apiservers.service_account_signing_endpoint
+    external = given.all(skipna=False) if len(given) else False
+    keyed = controller_managers.service_account_private_key_file
+    return ~(keyed | pd.Series(external, index=keyed.index, dtype="boolean"))
 
 
 @check("CP-36", severity="medium", control_plane=True)

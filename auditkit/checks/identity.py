@@ -55,3 +55,27 @@ def missing_service_account(
     """
     absent = ~workload_service_accounts.serviceaccount.isin(known_serviceaccounts.serviceaccount)
     return absent.astype("boolean").mask(absent & bool((origin.basis == "as supplied").any()))
+
+
+@check("RBAC-47", severity="info")
+def cloud_identities(service_accounts: pd.DataFrame) -> pd.Series:
+    """ServiceAccounts have no identity of the cloud provider.
+
+    Whoever runs a Pod as the ServiceAccount has the cloud role's rights, which no RBAC shows: each is to be
+    justified. Identities that the provider keeps without an annotation (EKS Pod Identity, GKE principals) are not seen.
+
+    Fix: none needed where the workload calls the cloud: narrow the role to what it calls, and waive the row.
+    """
+    return service_accounts.cloud_identity.notna().astype("boolean")
+
+
+@check("RBAC-49", severity="info")
+def old_account_field(workload_service_accounts: pd.DataFrame) -> pd.Series:
+    """Workloads name their ServiceAccount by serviceAccountName.
+
+    `serviceAccount` alone is deprecated, and policies that read the other field do not see it. Only manifests can
+    show it: an API server fills in both.
+
+    Fix: rename the field.
+    """
+    return workload_service_accounts.old_field

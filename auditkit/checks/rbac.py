@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from auditkit.analysis.powers import POWERS
+from auditkit.checks.lists import filled
 from auditkit.declare import check
 
 UNAUTHENTICATED = ("system:anonymous", "system:unauthenticated")
@@ -93,14 +95,60 @@ def dangling(
 
 
 @check("RBAC-43", severity="info")
-def cluster_roles_in_namespaces(namespace_bindings: pd.DataFrame) -> pd.Series:
-    """RoleBindings give Roles of their own namespace.
+def cluster_roles_in_namespaces(
+    namespace_bindings: pd.DataFrame, roles: pd.DataFrame, origin: pd.DataFrame
+) -> pd.Series:
+    """RoleBindings give Roles of their own namespace, or view.
 
-    A ClusterRole that a RoleBinding gives changes for all namespaces at once.
+    A ClusterRole that a RoleBinding gives changes for all namespaces at once. view is made to be given so: it is no
+    exception where nothing dangerous was added to it; where that cannot be told the row is undetermined.
 
-    Fix: none needed where the ClusterRole is meant as a template; else write a Role.
+    Fix: none needed where the ClusterRole is meant as a template; else write a Role, or bind view.
     """
-    return (namespace_bindings.role_kind == "ClusterRole") & ~namespace_bindings.stock
+    given = (namespace_bindings.role_kind == "ClusterRole") & ~namespace_bindings.stock
+    view = given & (namespace_bindings.role == "view")
+    added = roles[["wildcard_verbs", "wildcard_resources", *POWERS]].any(axis=1)
+    plain = namespace_bindings.role_id.isin(roles.role_id[~added & roles.rules.notna()])
+    unread = namespace_bindings.role_id.isin(roles.role_id[~added & roles.rules.isna()])
+    absent = ~namespace_bindings.role_id.isin(roles.role_id) & _supplied(origin)
+    return (given & ~(view & plain)).mask(view & (unread | absent))
+
+
+@check("RBAC-48", severity="medium")
+def dashboard(
+    grants: pd.DataFrame, images: pd.DataFrame, workload_service_accounts: pd.DataFrame, origin: pd.DataFrame
+) -> pd.Series:
+    """Kubernetes Dashboard holds no dangerous rights.
+
+    Whoever reaches the web page, or takes over its Pod, has its ServiceAccount's rights. Its accounts are those
+    that run its image, those named kubernetes-dashboard, and all of a namespace of that name. Rights limited to named
+    objects are no exceptions: it keeps its own settings in such.
+
+    Fix: remove the binding, and let users sign in to the Dashboard with tokens of their own; or remove the Dashboard.
+    """
+    shown = images[images.repository.str.contains("kubernetesui/dashboard|kubernetes-dashboard").fillna(False)]
+    runs = workload_service_accounts.merge(shown[["namespace", "kind", "name"]]).serviceaccount
+    named = grants.serviceaccount.str.contains(r"^kubernetes-dashboard/|/kubernetes-dashboard$").fillna(False)
+    power = grants[["wildcard_verbs", "wildcard_resources", *POWERS]].any(axis=1) & ~filled(grants.resource_names)
+    unseen = (grants.rule.notna() & grants.verbs.isna()) | (~grants.role_exists & _supplied(origin))
+    account = named | grants.serviceaccount.isin(runs)
+    return (account & power).mask(account & unseen)
+
+
+@check("RBAC-50", severity="low")
+def subjects_that_match(grants: pd.DataFrame) -> pd.Series:
+    """Subjects of bindings can be somebody.
+
+    The population is the access of the cluster: each subject with its scope, role and rules, for reviewers to agree
+    to approved access; who has left, and who is in a group, the cluster does not know. A subject that can match
+    nobody looks like access in a review: a ServiceAccount without a namespace in a ClusterRoleBinding, one named as a
+    Group, or a User system:serviceaccount: that is not followed by NAMESPACE:NAME. A binding without subjects gives nothing.
+
+    Fix: name the subject as the API server does, or remove it.
+    """
+    prefixed = grants.subject.str.startswith("system:serviceaccount:").fillna(False)
+    misnamed = prefixed & ((grants.subject_kind == "Group") | grants.serviceaccount.isna())
+    return (grants.subject.notna() & (grants.identity.isna() | misnamed)).fillna(False)
 
 
 @check("RBAC-60", severity="high")

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from auditkit.analysis.provider import VERSIONS
+from auditkit.checks.lists import filled, holds
 from auditkit.declare import check
 
 
@@ -104,6 +106,42 @@ def approve_certificates(roles: pd.DataFrame, grants: pd.DataFrame) -> pd.Series
     shared = roles.role_id.isin(certain).astype("boolean").mask(roles.role_id.isin(possible - certain))
     either = roles.updates_approval | roles.approves_signers
     return (roles.updates_approval & roles.approves_signers) | (either & shared)
+
+
+@check("RBAC-32", severity="high")
+def write_aws_auth(
+    roles: pd.DataFrame, rules: pd.DataFrame, config_maps: pd.DataFrame, origin: pd.DataFrame
+) -> pd.Series:
+    """Roles do not change aws-auth of a cluster in EKS.
+
+    ConfigMap kube-system/aws-auth says who identities of AWS are in the cluster, system:masters among the choices.
+    It counts where it is there. Where the server is EKS and it is not, the cluster's authentication mode decides
+    whether one that is made counts; what manifests lack the cluster may have: undetermined.
+
+    Fix: use access entries (authentication mode API) and delete the ConfigMap, or drop update and patch on it.
+    """
+    there = bool(((config_maps.namespace == "kube-system") & (config_maps.name == "aws-auth")).any())
+    eks = origin.version.str.contains(VERSIONS["Amazon EKS"]).fillna(False) | (origin.basis == "as supplied")
+    named = holds(rules.resource_names, "aws-auth") | ~filled(rules.resource_names)
+    reached = ((rules.kind == "ClusterRole") | (rules.namespace == "kube-system")) & named & ~rules.stock
+    writes = roles.role_id.isin(rules.role_id[(reached & rules.writes_configmaps).fillna(False)])
+    unknown = roles.role_id.isin(rules.role_id[reached & rules.writes_configmaps.isna()])
+    counts = pd.Series(True if there else pd.NA if eks.any() else False, index=roles.index, dtype="boolean")
+    return writes.astype("boolean").mask(unknown & ~writes) & counts
+
+
+@check("RBAC-64", severity="critical")
+def aws_masters(config_maps: pd.DataFrame, aws_identities: pd.DataFrame) -> pd.Series:
+    """No ConfigMap puts an identity of AWS in system:masters.
+
+    aws-auth of kube-system can (`aws_identities` shows who). The group is allowed everything outside RBAC: no binding shows it and none can be removed to end it.
+
+    Fix: give the identity an access entry with the policy it needs, or a group with a binding of its own.
+    """
+    aws_auth = (config_maps.namespace == "kube-system") & (config_maps.name == "aws-auth")
+    found = bool(aws_identities.masters.fillna(False).any())
+    unread = bool(aws_identities.masters.isna().any())
+    return (aws_auth & found).mask(aws_auth & (unread and not found))
 
 
 def _approvers(held: pd.DataFrame, unknown: bool) -> set[str]:

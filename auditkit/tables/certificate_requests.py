@@ -51,6 +51,7 @@ class SigningRequestRow:
     state: Annotated[str, "Pending, Approved, Denied or Failed."]
     reason: Annotated[str | None, "Reason given with the state."]
     decided: Annotated[datetime | None, "When it was approved or denied."]
+    issued: Annotated[bool | None, "A certificate was made; missing where it was approved and none is there yet."]
     user_certificate: Annotated[
         bool | None,
         "Its signer makes certificates by which clients other than kubelets log in; missing where that is not known.",
@@ -79,6 +80,7 @@ class SigningRequestRow:
                 decision.type or "Pending",
                 decision.reason,
                 decision.last_transition_time,
+                True if status.certificate or status.unreadable else None if decision.type == "Approved" else False,
                 _user_certificate(spec),
                 _lifetime(spec, status),
             )

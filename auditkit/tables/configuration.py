@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+from auditkit.analysis.access import MASTERS
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.platform import Application, ConfigMap, CustomResourceDefinition, ServiceAccount
 
 # Annotations that tie a ServiceAccount to an identity of the cloud provider.
 CLOUD_IDENTITY = ("eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account", "azure.workload.identity/client-id")
+
+# The ConfigMap from which EKS reads who identities of AWS are in the cluster.
+AWS_AUTH = ("kube-system", "aws-auth")
 
 
 class _Place:
@@ -32,6 +36,28 @@ class ConfigMapRow(_Place):
             keys = list(found.credential_keys or ())
             place = (found.namespace, "ConfigMap", found.name)
             yield (*place, found.keys, keys, bool(keys), list(found.unreadable or ()))
+
+
+@table("aws_identities", kinds=(ConfigMap,), key=("namespace", "name", "number"))
+class AwsIdentity(_Place):
+    """One row per identity of AWS that ConfigMap kube-system/aws-auth lets in; one without values a key that could not be read."""
+
+    number: Annotated[int, "Position in the ConfigMap, from 0; keys that could not be read come last."]
+    arn: Annotated[str | None, "IAM role or user."]
+    user: Annotated[str | None, "User that it is in the cluster."]
+    groups: Annotated[list[str] | None, "Groups that it is in."]
+    masters: Annotated[bool | None, "system:masters is among them."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[ConfigMap]:
+            if (found.namespace, found.name) == AWS_AUTH:
+                place = (found.namespace, "ConfigMap", found.name)
+                known = [
+                    (m.arn, m.username, groups := list(m.groups or ()), MASTERS in groups) for m in found.aws_auth or ()
+                ]
+                for number, values in enumerate([*known, *[(None,) * 4 for _ in found.unreadable or ()]]):
+                    yield (*place, number, *values)
 
 
 @table("service_accounts", kinds=(ServiceAccount,), key=("namespace", "name"))

@@ -21,6 +21,10 @@ class _Columns:
     service_account: Annotated[str, "ServiceAccount that its pods run as."]
     serviceaccount: Annotated[str, "NAMESPACE/NAME of the ServiceAccount, as `bindings.serviceaccount` names it."]
     running: Annotated[bool, "As in pods that have not ended; otherwise as in the template."]
+    old_field: Annotated[
+        bool,
+        "A pod spec sets serviceAccount and not serviceAccountName; an API server sets both in all that it stores.",
+    ]
     given: Annotated[
         bool | None,
         "A token is in the pods, or would be; missing where the ServiceAccount decides (analysis/tokens.py).",
@@ -41,9 +45,11 @@ class WorkloadServiceAccount(_Columns):
                 continue
             for name in sorted({account(spec) for spec in one.specs}):
                 path = f"{one.owner.namespace}/{name}"
-                answers = {holds_token(made) for made in one.made if account(made.spec or PodSpec()) == name}
+                of_it = [made for made in one.made if account(made.spec or PodSpec()) == name]
+                old = any(s.service_account and not s.service_account_name for made in of_it if (s := made.spec))
+                answers = {holds_token(made) for made in of_it}
                 given = True if True in answers else None if None in answers else False
-                yield *one.key, name, path, bool(one.pods), given
+                yield *one.key, name, path, bool(one.pods), old, given
 
 
 @table("token_defaults", kinds=(ServiceAccount,), key=("namespace", "name"))

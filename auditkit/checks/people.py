@@ -1,0 +1,38 @@
+"""How people sign in to the API server, as far as a cluster shows it."""
+
+import pandas as pd
+
+from auditkit.declare import check
+
+
+@check("RBAC-44", severity="medium")
+def client_certificates(certificate_requests: pd.DataFrame) -> pd.Series:
+    """No client certificate was issued to a user.
+
+    Nobody can withdraw a certificate: it logs in until it ends, after its holder has left too, and no second factor
+    is asked for. Users named system: are nodes and components. The cluster forgets decided requests after an hour:
+    the population is what is left, not all that was issued.
+
+    Fix: let people sign in by the identity provider; deny such requests.
+    """
+    user = certificate_requests.user_certificate & ~certificate_requests.subject.str.startswith("system:")
+    return certificate_requests.issued & user
+
+
+@check("RBAC-63", severity="medium")
+def certified_subjects(bindings: pd.DataFrame, certificate_requests: pd.DataFrame) -> pd.Series:
+    """Bindings name nobody who signs in by client certificate.
+
+    The certificate's common name is the user, its organizations are groups, an identity provider's among them. A
+    user or group that nothing marks as an identity provider's, by a prefix with a colon, and of whom no certificate
+    is left in the requests, may have one all the same: undetermined.
+
+    Fix: give the right to a group of the identity provider, and leave the certificate to end.
+    """
+    issued = certificate_requests[
+        certificate_requests.issued.fillna(False) & certificate_requests.user_certificate.fillna(False)
+    ]
+    user = (bindings.subject_kind == "User") & bindings.identity.isin(issued.subject)
+    group = (bindings.subject_kind == "Group") & bindings.identity.isin(issued.organizations.explode())
+    plain = bindings.identity.notna() & ~bindings.identity.str.contains(":", regex=False)
+    return ((user | group) & ~bindings.stock).fillna(False).mask(plain & ~user & ~group)
