@@ -134,9 +134,18 @@ def checks() -> pd.DataFrame:
 
 
 def diff(a: Snapshot, b: Snapshot) -> pd.DataFrame:
-    """What changed from snapshot a to b: one row per object added, removed or changed, with the fields that differ."""
-    rows = []
+    """What changed from snapshot a to b: one row per object added, removed or changed, with the fields that differ.
+
+    A kind that one of them did not completely read has one row, `change` "not comparable": what is not there may only
+    not have been read.
+    """
+    rows: list[dict[str, Any]] = []
     for kind in dict.fromkeys([*a.objects, *b.objects]):
+        states = [f"{side}: {s.state(kind).state}" for side, s in (("a", a), ("b", b)) if not _whole(s, kind)]
+        if states:
+            name = resource_name(kind)
+            rows.append({"change": "not comparable", "kind": name, "namespace": "", "name": "", "fields": states})
+            continue
         before, after = _by_name(a, kind), _by_name(b, kind)
         for key in sorted(set(before) | set(after)):
             old, new = before.get(key), after.get(key)
@@ -153,6 +162,10 @@ def diff(a: Snapshot, b: Snapshot) -> pd.DataFrame:
                     }
                 )
     return pd.DataFrame(rows, columns=["change", "kind", "namespace", "name", "fields"])
+
+
+def _whole(snapshot: Snapshot, kind: type[Kind]) -> bool:
+    return snapshot.state(kind).state in ("collected", "not served")
 
 
 def _by_name(snapshot: Snapshot, kind: type[Kind]) -> dict[tuple[str, str], Kind]:

@@ -339,10 +339,10 @@ _VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")
 
 
 def row_ids(keys: pd.DataFrame) -> pd.Series:
-    """One stable id per row of a table's key columns: eight hex digits of their hash."""
+    """One stable id per row of a table's key columns: twelve hex digits of their hash, unique in a million rows."""
     columns = (keys[column].astype("string").fillna("\x00").tolist() for column in keys)
     texts = ("\x1f".join(("", *row)) for row in zip(*columns, strict=True))
-    digests = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in texts]
+    digests = [hashlib.sha256(text.encode()).hexdigest()[:12] for text in texts]
     return pd.Series(digests, index=keys.index, dtype="string")
 
 

@@ -106,7 +106,7 @@ def test_row_ids_are_stable_and_distinct() -> None:
     first = row_ids(keys)
     assert first.is_unique
     assert first.iloc[0] == row_ids(keys.iloc[:1]).iloc[0]
-    assert first.str.fullmatch("[0-9a-f]{8}").all()
+    assert first.str.fullmatch("[0-9a-f]{12}").all()
 
 
 def test_a_table_is_handed_out_as_a_copy() -> None:

@@ -17,7 +17,7 @@ TYPES: Mapping[str, pa.DataType] = {
     "object": pa.list_(pa.string()),
 }
 # A spreadsheet that opens a CSV runs a cell that begins so.
-RISKY = ("=", "+", "-", "@", "\t", "\r")
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

@@ -29,6 +29,8 @@ TEMPLATE = "control-matrix.xlsx"
 CELL_LIMIT = 32_767
 CUT = " […cut: the full text is in the Parquet file]"
 # Excel takes none of these; openpyxl refuses them.
+# What Excel would read as the code of a character (ECMA-376 part 1, 22.9.2.19): its first _ is written as one.
+ESCAPED = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 # The instant that zip entries and document properties carry, so that equal content gives equal bytes.
 FIXED = datetime(2000, 1, 1)
@@ -230,7 +232,7 @@ def _put(cell: Cell, value: Any, style: str) -> None:
 
 
 def _text(value: str) -> str:
-    text = CONTROL.sub("\N{REPLACEMENT CHARACTER}", value)
+    text = ESCAPED.sub("_x005F_", CONTROL.sub("\N{REPLACEMENT CHARACTER}", value))
     return text if len(text) <= CELL_LIMIT else text[: CELL_LIMIT - len(CUT)] + CUT
 
 

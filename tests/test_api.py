@@ -1,0 +1,32 @@
+"""The public functions, as an analyst calls them."""
+
+from builders import snapshot
+
+import auditkit as ak
+from auditkit.evaluate import Snapshot
+
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "web", "name": "p"}, "spec": {"hostNetwork": True}}
+MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "web", "name": "m"}}
+
+
+def taken(*manifests, **given):
+    return Snapshot.of(snapshot(manifests, **given))
+
+
+def test_diff_names_what_was_added_removed_and_changed() -> None:
+    changed = {**POD, "spec": {"hostNetwork": False}}
+    other = {**MAP, "metadata": {"namespace": "web", "name": "n"}}
+    found = ak.diff(taken(POD, MAP), taken(changed, other)).to_dict("records")
+    assert [(row["change"], row["kind"], row["name"], row["fields"]) for row in found] == [
+        ("removed", "configmaps", "m", []),
+        ("added", "configmaps", "n", []),
+        ("changed", "pods", "p", ["spec.hostNetwork"]),
+    ]
+    assert ak.diff(taken(POD), taken(POD)).empty
+
+
+def test_diff_does_not_read_denied_as_removed() -> None:
+    found = ak.diff(taken(POD), taken(POD, missing=["pods"]))
+    assert found[["change", "kind", "fields"]].to_dict("records") == [
+        {"change": "not comparable", "kind": "pods", "fields": ["b: denied"]}
+    ]
