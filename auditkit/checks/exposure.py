@@ -35,11 +35,12 @@ def approved_routes(routes: pd.DataFrame, *, approved: Sequence[str] = ()) -> pd
     """Every route from outside into the cluster is approved.
 
     Each Ingress, HTTPRoute or VirtualService at a gateway is a door. The setting `approved` lists those that
-    management knows, as NAMESPACE/NAME; without it every one is an exception.
+    management knows, as NAMESPACE/NAME: until that list is supplied, doors are undetermined.
 
     Fix: remove the route, or approve it.
     """
-    return routes.exposed & ~routes.qualified.isin(list(approved))
+    unapproved = routes.exposed & ~routes.qualified.isin(list(approved))
+    return unapproved.astype("boolean").mask(unapproved & (len(approved) == 0))
 
 
 @check("NET-16", severity="high")
