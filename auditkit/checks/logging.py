@@ -7,7 +7,7 @@ from auditkit.declare import check
 
 @check("LOG-01", severity="high", control_plane=True)
 def api_audit(apiservers: pd.DataFrame) -> pd.Series:
-    """The API server writes an audit log.
+    """The API server is given an audit policy, and a file or webhook for its audit log.
 
     Who read a Secret or changed a binding cannot be told afterwards without one. It takes both a policy and a
     file or webhook: without a policy nothing is recorded. What the policy records, a snapshot cannot see.
