@@ -66,10 +66,10 @@ def test_flags_in_both_spellings_and_from_variables() -> None:
 
 
 def test_agents_and_the_nodes_they_miss() -> None:
-    collectors = recorded()["log_collectors"]
-    assert collectors.name.tolist() == ["fluentd"]
-    assert collectors.uncovered[0] == ["nwp-cp-1", "nwp-win-1"]
-    assert recorded()["runtime_detectors"].uncovered[0] == ["nwp-win-1"]
+    logging, detection = recorded()["node_logging"], recorded()["node_detection"]
+    assert set(logging.name[~logging.covered]) == {"nwp-cp-1", "nwp-win-1"}
+    assert {agent for found in logging.agents for agent in found} == {"logging/fluentd (Fluentd)"}
+    assert detection.name[~detection.covered].tolist() == ["nwp-win-1"]
 
 
 def test_freshness_is_that_of_completed_backups() -> None:

@@ -10,15 +10,16 @@ from auditkit.declare import check
 
 @check("ADM-01", severity="high")
 def pod_security(tenant_psa: pd.DataFrame) -> pd.Series:
-    """A namespace enforces the Pod Security Standard baseline or restricted.
+    """A namespace has a label that enforces the Pod Security Standard baseline or restricted.
 
-    Without a label the cluster's default holds, which is privileged unless a file of the API server says otherwise.
-    A label that is not valid enforces restricted, which nobody meant: undetermined.
+    Without the label the cluster's default holds. It is in a file of the API server, which a snapshot cannot see: what
+    such a namespace enforces is not known, and that no label says it is the exception. A label that is not valid
+    enforces restricted, which nobody meant: undetermined.
 
     Fix: label the namespace `pod-security.kubernetes.io/enforce: restricted` (or `baseline`).
     """
-    privileged = tenant_psa.enforce == "privileged"
-    return privileged.mask(~privileged & ~tenant_psa.enforce_valid)
+    unsaid = ~tenant_psa.enforce.isin(["baseline", "restricted"])
+    return unsaid.astype("boolean").mask(~unsaid & ~tenant_psa.enforce_valid)
 
 
 @check("ADM-02", severity="low")
@@ -33,7 +34,7 @@ def pod_security_watched(tenant_psa: pd.DataFrame, origin: pd.DataFrame, *, behi
     minor = origin.version.str.extract(r"^v?1\.(\d+)", expand=False).astype("Int64").iloc[0]
     old = (tenant_psa.oldest_minor < minor - behind).mask(tenant_psa.oldest_minor.isna(), False)
     labelled = tenant_psa.audit_labelled & tenant_psa.warn_labelled & tenant_psa.valid
-    idle = (tenant_psa.audit == "privileged") | (tenant_psa.warn == "privileged")
+    idle = tenant_psa.audit.isin(["privileged"]) | tenant_psa.warn.isin(["privileged"])
     return ~labelled | idle | old
 
 

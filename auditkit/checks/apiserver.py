@@ -1,4 +1,7 @@
-"""The API server: who may speak to it, what it admits, what it records. Unset flags count with their default."""
+"""The API server: who may speak to it, what it admits, what it records. Unset flags count with their default.
+
+What is tested is flags. A file that a flag names is not read, nor what the flag led to.
+"""
 
 import pandas as pd
 
@@ -30,9 +33,10 @@ def static_tokens(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-03", severity="medium", control_plane=True)
 def external_ips(apiservers: pd.DataFrame) -> pd.Series:
-    """Services cannot claim external IPs.
+    """The admission plugin DenyServiceExternalIPs is enabled.
 
     A Service with `externalIPs` takes over traffic to that address from the whole cluster (CVE-2020-8554).
+    One that has them already keeps them: that is NET-11.
 
     Fix: add DenyServiceExternalIPs to `--enable-admission-plugins`.
     """
@@ -41,7 +45,7 @@ def external_ips(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-04", severity="high", control_plane=True)
 def kubelet_client(apiservers: pd.DataFrame) -> pd.Series:
-    """The API server has a client certificate for kubelets.
+    """The API server is given a client certificate for kubelets.
 
     Without one its requests to kubelets are anonymous, and kubelets must allow that.
 
@@ -52,7 +56,7 @@ def kubelet_client(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-05", severity="high", control_plane=True)
 def kubelet_authority(apiservers: pd.DataFrame) -> pd.Series:
-    """The API server verifies the certificates of kubelets.
+    """The API server is given a CA to verify the certificates of kubelets.
 
     Without a CA anyone between API server and node can read exec, logs and port-forward.
 
@@ -63,7 +67,7 @@ def kubelet_authority(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-06", severity="critical", control_plane=True)
 def always_allow(apiservers: pd.DataFrame) -> pd.Series:
-    """The API server does not authorize every request.
+    """The authorization mode AlwaysAllow is off.
 
     AlwaysAllow makes whoever is authenticated an administrator. It is the default where no mode is given.
 
@@ -74,9 +78,10 @@ def always_allow(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-07", severity="high", control_plane=True)
 def node_authorization(apiservers: pd.DataFrame) -> pd.Series:
-    """Requests of kubelets are authorized by the Node authorizer.
+    """The authorization mode Node is on.
 
-    Without it every kubelet needs rights to all Secrets instead of those of its own pods.
+    Without it every kubelet needs rights to all Secrets instead of those of its own pods. A binding may give
+    kubelets such rights all the same.
 
     Fix: add Node to `--authorization-mode`.
     """
@@ -85,9 +90,9 @@ def node_authorization(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-08", severity="high", control_plane=True)
 def rbac_authorization(apiservers: pd.DataFrame) -> pd.Series:
-    """Requests are authorized by RBAC.
+    """The authorization mode RBAC is on.
 
-    Roles and bindings have no effect without it.
+    Roles and bindings have no effect without it. Another mode beside it may allow more: one that allows is enough.
 
     Fix: add RBAC to `--authorization-mode`.
     """
@@ -96,9 +101,10 @@ def rbac_authorization(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-09", severity="low", control_plane=True)
 def event_rate(apiservers: pd.DataFrame) -> pd.Series:
-    """The rate of Events is limited.
+    """The admission plugin EventRateLimit is enabled.
 
-    A faulty workload can fill etcd with Events until the API server slows down.
+    A faulty workload can fill etcd with Events until the API server slows down. The limits are in a file that a
+    snapshot cannot see.
 
     Fix: add EventRateLimit to `--enable-admission-plugins` with a configuration file.
     """
@@ -107,7 +113,7 @@ def event_rate(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-10", severity="high", control_plane=True)
 def always_admit(apiservers: pd.DataFrame) -> pd.Series:
-    """The plugin AlwaysAdmit does not run.
+    """The admission plugin AlwaysAdmit is not enabled.
 
     It admits whatever is asked for, in place of checks.
 
@@ -118,9 +124,10 @@ def always_admit(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-11", severity="low", control_plane=True)
 def pull_always(apiservers: pd.DataFrame) -> pd.Series:
-    """Images are pulled anew for every pod.
+    """The admission plugin AlwaysPullImages is enabled.
 
-    Otherwise a pod may run a private image that another left on the node, without credentials for it.
+    Otherwise a pod may run a private image that another left on the node, without credentials for it. The plugin
+    changes pods when they are made: `image_pull_policy` of the table `containers` says which pull anew.
 
     Fix: add AlwaysPullImages to `--enable-admission-plugins`.
     """
@@ -129,7 +136,7 @@ def pull_always(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-12", severity="high", control_plane=True)
 def service_accounts(apiservers: pd.DataFrame) -> pd.Series:
-    """Pods get their ServiceAccount by admission.
+    """The admission plugin ServiceAccount is enabled.
 
     Without the plugin ServiceAccount, tokens and their limits are not enforced. It is on by default.
 
@@ -140,9 +147,10 @@ def service_accounts(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-13", severity="high", control_plane=True)
 def namespace_lifecycle(apiservers: pd.DataFrame) -> pd.Series:
-    """Nothing is created in namespaces that end or do not exist.
+    """The admission plugin NamespaceLifecycle is enabled.
 
-    NamespaceLifecycle also keeps the system namespaces from deletion. It is on by default.
+    It refuses objects in namespaces that end or do not exist, and keeps the system namespaces from deletion. It is on
+    by default.
 
     Fix: remove NamespaceLifecycle from `--disable-admission-plugins`.
     """
@@ -151,9 +159,10 @@ def namespace_lifecycle(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-14", severity="high", control_plane=True)
 def node_restriction(apiservers: pd.DataFrame) -> pd.Series:
-    """Kubelets change only their own node and its pods.
+    """The admission plugin NodeRestriction is enabled.
 
-    Without NodeRestriction, which is off by default, one node's credentials relabel or taint all others.
+    Without it, and it is off by default, one node's credentials relabel or taint all others. It binds kubelets that
+    log in as system:node:NAME; what a binding gives to other users is not seen here.
 
     Fix: add NodeRestriction to `--enable-admission-plugins`.
     """
@@ -173,9 +182,9 @@ def apiserver_profiling(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-16", severity="high", control_plane=True)
 def audit_backend(apiservers: pd.DataFrame) -> pd.Series:
-    """The API server sends its audit log somewhere.
+    """The API server is given a file or webhook for its audit log.
 
-    Without a file or webhook no request can be traced to who made it.
+    Without one no request can be traced to who made it. Nor without a policy: that is LOG-01.
 
     Fix: set `--audit-log-path` or `--audit-webhook-config-file`.
     """
@@ -184,9 +193,10 @@ def audit_backend(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-17", severity="medium", control_plane=True)
 def audit_age(audit_log_files: pd.DataFrame, *, days: int = 30) -> pd.Series:
-    """Audit log files are kept long enough.
+    """The age limit of audit log files is long enough.
 
-    An incident is often noticed weeks later. 0, the default, states no retention.
+    An incident is often noticed weeks later. 0, the default, states no retention. Files may go earlier by number and
+    size, and stay longer where they are shipped to: neither is seen here.
 
     Fix: set `--audit-log-maxage` to the days that the retention policy asks for.
     """
@@ -195,7 +205,7 @@ def audit_age(audit_log_files: pd.DataFrame, *, days: int = 30) -> pd.Series:
 
 @check("CP-18", severity="low", control_plane=True)
 def audit_backups(audit_log_files: pd.DataFrame, *, files: int = 10) -> pd.Series:
-    """Enough rotated audit log files are kept.
+    """The API server is set to keep enough rotated audit log files.
 
     A burst of requests rotates files within hours, whatever their age limit. 0, the default, states no number.
 
@@ -206,7 +216,7 @@ def audit_backups(audit_log_files: pd.DataFrame, *, files: int = 10) -> pd.Serie
 
 @check("CP-19", severity="low", control_plane=True)
 def audit_size(audit_log_files: pd.DataFrame, *, megabytes: int = 100) -> pd.Series:
-    """Audit log files are large enough before they rotate.
+    """The size at which audit log files rotate is large enough.
 
     Small files and a limited number of them lose entries early. 0, the default, states no size.
 
@@ -217,9 +227,10 @@ def audit_size(audit_log_files: pd.DataFrame, *, megabytes: int = 100) -> pd.Ser
 
 @check("CP-20", severity="low", control_plane=True)
 def request_timeout(apiservers: pd.DataFrame, *, seconds: int = 300) -> pd.Series:
-    """Requests to the API server time out.
+    """The API server has a timeout for requests.
 
-    Slow requests without end hold connections that others need. The default is one minute.
+    Slow requests without end hold connections that others need. The default is one minute. Watches, exec and
+    port-forward are not under it.
 
     Fix: remove `--request-timeout`, or set it to some minutes at most.
     """
@@ -228,7 +239,7 @@ def request_timeout(apiservers: pd.DataFrame, *, seconds: int = 300) -> pd.Serie
 
 @check("CP-21", severity="medium", control_plane=True)
 def token_lookup(apiservers: pd.DataFrame) -> pd.Series:
-    """Tokens of deleted ServiceAccounts are refused.
+    """The API server looks up whether the ServiceAccount of a token is there.
 
     Without the lookup a token of an old Secret works after its ServiceAccount is gone. The default is true.
 
@@ -239,10 +250,11 @@ def token_lookup(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-22", severity="medium", control_plane=True)
 def token_key(apiservers: pd.DataFrame) -> pd.Series:
-    """ServiceAccount tokens are verified with a key of their own.
+    """The API server is given a key to verify ServiceAccount tokens.
 
-    Where no key is given the TLS key verifies them, and one cannot be rotated without the other. An external signer
-    (`--service-account-signing-endpoint`) brings keys of its own and excludes the flag.
+    Where none is given the TLS key verifies them, and one cannot be rotated without the other. Whether the file holds
+    another key than the TLS key, a snapshot cannot see. An external signer (`--service-account-signing-endpoint`)
+    brings keys of its own and excludes the flag.
 
     Fix: set `--service-account-key-file`.
     """
@@ -251,7 +263,7 @@ def token_key(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-23", severity="high", control_plane=True)
 def etcd_client(apiservers: pd.DataFrame) -> pd.Series:
-    """The API server has a client certificate for etcd.
+    """The API server is given a client certificate for etcd.
 
     etcd holds every Secret; without certificates whoever reaches its port reads them.
 
@@ -262,9 +274,9 @@ def etcd_client(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-24", severity="high", control_plane=True)
 def serving_certificate(apiservers: pd.DataFrame) -> pd.Series:
-    """The API server has a serving certificate.
+    """The API server is given a serving certificate.
 
-    Without one it signs its own at start, and clients cannot verify it.
+    Without one it signs its own at start, and clients cannot verify it. Who signed the one that is given is not seen.
 
     Fix: set `--tls-cert-file` and `--tls-private-key-file`.
     """
@@ -273,9 +285,9 @@ def serving_certificate(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-25", severity="high", control_plane=True)
 def client_authority(apiservers: pd.DataFrame) -> pd.Series:
-    """Client certificates are verified by a named CA.
+    """The API server is given a CA for client certificates.
 
-    Components and administrators then have to use tokens.
+    Without one components and administrators have to use tokens.
 
     Fix: set `--client-ca-file`.
     """
@@ -284,7 +296,7 @@ def client_authority(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-26", severity="high", control_plane=True)
 def etcd_authority(apiservers: pd.DataFrame) -> pd.Series:
-    """The API server verifies the certificate of etcd.
+    """The API server is given a CA to verify etcd, and speaks TLS to it.
 
     Otherwise whoever answers on that address receives every write. At an http:// URL there is none to verify.
 
@@ -295,10 +307,11 @@ def etcd_authority(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-27", severity="high", control_plane=True)
 def encryption_at_rest(apiservers: pd.DataFrame) -> pd.Series:
-    """Secrets are encrypted in etcd.
+    """The API server is given an encryption configuration.
 
-    Without it a copy of etcd, or of its backup, holds every Secret in the open.
-    Which provider the file names first, and whether old Secrets were rewritten, a snapshot cannot see.
+    Without one a copy of etcd, or of its backup, holds every Secret in the open. With one it still may: whether the
+    file covers Secrets, which provider it names first (`identity` encrypts nothing), and whether old Secrets were
+    rewritten, a snapshot cannot see.
 
     Fix: write an EncryptionConfiguration and set `--encryption-provider-config`.
     """
@@ -307,7 +320,7 @@ def encryption_at_rest(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-28", severity="medium", control_plane=True)
 def strong_ciphers(apiservers: pd.DataFrame) -> pd.Series:
-    """TLS to the API server uses strong suites only.
+    """The API server accepts strong TLS suites only.
 
     Suites without forward secrecy open recorded traffic to a later key; CBC suites leak by their padding.
     Unset, CBC suites are among the defaults.
@@ -319,7 +332,7 @@ def strong_ciphers(apiservers: pd.DataFrame) -> pd.Series:
 
 @check("CP-29", severity="low", control_plane=True)
 def token_extension(apiservers: pd.DataFrame) -> pd.Series:
-    """Tokens of pods are not extended to a year.
+    """The API server does not extend tokens of pods to a year.
 
     Until a client renews its token, a leaked one works for a year instead of an hour. Extension is the default.
 

@@ -1,4 +1,7 @@
-"""Controller manager, scheduler and etcd. Unset flags count with their default."""
+"""Controller manager, scheduler and etcd. Unset flags count with their default.
+
+What is tested is flags. A file that a flag names is not read, nor what the flag led to.
+"""
 
 import pandas as pd
 
@@ -7,7 +10,7 @@ from auditkit.declare import check
 
 @check("CP-32", severity="low", control_plane=True)
 def pod_garbage(controller_managers: pd.DataFrame, *, pods: int = 12500) -> pd.Series:
-    """Ended pods are removed.
+    """The controller manager has a threshold above which it removes ended pods.
 
     Each ended pod that stays costs etcd and every list of pods. The default is 12500.
 
@@ -31,7 +34,7 @@ def manager_profiling(controller_managers: pd.DataFrame) -> pd.Series:
 
 @check("CP-34", severity="medium", control_plane=True)
 def controller_credentials(controller_managers: pd.DataFrame) -> pd.Series:
-    """Each controller acts as a ServiceAccount of its own.
+    """The controller manager is set to use a ServiceAccount for each controller.
 
     Otherwise all controllers share one identity, and the audit log cannot tell them apart.
 
@@ -42,7 +45,7 @@ def controller_credentials(controller_managers: pd.DataFrame) -> pd.Series:
 
 @check("CP-35", severity="medium", control_plane=True)
 def token_signing(controller_managers: pd.DataFrame, apiservers: pd.DataFrame) -> pd.Series:
-    """The controller manager signs tokens with a named key.
+    """The controller manager is given a key to sign ServiceAccount tokens.
 
     Without it no token of an old kind is signed, or with a key that nobody rotates. Where every API server leaves
     signing to an external signer (`--service-account-signing-endpoint`) there is no key to name.
@@ -57,9 +60,9 @@ def token_signing(controller_managers: pd.DataFrame, apiservers: pd.DataFrame) -
 
 @check("CP-36", severity="medium", control_plane=True)
 def root_authority(controller_managers: pd.DataFrame) -> pd.Series:
-    """Pods are given the CA of the API server.
+    """The controller manager is given the CA that it hands to pods.
 
-    Without it a pod cannot verify whom it sends its token to.
+    Without it a pod cannot verify whom it sends its token to. Whether it is the API server's CA is not seen.
 
     Fix: set `--root-ca-file`.
     """
@@ -68,9 +71,10 @@ def root_authority(controller_managers: pd.DataFrame) -> pd.Series:
 
 @check("CP-37", severity="medium", control_plane=True)
 def serving_rotation(controller_managers: pd.DataFrame) -> pd.Series:
-    """Serving certificates of kubelets can be rotated.
+    """The controller manager leaves the feature gate RotateKubeletServerCertificate on.
 
-    RotateKubeletServerCertificate is on by default; off, certificates of nodes live until they expire.
+    It is on by default; off, serving certificates of nodes live until they expire. Whether kubelets rotate theirs is
+    not seen here.
 
     Fix: remove `RotateKubeletServerCertificate=false` from `--feature-gates`.
     """
@@ -180,7 +184,7 @@ def etcd_peer_auto_tls(etcds: pd.DataFrame) -> pd.Series:
 
 @check("CP-47", severity="medium", control_plane=True)
 def etcd_authority_of_its_own(etcds: pd.DataFrame, apiservers: pd.DataFrame) -> pd.Series:
-    """etcd trusts a CA of its own.
+    """etcd is given another CA file than the API server has for its clients.
 
     Where it trusts the cluster's CA, every client certificate of the cluster opens etcd.
     Compared by path: two files may hold the same CA.

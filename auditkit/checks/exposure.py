@@ -19,15 +19,14 @@ def external_ips(services: pd.DataFrame) -> pd.Series:
 
 
 @check("NET-12", severity="medium")
-def exposed_services(services: pd.DataFrame) -> pd.Series:
-    """A Service is open to the outside only through a limited or internal load balancer.
+def exposed_services(open_services: pd.DataFrame) -> pd.Series:
+    """A Service that its type opens to the outside has a limited or internal load balancer.
 
     A NodePort opens every node to whoever reaches it; a load balancer without source ranges is open to all.
 
     Fix: set `loadBalancerSourceRanges` or the cloud's annotation for internal load balancers; replace NodePorts.
     """
-    balanced = (services.type == "LoadBalancer") & ~services.internal & ~services.limited
-    return (services.type == "NodePort") | balanced
+    return (open_services.type == "NodePort") | (~open_services.internal & ~open_services.limited)
 
 
 @check("NET-13", severity="medium")
@@ -35,11 +34,12 @@ def approved_routes(routes: pd.DataFrame, *, approved: Sequence[str] = ()) -> pd
     """Every route from outside into the cluster is approved.
 
     Each Ingress, HTTPRoute or VirtualService at a gateway is a door. The setting `approved` lists those that
-    management knows, as NAMESPACE/NAME; without it every one is an exception.
+    management knows, as NAMESPACE/NAME: until that list is supplied, doors are undetermined.
 
     Fix: remove the route, or approve it.
     """
-    return routes.exposed & ~routes.qualified.isin(list(approved))
+    unapproved = routes.exposed & ~routes.qualified.isin(list(approved))
+    return unapproved.astype("boolean").mask(unapproved & (len(approved) == 0))
 
 
 @check("NET-16", severity="high")

@@ -7,7 +7,7 @@ from auditkit.declare import check
 
 @check("LOG-01", severity="high", control_plane=True)
 def api_audit(apiservers: pd.DataFrame) -> pd.Series:
-    """The API server writes an audit log.
+    """The API server is given an audit policy, and a file or webhook for its audit log.
 
     Who read a Secret or changed a binding cannot be told afterwards without one. It takes both a policy and a
     file or webhook: without a policy nothing is recorded. What the policy records, a snapshot cannot see.
@@ -19,15 +19,15 @@ def api_audit(apiservers: pd.DataFrame) -> pd.Series:
 
 
 @check("LOG-04", severity="medium")
-def log_collection(log_collectors: pd.DataFrame) -> pd.Series:
-    """The logs of every node are collected.
+def log_collection(node_logging: pd.DataFrame) -> pd.Series:
+    """An agent that collects logs runs on every node.
 
     Logs that stay on a node go with it, or with whoever took it over. An agent is known by its image
     (data/agents.toml); tolerations and nodeSelector often leave out the control plane and Windows.
 
-    Fix: let the DaemonSet tolerate the nodes that are uncovered, or add one for them.
+    Fix: let the DaemonSet tolerate the node's taints and run on its system, or add one for it.
     """
-    return log_collectors.gaps > 0
+    return ~node_logging.covered
 
 
 @check("LOG-05", severity="low")
@@ -43,12 +43,12 @@ def monitoring(monitors: pd.DataFrame) -> pd.Series:
 
 
 @check("LOG-06", severity="medium")
-def runtime_detection(runtime_detectors: pd.DataFrame) -> pd.Series:
-    """Threats are detected at run time on every node.
+def runtime_detection(node_detection: pd.DataFrame) -> pd.Series:
+    """An agent that detects threats at run time runs on every node.
 
     What an attacker does inside a container leaves no trace in the API. An agent is known by its image
     (data/agents.toml).
 
-    Fix: let the DaemonSet tolerate the nodes that are uncovered, or add one for them.
+    Fix: let the DaemonSet tolerate the node's taints and run on its system, or add one for it.
     """
-    return runtime_detectors.gaps > 0
+    return ~node_detection.covered

@@ -10,14 +10,14 @@ from auditkit.declare import check
 
 
 @check("NET-01", severity="medium")
-def policies_exist(namespace_network: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
+def policies_exist(occupied_namespaces: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
     """Every namespace that holds workloads has a NetworkPolicy.
 
     Without one, every pod of the cluster may talk to every pod of the namespace, and these to everything.
 
     Fix: add a policy that denies all, then policies for what is needed.
     """
-    return ~namespace_network.has_policy & (namespace_network.workloads > 0)
+    return ~occupied_namespaces.has_policy
 
 
 @check("NET-02", severity="medium")
@@ -55,25 +55,25 @@ def egress_isolated(isolation: pd.DataFrame, namespace_network: pd.DataFrame) ->
 
 
 @check("NET-05", severity="high")
-def default_deny_ingress(namespace_network: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
+def default_deny_ingress(occupied_namespaces: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
     """Every namespace that holds workloads denies ingress by default.
 
     Only a policy that selects all pods protects those that nobody thought of.
 
     Fix: add a NetworkPolicy with `podSelector: {}`, `policyTypes: [Ingress]` and no ingress rules.
     """
-    return ~namespace_network.default_deny_ingress & (namespace_network.workloads > 0)
+    return ~occupied_namespaces.default_deny_ingress
 
 
 @check("NET-06", severity="high")
-def default_deny_egress(namespace_network: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
+def default_deny_egress(occupied_namespaces: pd.DataFrame, isolation: pd.DataFrame) -> pd.Series:
     """Every namespace that holds workloads denies egress by default.
 
     Only a policy that selects all pods holds back those that nobody thought of.
 
     Fix: add a NetworkPolicy with `podSelector: {}`, `policyTypes: [Egress]` and no egress rules.
     """
-    return ~namespace_network.default_deny_egress & (namespace_network.workloads > 0)
+    return ~occupied_namespaces.default_deny_egress
 
 
 @check("NET-07", severity="high")

@@ -1,6 +1,7 @@
-"""Nodes: versions, and what their kubelets and kube-proxy are configured to allow.
+"""Nodes: versions, and what the configuration that kubeadm gives to kubelets and kube-proxy allows.
 
-Kubelets are judged by the ConfigMap that kubeadm gives to joining nodes; the file on a node may differ.
+That configuration is a ConfigMap for joining nodes, not one a node. What each node runs is not seen: its file may be
+older or changed, its kubelet started with other flags or of another version.
 """
 
 import pandas as pd
@@ -34,9 +35,9 @@ def node_health(nodes: pd.DataFrame) -> pd.Series:
 
 @check("NODE-01", severity="high")
 def anonymous_kubelet(kubelets: pd.DataFrame) -> pd.Series:
-    """Kubelets take no anonymous requests.
+    """kubeadm's kubelet configuration refuses anonymous requests.
 
-    Whoever reaches port 10250 of the node could run commands in its containers.
+    Whoever reaches port 10250 of the node could run commands in its containers. What each node runs is not seen.
 
     Fix: set `authentication.anonymous.enabled: false`.
     """
@@ -45,9 +46,10 @@ def anonymous_kubelet(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-02", severity="high")
 def kubelet_authorization(kubelets: pd.DataFrame) -> pd.Series:
-    """Kubelets ask the API server who may do what.
+    """kubeadm's kubelet configuration lets the API server decide who may do what.
 
     With AlwaysAllow every authenticated request may run commands in every container of the node.
+    What each node runs is not seen.
 
     Fix: set `authorization.mode: Webhook`.
     """
@@ -56,9 +58,9 @@ def kubelet_authorization(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-03", severity="high")
 def kubelet_client_ca(kubelets: pd.DataFrame) -> pd.Series:
-    """Kubelets verify client certificates.
+    """kubeadm's kubelet configuration names a CA for client certificates.
 
-    Without a CA the API server cannot prove itself to the kubelet.
+    Without a CA the API server cannot prove itself to the kubelet. What each node runs is not seen.
 
     Fix: set `authentication.x509.clientCAFile`.
     """
@@ -67,9 +69,9 @@ def kubelet_client_ca(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-04", severity="high")
 def read_only_port(kubelets: pd.DataFrame) -> pd.Series:
-    """Kubelets serve no read-only port.
+    """kubeadm's kubelet configuration opens no read-only port.
 
-    It tells everyone on the network which pods run, with their environment and labels.
+    It tells everyone on the network which pods run, with their environment and labels. What each node runs is not seen.
 
     Fix: remove `readOnlyPort`.
     """
@@ -78,9 +80,10 @@ def read_only_port(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-05", severity="low")
 def idle_timeout(kubelets: pd.DataFrame, *, hours: int = 4) -> pd.Series:
-    """Idle exec and port-forward connections are closed.
+    """kubeadm's kubelet configuration closes idle exec and port-forward connections.
 
     A forgotten session is an open door. In a configuration file 0 means four hours, the default.
+    What each node runs is not seen.
 
     Fix: remove `streamingConnectionIdleTimeout`, or set hours that you can answer for.
     """
@@ -89,9 +92,10 @@ def idle_timeout(kubelets: pd.DataFrame, *, hours: int = 4) -> pd.Series:
 
 @check("NODE-06", severity="low")
 def iptables_chains(kubelets: pd.DataFrame) -> pd.Series:
-    """Kubelets keep the node's packet filter rules in order.
+    """kubeadm's kubelet configuration keeps the node's packet filter rules in order.
 
     Rules that nobody maintains leave pods reachable in ways that policies do not expect.
+    What each node runs is not seen.
 
     Fix: remove `makeIPTablesUtilChains: false`.
     """
@@ -100,9 +104,10 @@ def iptables_chains(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-08", severity="low")
 def event_capture(kubelets: pd.DataFrame, *, per_second: int = 5) -> pd.Series:
-    """Kubelets report enough Events.
+    """kubeadm's kubelet configuration lets enough Events through.
 
     Events above the limit are lost, and with them traces of what happened. 0 sets no limit.
+    What each node runs is not seen.
 
     Fix: remove `eventRecordQPS`: its default is 50.
     """
@@ -111,9 +116,10 @@ def event_capture(kubelets: pd.DataFrame, *, per_second: int = 5) -> pd.Series:
 
 @check("NODE-09", severity="medium")
 def serving_certificate(kubelets: pd.DataFrame) -> pd.Series:
-    """Kubelets have serving certificates that clients can verify.
+    """kubeadm's kubelet configuration provides serving certificates that clients can verify.
 
     With neither files nor bootstrap a kubelet signs its own certificate, and the API server cannot verify it.
+    What each node runs is not seen.
 
     Fix: set `serverTLSBootstrap: true` and approve the requests, or `tlsCertFile` and `tlsPrivateKeyFile`.
     """
@@ -122,9 +128,10 @@ def serving_certificate(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-10", severity="medium")
 def client_rotation(kubelets: pd.DataFrame) -> pd.Series:
-    """Kubelets rotate their client certificates.
+    """kubeadm's kubelet configuration rotates client certificates.
 
     A certificate that is not rotated expires and takes the node away, or is made to live for years.
+    What each node runs is not seen.
 
     Fix: set `rotateCertificates: true`.
     """
@@ -133,9 +140,10 @@ def client_rotation(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-11", severity="medium")
 def serving_rotation(kubelets: pd.DataFrame) -> pd.Series:
-    """Kubelets rotate their serving certificates.
+    """kubeadm's kubelet configuration rotates serving certificates.
 
     Rotation comes with `serverTLSBootstrap`; otherwise a certificate stays until somebody changes it.
+    What each node runs is not seen.
 
     Fix: set `serverTLSBootstrap: true`, and leave the feature gate RotateKubeletServerCertificate on.
     """
@@ -144,10 +152,10 @@ def serving_rotation(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-12", severity="medium")
 def kubelet_ciphers(kubelets: pd.DataFrame) -> pd.Series:
-    """TLS to kubelets uses strong suites only.
+    """kubeadm's kubelet configuration accepts strong TLS suites only.
 
     Suites without forward secrecy open recorded traffic to a later key; CBC suites leak by their padding.
-    Unset, CBC suites are among the defaults.
+    Unset, CBC suites are among the defaults. What each node runs is not seen.
 
     Fix: set `tlsMinVersion: VersionTLS13`, or `tlsCipherSuites` to ECDHE suites with GCM or ChaCha20.
     """
@@ -156,9 +164,10 @@ def kubelet_ciphers(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-13", severity="low")
 def process_limit(kubelets: pd.DataFrame) -> pd.Series:
-    """Pods are limited in how many processes they start.
+    """kubeadm's kubelet configuration limits how many processes a pod starts.
 
     One pod can otherwise use up the process ids of its node and stop all others. The default is no limit.
+    What each node runs is not seen.
 
     Fix: set `podPidsLimit`, e.g. to 4096.
     """
@@ -167,9 +176,9 @@ def process_limit(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-14", severity="low")
 def seccomp_default(kubelets: pd.DataFrame) -> pd.Series:
-    """Containers run with the runtime's seccomp profile by default.
+    """kubeadm's kubelet configuration makes the runtime's seccomp profile the default.
 
-    Unset, a container that states no profile may use every system call.
+    Unset, a container that states no profile may use every system call. What each node runs is not seen.
 
     Fix: set `seccompDefault: true`.
     """
@@ -178,9 +187,9 @@ def seccomp_default(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-15", severity="low")
 def kernel_defaults(kubelets: pd.DataFrame) -> pd.Series:
-    """Kubelets refuse to run on a kernel with other settings than theirs.
+    """kubeadm's kubelet configuration refuses a kernel with other settings than its own.
 
-    Otherwise a kubelet changes kernel settings that somebody hardened.
+    Otherwise a kubelet changes kernel settings that somebody hardened. What each node runs is not seen.
 
     Fix: set the kernel's values first, then `protectKernelDefaults: true`.
     """
@@ -189,9 +198,9 @@ def kernel_defaults(kubelets: pd.DataFrame) -> pd.Series:
 
 @check("NODE-16", severity="low")
 def proxy_metrics(kube_proxies: pd.DataFrame) -> pd.Series:
-    """kube-proxy serves its metrics on its node only.
+    """kubeadm's kube-proxy configuration serves metrics on the node only.
 
-    They tell which Services exist, and profiles with them. Unset is loopback.
+    They tell which Services exist, and profiles with them. Unset is loopback. What each node runs is not seen.
 
     Fix: remove `metricsBindAddress`, or set 127.0.0.1:10249.
     """

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from auditkit.analysis.podsecurity import effective
+from auditkit.analysis.podsecurity import Mode, effective
 from auditkit.analysis.selectors import EVERYTHING, every, matches, selects_all, some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
@@ -44,20 +44,27 @@ ENGINES: Mapping[str, str] = {
 class PodSecurityRow:
     """One row per Namespace: the Pod Security levels that its labels ask for, as the admission plugin reads them.
 
-    Where no label is, `privileged` stands for the cluster's default, which is in a file of the API server.
+    Where no label says a level, the cluster's default holds. It is in a file of the API server and not in its API:
+    the level is missing.
     """
 
     namespace: Annotated[str, "Empty: a Namespace is cluster-scoped."]
     kind: Annotated[str, "Namespace."]
     name: Annotated[str, "Name of the Namespace."]
     system: Annotated[bool, f"Made by Kubernetes itself: {', '.join(sorted(SYSTEM))}."]
-    enforce: Annotated[str, "Level that pods must meet."]
+    enforce: Annotated[str | None, "Level that pods must meet; missing where no label says one."]
     enforce_version: Annotated[str, "Version of that level."]
     enforce_labelled: Annotated[bool, "A label says so."]
     enforce_valid: Annotated[bool, "Level and version are values that Kubernetes knows."]
-    audit: Annotated[str, "Level of which violations are annotated in the audit log."]
+    audit: Annotated[
+        str | None, "Level of which violations are annotated in the audit log; missing where no label says one."
+    ]
     audit_labelled: Annotated[bool, "A label says so."]
-    warn: Annotated[str, "Level of which violations are told to the client."]
+    warn: Annotated[
+        str | None,
+        "Level of which violations are told to the client: by default `enforce` where that is stricter; missing where "
+        "neither label says one.",
+    ]
     warn_labelled: Annotated[bool, "A label says so."]
     valid: Annotated[bool, "All labels are values that Kubernetes knows."]
     oldest_minor: Annotated[int | None, "Minor of the oldest pinned version; missing where all are latest."]
@@ -70,10 +77,15 @@ class PodSecurityRow:
             pinned = [int(m[1]) for mode in modes if (m := re.fullmatch(r"v1\.(\d+)", mode.version))]
             yield (
                 "", one.kind, one.name, one.name in SYSTEM,
-                levels.enforce.level, levels.enforce.version, levels.enforce.labelled, levels.enforce.valid,
-                levels.audit.level, levels.audit.labelled, levels.warn.level, levels.warn.labelled,
+                _said(levels.enforce), levels.enforce.version, levels.enforce.labelled, levels.enforce.valid,
+                _said(levels.audit), levels.audit.labelled, _said(levels.warn), levels.warn.labelled,
                 all(mode.valid for mode in modes), min(pinned, default=None),
             )  # fmt: skip
+
+
+def _said(mode: Mode) -> str | None:
+    """The level that labels say: `effective` has privileged for the cluster's default, which is not known."""
+    return mode.level if mode.labelled or mode.level != "privileged" else None
 
 
 @view("tenant_psa", key=("name",))

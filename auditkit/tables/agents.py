@@ -62,40 +62,37 @@ class AgentRow:
                 yield (found.namespace, "DaemonSet", found.name, purpose, agent, *counts, nodes)
 
 
-class _Coverage:
-    namespace: Annotated[str, "Namespace of the DaemonSet; empty for a cluster whose nodes have none."]
-    kind: Annotated[str, "DaemonSet, or Cluster where none is known."]
-    name: Annotated[str, "Name of the DaemonSet, or of the cluster where none is known."]
-    agent: Annotated[str | None, "Name of the agent."]
-    nodes: Annotated[int, "Nodes where a pod of it runs."]
-    uncovered: Annotated[list[str], "Nodes where no known agent for this purpose runs, of this DaemonSet or another."]
-    gaps: Annotated[int, "How many nodes are uncovered."]
+class _Reached:
+    namespace: Annotated[str, "Empty: a node lies in no namespace."]
+    kind: Annotated[str, "Node."]
+    name: Annotated[str, "Name of the node."]
+    os: Annotated[str | None, "linux or windows."]
+    taints: Annotated[list[str], "Taints that an agent must tolerate, as key=value:effect."]
+    agents: Annotated[list[str], "DaemonSets for this purpose of which a pod runs on it, as NAMESPACE/NAME (agent)."]
+    covered: Annotated[bool, "There is such a DaemonSet."]
 
 
-def _coverage(purpose: str, agents: pd.DataFrame, nodes: pd.DataFrame, origin: pd.DataFrame) -> pd.DataFrame:
-    found = agents[agents.purpose == purpose]
-    reached = {node for covered in found.nodes for node in covered}
-    uncovered = sorted(set(nodes.name) - reached)
-    if found.empty and uncovered:
-        cluster: dict[str, Any] = {"namespace": "", "kind": "Cluster", "name": origin.cluster[0], "agent": None}
-        found = pd.DataFrame([cluster | {"nodes": []}])
-    missed = pd.Series([uncovered] * len(found), index=found.index, dtype=object)
-    return found.assign(nodes=found.nodes.map(len), uncovered=missed, gaps=len(uncovered))
+def _reached(purpose: str, nodes: pd.DataFrame, agents: pd.DataFrame) -> pd.DataFrame:
+    found = agents[agents.purpose == purpose].explode("nodes")
+    said = found.namespace + "/" + found.name + " (" + found.agent + ")"
+    running = said.groupby(found.nodes).agg(sorted).to_dict()
+    reached = [running.get(name, []) for name in nodes.name]
+    return nodes.assign(agents=pd.Series(reached, index=nodes.index, dtype=object), covered=nodes.name.isin(running))
 
 
-@view("log_collectors", key=("namespace", "name"))
-class LogCollector(_Coverage):
-    """One row per DaemonSet known to collect logs; one row for the cluster where there is none."""
+@view("node_logging", key=("name",))
+class NodeLogging(_Reached):
+    """One row per node, and the agents known to collect its logs (data/agents.toml)."""
 
     @staticmethod
-    def frame(agents: pd.DataFrame, nodes: pd.DataFrame, origin: pd.DataFrame) -> pd.DataFrame:
-        return _coverage("log", agents, nodes, origin)
+    def frame(nodes: pd.DataFrame, agents: pd.DataFrame) -> pd.DataFrame:
+        return _reached("log", nodes, agents)
 
 
-@view("runtime_detectors", key=("namespace", "name"))
-class RuntimeDetector(_Coverage):
-    """One row per DaemonSet known to detect threats at run time; one row for the cluster where there is none."""
+@view("node_detection", key=("name",))
+class NodeDetection(_Reached):
+    """One row per node, and the agents known to detect threats on it at run time (data/agents.toml)."""
 
     @staticmethod
-    def frame(agents: pd.DataFrame, nodes: pd.DataFrame, origin: pd.DataFrame) -> pd.DataFrame:
-        return _coverage("detection", agents, nodes, origin)
+    def frame(nodes: pd.DataFrame, agents: pd.DataFrame) -> pd.DataFrame:
+        return _reached("detection", nodes, agents)

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
+import pandas as pd
+
 from auditkit.analysis.exposed import SOURCE_RANGES
 from auditkit.analysis.isolation import all_addresses
 from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
-from auditkit.declare import table
+from auditkit.declare import table, view
 from auditkit.kinds.network import (
     Backend,
     Gateway,
@@ -71,6 +73,15 @@ class ServiceRow:
                 s.namespace, s.kind, s.name, spec.type or "ClusterIP", _internal(s), ranges, _limited(ranges), external,
                 bool(external), ports,
             )  # fmt: skip
+
+
+@view("open_services", key=("namespace", "name"))
+class OpenService(ServiceRow):
+    """The rows of `services` whose type opens them to the outside: NodePort and LoadBalancer."""
+
+    @staticmethod
+    def frame(services: pd.DataFrame) -> pd.DataFrame:
+        return services[services.type.isin(["NodePort", "LoadBalancer"])]
 
 
 def _internal(service: Service) -> bool:

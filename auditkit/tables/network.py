@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import pandas as pd
+
 from auditkit.analysis import isolation
 from auditkit.analysis.networks import ENGINES, networks
 from auditkit.analysis.selectors import every, some
 from auditkit.capture.snapshot import Objects
-from auditkit.declare import table
+from auditkit.declare import table, view
 from auditkit.kinds import Kind
 from auditkit.kinds.network import NetworkPolicy
 from auditkit.kinds.platform import Namespace, Node
@@ -165,6 +167,15 @@ class NamespaceNetwork:
             other = not others.isdisjoint(("", one.name))
             denies = (None, None) if other else (_denied(own, "Ingress"), _denied(own, "Egress"))
             yield ("", one.kind, one.name, counts[one.name], True if own else (None if other else False), *denies)
+
+
+@view("occupied_namespaces", key=("name",))
+class OccupiedNamespace(NamespaceNetwork):
+    """The rows of `namespace_network` of namespaces that hold workloads whose pods run or may run."""
+
+    @staticmethod
+    def frame(namespace_network: pd.DataFrame) -> pd.DataFrame:
+        return namespace_network[namespace_network.workloads > 0]
 
 
 def _denied(policies: list[NetworkPolicy], direction: isolation.Direction) -> bool | None:

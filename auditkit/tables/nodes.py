@@ -97,10 +97,12 @@ class _Place:
 
 @table("kubelets", kinds=(ConfigMap,), key=("namespace", "name"))
 class KubeletRow(_Place):
-    """One row per kubelet-config of kube-system: what kubeadm gives to the kubelets of joining nodes.
+    """One row per kubelet-config of kube-system, not per node: what kubeadm gives to the kubelets of joining nodes.
 
-    Fields left out count with the default of a configuration file (analysis/kubelet.py), which is not that of the
-    flag. A file on a node, or a flag of its kubelet, may differ. All columns are missing where the text cannot be read as a KubeletConfiguration.
+    What each node runs is not seen: its file may be older or changed, a flag of its kubelet goes first, and nodes
+    that another tool made (Windows, node pools) may take none of it. Fields left out count with the default of a
+    configuration file (analysis/kubelet.py), which is not that of the flag. All columns are missing where the text
+    cannot be read as a KubeletConfiguration.
     """
 
     anonymous: Annotated[bool | None, "authentication.anonymous.enabled; default false."]
@@ -136,7 +138,10 @@ class KubeletRow(_Place):
 
 @table("kube_proxies", kinds=(ConfigMap,), key=("namespace", "name"))
 class KubeProxyRow(_Place):
-    """One row per configuration of kube-proxy in kube-system; all columns are missing where it cannot be read."""
+    """One row per configuration of kube-proxy in kube-system, not per node; flags of its pods may change it.
+
+    All columns are missing where it cannot be read.
+    """
 
     mode: Annotated[str | None, "iptables, ipvs, nftables or kernelspace; empty is the platform's default."]
     metrics_address: Annotated[str | None, "metricsBindAddress; default 127.0.0.1:10249."]
