@@ -26,7 +26,8 @@ EXPLAINED: dict[tuple[str, str], str] = {
 @cache
 def results(date: str) -> Results:
     source = RECORDINGS / "northwind-prod" / date
-    return ak.check(ak.capture(path=source, secrets=True, tls_secrets=True, secret_facts=True))
+    settings = {"IMG-04": {"registries": ("registry.northwind.example",)}}
+    return ak.check(ak.capture(path=source, secrets=True, tls_secrets=True, secret_facts=True), settings=settings)
 
 
 def facts() -> list[dict[str, str]]:
