@@ -38,7 +38,7 @@ def pulled_always(images: pd.DataFrame) -> pd.Series:
 
     Fix: set `imagePullPolicy: Always`, or name a version or a digest.
     """
-    kept = images.pull_policy.fillna("Always") != "Always"
+    kept = (images.pull_policy.fillna("Always") != "Always").astype("boolean")
     return (images.mutable & kept).mask(~images.valid)
 
 

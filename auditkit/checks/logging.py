@@ -1,4 +1,4 @@
-"""Logging and detection: whether what happens is recorded, and seen."""
+"""Logging and detection: whether what happens is recorded, and seen, and who changed what runs."""
 
 import pandas as pd
 
@@ -52,3 +52,27 @@ def runtime_detection(runtime_detectors: pd.DataFrame) -> pd.Series:
     Fix: let the DaemonSet tolerate the nodes that are uncovered, or add one for them.
     """
     return runtime_detectors.gaps > 0
+
+
+@check("LOG-08", severity="medium")
+def git_decides(applications: pd.DataFrame) -> pd.Series:
+    """An Argo CD Application deploys by itself, sets back other changes, and is in sync.
+
+    Otherwise the cluster may be something else than what was reviewed in Git, and stay so.
+
+    Fix: set `syncPolicy.automated` with `selfHeal: true`; resolve the difference that Argo CD shows.
+    """
+    apart = (applications.sync != "Synced").astype("boolean")
+    return ~applications.automated | ~applications.self_heal | apart
+
+
+@check("LOG-61", severity="medium")
+def changed_by_hand(workload_writers: pd.DataFrame) -> pd.Series:
+    """No person has written to a workload around the deployment process.
+
+    Such a change was reviewed by nobody, and no ticket says why. A name is what the client calls itself; where no
+    GitOps controller deploys, `kubectl apply` may be a pipeline: undetermined.
+
+    Fix: bring the change into Git, or set it back; agree it to a ticket.
+    """
+    return workload_writers.manual

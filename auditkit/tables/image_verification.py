@@ -57,7 +57,11 @@ class ImagePolicyRow(_Verification):
             actions = _kyverno(policy.spec or KyvernoSpec())
             if actions:
                 yield (policy.namespace, policy.kind, policy.name, "kyverno", every(actions))
-        for configuration in (*objects[ValidatingWebhookConfiguration], *objects[MutatingWebhookConfiguration]):
+        configurations: list[ValidatingWebhookConfiguration | MutatingWebhookConfiguration] = [
+            *objects[ValidatingWebhookConfiguration],
+            *objects[MutatingWebhookConfiguration],
+        ]
+        for configuration in configurations:
             hooks = [hook for hook in configuration.webhooks or () if engine_of(hook) in VERIFIERS]
             if hooks:
                 ignored = any(hook.failure_policy == "Ignore" for hook in hooks)
