@@ -91,3 +91,15 @@ def runs_what_is_named(running_images: pd.DataFrame) -> pd.Series:
     Fix: name the image by its digest and roll the workload out again.
     """
     return running_images.different
+
+
+@check("IMG-11", severity="high")
+def known_vulnerable(known_components: pd.DataFrame) -> pd.Series:
+    """No component has a version with a published vulnerability that data/components.toml knows.
+
+    These are components that a cluster itself rests on, and few: a scanner of images knows all others. A tag that is
+    no full version, and a packager's own build, may hold the correction: undetermined.
+
+    Fix: update the component; `cves` of the row names what was published.
+    """
+    return known_components.vulnerable
