@@ -18,7 +18,10 @@ CATALOGUE = tomllib.loads((folder("data") / "catalogue.toml").read_text())
 # Facts that a check judges on another object than the one the file names, or leaves open, and why.
 EXPLAINED: dict[tuple[str, str], str] = {
     ("C02", "payments-api"): "its own image is pinned; that of the istio-proxy injected beside it is not",
-    ("E10", "from-prod-web"): "judged as a pair of namespaces, web to staging, not as the policy that opens it",
+    (
+        "E10",
+        "from-prod-web",
+    ): "judged as the namespace staging that production reaches, not as the policy that opens it",
     ("F02", "ledger-db-tls"): "whether a private key belongs to its certificate is not tested: no private key is read",
     ("G04", "ns-must-have-owner"): "kinds of Gatekeeper constraints are made by templates and not read yet",
 }

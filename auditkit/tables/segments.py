@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-import pandas as pd
+import numpy as np
 
 from auditkit.analysis import reachmatrix
 from auditkit.analysis.connections import Connections
@@ -49,22 +49,21 @@ class MetadataAccess:
                 yield (*key, some(connections.answer(end, service, 80, "TCP").value for end in ends))
 
 
-@table("environment_paths", kinds=(Namespace,), beside=(*POD_KINDS, *_POLICIES), key=("source", "name"))
+@table("environment_paths", kinds=(Namespace,), beside=(*POD_KINDS, *_POLICIES), key=("name", "source_environment"))
 class EnvironmentPath:
-    """One row per pair of namespaces that hold workloads of two environments: whether one reaches the other.
+    """One row per namespace that holds workloads and other environment: whether a namespace of that one reaches it.
 
-    The environment is a label of the namespace; a namespace without one is in no pair.
+    The environment is a label of the namespace; a namespace without one is in no row.
     """
 
     namespace: Annotated[str, "Empty: a Namespace is cluster-scoped."]
     kind: Annotated[str, "Namespace."]
     name: Annotated[str, "Name of the Namespace that is reached."]
     environment: Annotated[str, f"Its environment, in small letters: the first of the labels {', '.join(ENVIRONMENT)}."]
-    source: Annotated[str, "Name of the Namespace that reaches it."]
-    source_environment: Annotated[str, "The environment of that."]
-    reached: Annotated[
-        bool | None, "A pod of the source may connect to one of it, on some port; missing where unknown."
-    ]
+    source_environment: Annotated[str, "The other environment."]
+    reached: Annotated[bool | None, "A pod of that may connect to one of it, on some port; missing where unknown."]
+    sources: Annotated[int, "Number of namespaces of that environment that reach it."]
+    example: Annotated[str | None, "The first of them."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -77,9 +76,14 @@ class EnvironmentPath:
             if labelled.get(key[0]):
                 groups[key[0]] += ends
         matrix = reachmatrix.frame(connections, groups)
-        for source in groups:
-            for target in groups:
-                if labelled[source] != labelled[target]:
-                    value: Any = matrix.at[source, target]
-                    reached = None if pd.isna(value) else bool(value)
-                    yield ("", "Namespace", target, labelled[target], source, labelled[source], reached)
+        sources = matrix.index.to_numpy(dtype=object)
+        held = {name: np.array([labelled[s] == name for s in groups]) for name in {labelled[s] for s in groups}}
+        for target in groups:
+            reach = matrix[target]
+            sure, unknown = reach.to_numpy(dtype=bool, na_value=False), reach.isna().to_numpy()
+            for other in sorted(held.keys() - {labelled[target]}):
+                those = held[other]
+                found = sources[those & sure]
+                reached = True if len(found) else (None if (those & unknown).any() else False)
+                example = found[0] if len(found) else None
+                yield ("", "Namespace", target, labelled[target], other, reached, len(found), example)
