@@ -81,6 +81,18 @@ def provenance(image_verification: pd.DataFrame) -> pd.Series:
     return ~image_verification.enforces
 
 
+@check("IMG-09", severity="high")
+def reported_vulnerabilities(vulnerability_reports: pd.DataFrame) -> pd.Series:
+    """Scanned images have no critical and no high vulnerability.
+
+    What a scanner knows an intruder knows too. Counted are all findings of a report, also those without a
+    correction yet; how long one may stay open is the entity's rule. Read are the reports of trivy-operator.
+
+    Fix: build the image anew on a corrected base, or update the package; `kubectl describe vulnerabilityreport` names it.
+    """
+    return (vulnerability_reports.critical > 0) | (vulnerability_reports.high > 0)
+
+
 @check("IMG-10", severity="medium")
 def runs_what_is_named(running_images: pd.DataFrame) -> pd.Series:
     """Pods of one workload run one image under one name, and the digest that the spec names.
