@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from auditkit import kinds
-from auditkit.kinds import configuration, decode_page, platform
+from auditkit.kinds import configuration, decode_page, delivery, platform
 from auditkit.kinds.platform import ConfigMap, StorageClass
 
 RECORDINGS = Path(__file__).parent / "recordings"
 DATE = RECORDINGS / "northwind-prod" / "2026-10-31"
 CANARIES = [line.split("\t")[0] for line in (RECORDINGS / "canaries.txt").read_text().splitlines() if line[:1] != "#"]
-KINDS = [k for k in kinds.ALL if k.__module__ == platform.__name__]
+KINDS = [k for k in kinds.ALL if k.__module__ in (delivery.__name__, platform.__name__)]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)

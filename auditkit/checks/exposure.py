@@ -42,6 +42,19 @@ def approved_routes(routes: pd.DataFrame, *, approved: Sequence[str] = ()) -> pd
     return unapproved.astype("boolean").mask(unapproved & (len(approved) == 0))
 
 
+@check("NET-14", severity="high")
+def sensitive_interfaces(exposed_interfaces: pd.DataFrame) -> pd.Series:
+    """Dashboards and consoles of the cluster are not open to the outside.
+
+    Who enters one rules the cluster, or reads what it watches; many ask for no password at first. They are known by
+    their image (data/interfaces.toml). Counted are Services, Ingresses, HTTPRoutes and VirtualServices; a proxy that
+    asks for a login in front is not seen.
+
+    Fix: make the Service ClusterIP and remove the route; reach it by `kubectl port-forward` or a VPN.
+    """
+    return exposed_interfaces.exposed
+
+
 @check("NET-16", severity="high")
 def ingress_tls(ingresses: pd.DataFrame) -> pd.Series:
     """An Ingress serves every host by TLS.

@@ -1,7 +1,8 @@
-"""Whether what runs is what was declared."""
+"""Where images come from, and whether what runs is what was declared."""
 
 import pandas as pd
 
+from auditkit.analysis.images import allowed
 from auditkit.declare import check
 
 
@@ -27,6 +28,71 @@ def pinned(images: pd.DataFrame) -> pd.Series:
     return images["digest"].isna().astype("boolean").mask(~images["valid"])
 
 
+@check("IMG-03", severity="low")
+def pulled_always(images: pd.DataFrame) -> pd.Series:
+    """Images named by latest, or by no tag, are pulled at every start.
+
+    A node that keeps an old image runs it under the name of the new one, and lets pods use an image that they have
+    no right to pull. Where no policy is set Kubernetes sets Always for such names
+    (k8s.io/kubernetes pkg/apis/core/v1/defaults.go SetDefaults_Container).
+
+    Fix: set `imagePullPolicy: Always`, or name a version or a digest.
+    """
+    kept = (images.pull_policy.fillna("Always") != "Always").astype("boolean")
+    return (images.mutable & kept).mask(~images.valid)
+
+
+@check("IMG-04", severity="medium")
+def allowed_registries(images: pd.DataFrame, *, registries: tuple[str, ...] = ()) -> pd.Series:
+    """Images come from approved registries.
+
+    Whoever runs a registry decides what its names hold. Which are approved is the entity's decision: until
+    `registries` of the engagement names them, every image is undetermined.
+
+    Fix: copy the image to an approved registry, or approve its own.
+    """
+    under = {text: allowed(text, registries) for text in images.reference.dropna().unique()} if registries else {}
+    return ~images.reference.map(under).astype("boolean")
+
+
+@check("IMG-05", severity="low")
+def served_registry(images: pd.DataFrame) -> pd.Series:
+    """No image comes from k8s.gcr.io or what lies behind it.
+
+    Kubernetes froze that registry in April 2023: no fix arrives there, and one day nothing can be pulled.
+
+    Fix: name the image at registry.k8s.io.
+    """
+    host, path = images.registry.str.lower(), images.repository
+    behind = host.str.fullmatch(r"(.+\.)?gcr\.io") & path.str.match(r"(google[_-]containers|k8s-artifacts-prod)/")
+    return (host == "k8s.gcr.io") | behind
+
+
+@check("IMG-08", severity="medium")
+def provenance(image_verification: pd.DataFrame) -> pd.Series:
+    """Images are verified at admission, and refused where that fails.
+
+    An image that nobody signed may be from anybody. Read are ClusterImagePolicies, verifyImages of Kyverno, webhooks
+    of Connaisseur and Portieris, and the plugin ImagePolicyWebhook; which images they are about, and the keys, a
+    reviewer reads.
+
+    Fix: set the policy to enforce (`mode: enforce`, `failureAction: Enforce`), or add one.
+    """
+    return ~image_verification.enforces
+
+
+@check("IMG-09", severity="high")
+def reported_vulnerabilities(vulnerability_reports: pd.DataFrame) -> pd.Series:
+    """Scanned images have no critical and no high vulnerability.
+
+    What a scanner knows an intruder knows too. Counted are all findings of a report, also those without a
+    correction yet; how long one may stay open is the entity's rule. Read are the reports of trivy-operator.
+
+    Fix: build the image anew on a corrected base, or update the package; `kubectl describe vulnerabilityreport` names it.
+    """
+    return (vulnerability_reports.critical > 0) | (vulnerability_reports.high > 0)
+
+
 @check("IMG-10", severity="medium")
 def runs_what_is_named(running_images: pd.DataFrame) -> pd.Series:
     """Pods of one workload run one image under one name, and the digest that the spec names.
@@ -37,3 +103,15 @@ def runs_what_is_named(running_images: pd.DataFrame) -> pd.Series:
     Fix: name the image by its digest and roll the workload out again.
     """
     return running_images.different
+
+
+@check("IMG-11", severity="high")
+def known_vulnerable(known_components: pd.DataFrame) -> pd.Series:
+    """No component has a version with a published vulnerability that data/components.toml knows.
+
+    These are components that a cluster itself rests on, and few: a scanner of images knows all others. A tag that is
+    no full version, and a packager's own build, may hold the correction: undetermined.
+
+    Fix: update the component; `cves` of the row names what was published.
+    """
+    return known_components.vulnerable

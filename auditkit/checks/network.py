@@ -110,6 +110,22 @@ def policies_enforced(policy_enforcement: pd.DataFrame) -> pd.Series:
     return ~policy_enforcement.enforced
 
 
+@check("NET-10", severity="medium")
+def environments_apart(
+    environment_paths: pd.DataFrame, *, production: tuple[str, ...] = ("prod", "production", "prd", "live")
+) -> pd.Series:
+    """Production and other environments do not reach each other.
+
+    What is tested, or runs a build, is less guarded: from there an intruder goes on to production, and data of
+    production comes out there. The environment is a label of the namespace; without one a namespace is not tested.
+
+    Fix: deny by default in both namespaces; remove the rule that names the other environment's namespace.
+    """
+    source = environment_paths.source_environment.isin(list(production))
+    target = environment_paths.environment.isin(list(production))
+    return environment_paths.reached & (source != target)
+
+
 @check("NET-21", severity="medium")
 def mesh_encrypted(mesh_encryption: pd.DataFrame) -> pd.Series:
     """The mesh takes no plain text.
@@ -130,3 +146,15 @@ def mesh_authorized(mesh_authorization: pd.DataFrame) -> pd.Series:
     Fix: add an AuthorizationPolicy with an empty spec to the namespace, then policies that name callers.
     """
     return mesh_authorization.open
+
+
+@check("NET-23", severity="medium")
+def metadata_service(metadata_access: pd.DataFrame) -> pd.Series:
+    """No workload reaches the cloud's metadata service at 169.254.169.254.
+
+    It answers whoever asks with the node's own credentials at the cloud. A hop limit of 1, or a provider's proxy,
+    may stop pods too, which the cluster does not show; hostNetwork pods always reach it.
+
+    Fix: deny egress by default, and leave 169.254.169.254/32 out (`except`) of every wide ipBlock.
+    """
+    return metadata_access.reached

@@ -41,6 +41,18 @@ def config_without_credentials(config_maps: pd.DataFrame) -> pd.Series:
     return config_maps.credentials
 
 
+@check("SEC-04", severity="low")
+def external_secrets_ready(external_secrets: pd.DataFrame) -> pd.Series:
+    """Secrets that come from an external store are read from it, and their stores answer.
+
+    Where reading fails the cluster goes on with the old value: a credential that was changed or withdrawn in the
+    store stays in use here.
+
+    Fix: read the message with `kubectl describe externalsecret`; mend the store's access or the entry's name.
+    """
+    return ~external_secrets.ready
+
+
 @check("SEC-08", severity="low")
 def secrets_in_use(secret_usage: pd.DataFrame) -> pd.Series:
     """Every Secret is named by something in the cluster.

@@ -255,10 +255,20 @@ class ImagePattern(Struct):
     glob: str | None = None
 
 
+class StaticAuthority(Struct):
+    action: str | None = None
+
+
+class Authority(Struct):
+    """An authority of a ClusterImagePolicy: keys and identities are not kept, only whether it decides without them."""
+
+    static: StaticAuthority | None = None
+
+
 class ClusterImagePolicySpec(Struct):
     mode: str | None = None
     images: list[ImagePattern] | None = None
-    authorities: list[Present] | None = None
+    authorities: list[Authority] | None = None
 
 
 class ClusterImagePolicy(Kind):

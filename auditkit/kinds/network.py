@@ -302,9 +302,26 @@ class IstioGateway(Kind):
     spec: IstioGatewaySpec | None = None
 
 
+class VirtualHost(Struct):
+    host: str = ""
+
+
+class VirtualDestination(Struct):
+    destination: VirtualHost | None = None
+
+
+class VirtualRoute(Struct):
+    """A route of a VirtualService by where it leads; what it matches is not kept."""
+
+    route: list[VirtualDestination] | None = None
+
+
 class VirtualServiceSpec(Struct):
     hosts: list[str] | None = None
     gateways: list[str] | None = None
+    http: list[VirtualRoute] | None = None
+    tls: list[VirtualRoute] | None = None
+    tcp: list[VirtualRoute] | None = None
 
 
 class VirtualService(Kind):

@@ -418,34 +418,6 @@ class BackupStorageLocation(Kind):
     status: Phase | None = None
 
 
-class Destination(Struct):
-    namespace: str | None = None
-    server: str | None = None
-    name: str | None = None
-
-
-class ApplicationSpec(Struct):
-    destination: Destination | None = None
-
-
-class State(Struct):
-    status: str | None = None
-
-
-class ApplicationStatus(Struct):
-    sync: State | None = None
-    health: State | None = None
-
-
-class Application(Kind):
-    """An Argo CD Application: where it deploys to, and whether the cluster agrees with Git."""
-
-    group, plural, kind = "argoproj.io", "applications", "Application"
-    versions = ("v1alpha1",)
-    spec: ApplicationSpec | None = None
-    status: ApplicationStatus | None = None
-
-
 class AlertRule(Struct):
     """A rule of Prometheus by its name; the expression is not kept."""
 

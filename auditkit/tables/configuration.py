@@ -1,4 +1,4 @@
-"""What is configured beside workloads: ConfigMaps, ServiceAccounts, custom resources, GitOps applications."""
+"""What is configured beside workloads: ConfigMaps, ServiceAccounts, custom resources."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from auditkit.analysis.access import MASTERS
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
-from auditkit.kinds.platform import Application, ConfigMap, CustomResourceDefinition, ServiceAccount
+from auditkit.kinds.platform import ConfigMap, CustomResourceDefinition, ServiceAccount
 
 # Annotations that tie a ServiceAccount to an identity of the cloud provider.
 CLOUD_IDENTITY = ("eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account", "azure.workload.identity/client-id")
@@ -97,22 +97,3 @@ class CustomResourceRow(_Place):
                 versions = [version.name for version in spec.versions or () if version.served]
                 place = ("", "CustomResourceDefinition", found.name)
                 yield (*place, spec.group, spec.names.plural, spec.names.kind, versions, spec.scope == "Namespaced")
-
-
-@table("applications", kinds=(Application,), key=("namespace", "name"))
-class ApplicationRow(_Place):
-    """One row per Argo CD Application."""
-
-    target_namespace: Annotated[str | None, "Namespace that it deploys to."]
-    target_cluster: Annotated[str | None, "API server, or name of the cluster, that it deploys to."]
-    sync: Annotated[str | None, "Synced: the cluster is what Git says; OutOfSync; Unknown."]
-    health: Annotated[str | None, "Healthy, Progressing, Degraded, Suspended, Missing or Unknown."]
-
-    @staticmethod
-    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for found in objects[Application]:
-            target, status = found.spec.destination if found.spec else None, found.status
-            place = (found.namespace, "Application", found.name)
-            where = (target.namespace or None, target.server or target.name or None) if target else (None, None)
-            sync, health = (status.sync, status.health) if status else (None, None)
-            yield (*place, *where, sync.status if sync else None, health.status if health else None)

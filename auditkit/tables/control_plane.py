@@ -115,6 +115,7 @@ APISERVER = {
     "event_rate_limit": _plugin("EventRateLimit"),
     "always_admit": _plugin("AlwaysAdmit"),
     "always_pull_images": _plugin("AlwaysPullImages"),
+    "image_policy_webhook": _plugin("ImagePolicyWebhook"),
     "service_account": _plugin("ServiceAccount"),
     "namespace_lifecycle": _plugin("NamespaceLifecycle"),
     "node_restriction": _plugin("NodeRestriction"),

@@ -258,7 +258,7 @@ class BackendRow:
         services = {(s.namespace, s.name) for s in objects[Service]}
         found: dict[tuple[str, str, str, str], bool | None] = {}
         for i in objects[Ingress]:
-            for backend in _ingress_backends(i):
+            for backend in ingress_backends(i):
                 target = (i.namespace, backend.service.name) if backend.service else None
                 reference = f"Service {'/'.join(target)}" if target else "another resource"
                 found[i.namespace, i.kind, i.name, reference] = target in services if target else None
@@ -284,7 +284,8 @@ class BackendRow:
                 )
 
 
-def _ingress_backends(ingress: Ingress) -> Iterator[Backend]:
+def ingress_backends(ingress: Ingress) -> Iterator[Backend]:
+    """What an Ingress leads to: its default backend and that of each path."""
     spec = ingress.spec or IngressSpec()
     if spec.default_backend:
         yield spec.default_backend

@@ -27,6 +27,7 @@ class Image:
     container: Annotated[str, "Name of the container."]
     variant: Annotated[int, "0, or a number where pods of one owner differ."]
     valid: Annotated[bool, "Whether it is an image reference at all."]
+    reference: Annotated[str | None, "The reference spelled out, with registry, and tag and digest as given."]
     registry: Annotated[str | None, "Host of the registry; docker.io where none is named."]
     repository: Annotated[str | None, "Path in the registry."]
     tag: Annotated[str | None, "Tag; missing where none is given."]
@@ -41,6 +42,7 @@ class Image:
         found = [parsed[text] for text in texts]
         columns: dict[str, list[Any]] = {
             "valid": [r is not None for r in found],
+            "reference": [r.normalized if r else None for r in found],
             "registry": [r.domain if r else None for r in found],
             "repository": [r.path if r else None for r in found],
             "tag": [(r.tag or None) if r else None for r in found],

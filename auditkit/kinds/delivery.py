@@ -1,0 +1,112 @@
+"""What brings things into a cluster from outside and looks at them there: Git, stores of secrets, scanners of images."""
+
+from datetime import datetime
+
+from auditkit.kinds.base import Kind, Struct
+from auditkit.kinds.platform import Condition
+
+
+class Destination(Struct):
+    namespace: str | None = None
+    server: str | None = None
+    name: str | None = None
+
+
+class Automated(Struct):
+    enabled: bool | None = None
+    prune: bool | None = None
+    self_heal: bool | None = None
+
+
+class SyncPolicy(Struct):
+    automated: Automated | None = None
+
+
+class ApplicationSpec(Struct):
+    destination: Destination | None = None
+    sync_policy: SyncPolicy | None = None
+
+
+class State(Struct):
+    status: str | None = None
+
+
+class ApplicationStatus(Struct):
+    sync: State | None = None
+    health: State | None = None
+
+
+class Application(Kind):
+    """An Argo CD Application: where it deploys to, whether by itself, and whether the cluster agrees with Git."""
+
+    group, plural, kind = "argoproj.io", "applications", "Application"
+    versions = ("v1alpha1",)
+    spec: ApplicationSpec | None = None
+    status: ApplicationStatus | None = None
+
+
+class Conditions(Struct):
+    conditions: list[Condition] | None = None
+
+
+class StoreRef(Struct):
+    kind: str | None = None
+    name: str | None = None
+
+
+class ExternalSecretSpec(Struct):
+    """spec of an ExternalSecret: the store; which entries of it are read is not kept."""
+
+    secret_store_ref: StoreRef | None = None
+    refresh_interval: str | None = None
+
+
+class ExternalSecret(Kind):
+    group, plural, kind = "external-secrets.io", "externalsecrets", "ExternalSecret"
+    versions = ("v1", "v1beta1")
+    spec: ExternalSecretSpec | None = None
+    status: Conditions | None = None
+
+
+class SecretStore(Kind):
+    """A SecretStore by its status; where the store is and how it is entered is not kept."""
+
+    group, plural, kind = "external-secrets.io", "secretstores", "SecretStore"
+    versions = ("v1", "v1beta1")
+    status: Conditions | None = None
+
+
+class ClusterSecretStore(Kind):
+    group, plural, kind = "external-secrets.io", "clustersecretstores", "ClusterSecretStore"
+    versions, namespaced = ("v1", "v1beta1"), False
+    status: Conditions | None = None
+
+
+class Artifact(Struct):
+    repository: str = ""
+    tag: str | None = None
+    digest: str | None = None
+
+
+class Registry(Struct):
+    server: str | None = None
+
+
+class Found(Struct):
+    critical_count: int | None = None
+    high_count: int | None = None
+
+
+class Report(Struct):
+    """What was scanned, when, and how much was found; the findings are not kept."""
+
+    artifact: Artifact | None = None
+    registry: Registry | None = None
+    summary: Found | None = None
+    update_timestamp: datetime | None = None
+
+
+class VulnerabilityReport(Kind):
+    group, plural, kind = "aquasecurity.github.io", "vulnerabilityreports", "VulnerabilityReport"
+    versions = ("v1alpha1",)
+    report: Report | None = None
