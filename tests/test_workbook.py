@@ -41,7 +41,7 @@ SHEETS = {
     "Data dictionary": ("Table", "Column", "Type", "Key", "Meaning"),
     "Glossary and tickmarks": ("Word", "Meaning"),
 }
-ENTRIES = {"auditor header", "people header"}
+ENTRIES = {"auditor header": "entry", "people header": "people entry"}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,7 @@ def test_people_write_where_it_is_blank_and_nowhere_else(book: Workbook) -> None
             entry = cells[0].style in ENTRIES
             assert {cell.protection.locked for cell in cells[1:]} == {not entry}, (sheet.title, cells[0].value)
             assert not entry or {cell.value for cell in cells[1:]} == {None}, (sheet.title, cells[0].value)
+            assert not entry or {cell.style for cell in cells[1:]} == {ENTRIES[cells[0].style]}, sheet.title
 
 
 def test_each_sheet_is_ready_to_filter_scroll_and_print(book: Workbook) -> None:
@@ -93,7 +94,23 @@ def test_each_sheet_is_ready_to_filter_scroll_and_print(book: Workbook) -> None:
 
 def test_styles_are_those_of_the_template(book: Workbook) -> None:
     used = {cell.style for sheet in book for row in sheet.iter_rows() for cell in row}
-    assert {"title", "note", "header", "text", "number", "link", "entry", *ENTRIES} <= used <= {*book.named_styles}
+    named = {"title", "note", "header", "text", "number", "link", "number link", *ENTRIES, *ENTRIES.values()}
+    assert named <= used <= {*book.named_styles}
+
+
+@pytest.mark.parametrize("sheet", ["Control matrix", "TSC coverage", "CIS coverage", "Tests", "Populations", "IPE"])
+def test_counts_are_numbers_that_can_be_summed(book: Workbook, sheet: str) -> None:
+    counts = {"Population", "Rows", "Exceptions", "Undetermined", "Objects examined", "Objects with exceptions"}
+    if sheet == "Control matrix":  # there the population is named
+        counts -= {"Population"}
+    for name in counts & {*head(book, sheet)}:
+        assert {type(value) for value in column(book, sheet, name)} <= {int, type(None)}, name
+
+
+def test_counts_agree_from_sheet_to_sheet(book: Workbook) -> None:
+    listed = book["Exceptions"].max_row - HEADER
+    assert sum(column(book, "Tests", "Exceptions")) == sum(column(book, "Populations", "Exceptions")) == listed
+    assert column(book, "Tests", "Population") == column(book, "Populations", "Rows")
 
 
 def test_links_lead_somewhere(book: Workbook, pack: Path) -> None:

@@ -74,8 +74,8 @@ def tests(snapshot: Snapshot, every: Tests) -> Sheet:
                 "Title": narrative.title(r),
                 "Severity": r.check.severity,
                 "Conclusion": r.conclusion,
-                "Population": Link.row(f"{len(r.population):,}", POPULATIONS, number),
-                "Exceptions": Link.row(f"{count:,}", EXCEPTIONS, first[id]) if id in first else count,
+                "Population": Link.row(len(r.population), POPULATIONS, number),
+                "Exceptions": Link.row(count, EXCEPTIONS, first[id]) if id in first else count,
                 "Undetermined": len(r.undetermined),
                 "Note": _note(r, snapshot),
                 "Controls": every.control_ids(id),
@@ -160,7 +160,7 @@ def populations(pack: Path, every: Tests) -> Sheet:
     first, rows = every.first_exception, []
     for number, (id, r) in enumerate(every.results.items()):
         verdicts, table = f"results/populations/{id}.parquet", f"tables/{r.check.population}.csv"
-        csv = f"results/exceptions/{id}.csv"
+        csv, count = f"results/exceptions/{id}.csv", len(every.exceptions[id])
         rows.append(
             {
                 "Test": Link.row(id, TESTS, number),
@@ -168,12 +168,12 @@ def populations(pack: Path, every: Tests) -> Sheet:
                 "Table": r.check.population,
                 "One row": declared(r.check.population).title,
                 "Rows": len(r.population),
-                "Exceptions": Link.row(f"{len(every.exceptions[id]):,}", EXCEPTIONS, first[id]) if id in first else 0,
+                "Exceptions": Link.row(count, EXCEPTIONS, first[id]) if id in first else count,
                 "Undetermined": len(r.undetermined),
                 "Complete": "no" if r.conclusion == "not collected" or "incomplete" in r.note else "yes",
                 "Rows with verdict": Link(text=verdicts, target=verdicts),
                 "Rows as CSV": Link(text=table, target=table),
-                "Exceptions as CSV": Link(text=csv, target=csv) if len(every.exceptions[id]) else "",
+                "Exceptions as CSV": Link(text=csv, target=csv) if count else "",
                 "sha256 of rows with verdict": seal.sha256(pack / verdicts),
             }
         )
