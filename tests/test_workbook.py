@@ -30,7 +30,11 @@ SHEETS = {
         *("Compensating control", "Management response", "Ticket", "Prepared by, date", "Reviewed by, date"),
         *("Auditor ref", "Auditor conclusion"),
     ),
-    "TSC coverage": ("Requirement", "Number of controls", "With manual procedures", "Gaps", "In scope", "Auditor ref"),
+    "TSC coverage": (
+        *("Requirement", "Source", "Management's result", "Primary controls", "Supporting controls", "Exceptions"),
+        *("Exceptions of supporting tests", "Gaps", "Evidence in this pack", "Evidence that a cluster can give"),
+        *("Remains manual", "In scope", "Auditor ref"),
+    ),
     "CIS coverage": ("Requirement", "Tests", "Management's result", "Remains manual"),
     "Tests": ("Test", "Conclusion", "Population", "Controls", "Decided by", "Procedure", "Tickmark"),
     "Exceptions": ("Exception id", "Expected", "Controls", "Criteria", "Cluster", "Condition", "In scope", "Status"),

@@ -52,7 +52,7 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
     beside = [f for f in frameworks.chosen(engagement) if f.name not in (TSC, CIS)]
     sheets = [
         _controls(snapshot, results, controls, tests),
-        _criteria(results, frameworks.load(TSC), controls),
+        _criteria(frameworks.load(TSC), controls, tests),
         *(_coverage(results, framework, controls) for framework in [frameworks.load(CIS), *beside]),
         listings.tests(snapshot, tests),
         listings.exceptions(pack, snapshot, engagement, tests),
@@ -161,28 +161,31 @@ def _counts(row: Mapping[Any, Any]) -> str:
     return narrative.worded((name, row[f"Tests: {name}"]) for name in (*CONCLUSIONS, NOT_RUN))
 
 
-def _criteria(results: Results, framework: Framework, controls: tuple[Control, ...]) -> Sheet:
-    covered = frameworks.coverage(results, framework, controls)
+def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests) -> Sheet:
+    covered = frameworks.coverage(tests.results, framework, controls)
     known = {c.id: c for c in controls}
     rows = []
     for row in covered.to_dict("records"):
-        named = [known[id] for id in row["Controls"].split(", ") if id]
+        primary = [known[id] for id in row["Primary controls"].split(", ") if id]
         rows.append(
             {
-                **{name: row[name] for name in ("Requirement", "Title", "Category", "Source")},
-                "Controls": row["Controls"],
-                "Number of controls": len(named),
-                "Evidenced by the cluster": sum(bool(c.checks) for c in named),
-                "With manual procedures": sum(bool(c.manual) for c in named),
-                "Results of tests": _counts(row),
-                **{name: row[name] for name in ("Exceptions", "Undetermined", "Management's result")},
+                **{name: row[name] for name in ("Requirement", "Title", "Category", "Source", "Management's result")},
+                **{name: row[name] for name in ("Primary controls", "Supporting controls")},
+                "Primary with tests": sum(bool(c.checks) for c in primary),
+                "Primary with manual procedures": sum(bool(c.manual) for c in primary),
+                "Results of primary tests": _counts(row) if row["Tests"] else "",
+                **{name: row[name] for name in ("Exceptions", "Undetermined")},
+                "Supporting tests": _number(row["Supporting tests"]),
+                "Exceptions of supporting tests": row["Supporting exceptions"],
                 "Gaps": _gap(row),
-                **{name: row[name] for name in ("Evidence", "Remains manual")},
+                "Evidence in this pack": _papers(row, tests),
+                **{name: row[name] for name in ("Evidence that a cluster can give", "Remains manual")},
             }
         )
     return Sheet(
         name="TSC coverage",
-        note="All 61 criteria (our own short titles): what the cluster evidences, and what remains for other sources.",
+        note="All 61 criteria (our own short titles). Result, exceptions and undetermined are those of tests of primary "
+        "controls; a test may serve several criteria, so they do not add up. What a cluster can give is not all here.",
         frame=pd.DataFrame(rows),
         people=("In scope",),
         auditor=("Auditor ref",),
@@ -192,13 +195,23 @@ def _criteria(results: Results, framework: Framework, controls: tuple[Control, .
     )
 
 
+def _number(ids: str) -> int:
+    return len(ids.split(", ")) if ids else 0
+
+
+def _papers(row: Mapping[Any, Any], tests: Tests) -> str:
+    """The workpapers with tests of a requirement that were run."""
+    ids = [id for name in ("Tests", "Supporting tests") for id in row[name].split(", ") if id in tests.results]
+    return ", ".join(sorted({tests.workpaper[id].reference for id in ids}))
+
+
 def _gap(row: Mapping[Any, Any]) -> str:
     """What the tests leave open; counts of tests stand in a column of their own."""
     if not row["Tests"]:
-        return "no evidence from the cluster"
+        return "supporting tests only" if row["Supporting tests"] else "no evidence from the cluster"
     open_ = sum(row[f"Tests: {name}"] for name in ("error", "not collected", NOT_RUN))
-    supporting = "supporting evidence only" if row["Note"].startswith("supporting evidence only") else ""
-    return "; ".join(filter(None, [supporting, f"{narrative.count(open_, 'test')} without evidence" if open_ else ""]))
+    manual = next((part for part in row["Note"].split("; ") if part.startswith("tests alone")), "")
+    return "; ".join(filter(None, [manual, f"{narrative.count(open_, 'test')} without evidence" if open_ else ""]))
 
 
 def _coverage(results: Results, framework: Framework, controls: tuple[Control, ...]) -> Sheet:

@@ -30,7 +30,15 @@ GLOSSARY = (
     ("No exceptions noted", "Management's result: every row was examined and none is an exception."),
     ("Exceptions noted", "Management's result: at least one row is an exception."),
     ("Incomplete evidence", "Management's result: a test could not be concluded."),
-    ("Not tested", "Management's result: no test of the cluster belongs to the control, or there was nothing to test."),
+    ("Not tested", "Management's result: no test of the cluster belongs to it, or there was nothing to test."),
+    (
+        "Manual part open",
+        "Management's result: the tests noted no exceptions; what people do, a part of the control, is not tested here.",
+    ),
+    (
+        "Supporting tests only",
+        "Management's result for a criterion: only controls that support it have tests, which do not decide it.",
+    ),
     ("IPE", "Information produced by the entity: each table, with its source, completeness and hash."),
     ("In scope", "Whether the engagement's scope names the namespace; rows out of scope are shown, never dropped."),
     ("Kept", "Objects in the snapshot; fewer than were read where an object could not be decoded."),
