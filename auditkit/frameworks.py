@@ -88,9 +88,13 @@ class Activity(_Data):
 
 
 class Control(Activity):
-    """A control activity: what the entity does, the checks that test it and what a person still performs."""
+    """A control activity: what the entity does, the checks that test it and what a person still performs.
+
+    `stated` are the keys that the entity's own file gives; the others are our proposal.
+    """
 
     id: str
+    stated: tuple[str, ...] = ()
 
     @property
     def primary(self) -> tuple[str, ...]:
@@ -145,14 +149,15 @@ def controls(engagement: Engagement | None = None) -> tuple[Control, ...]:
     shipped = folder("data") / "controls.toml"
     own = engagement.controls_path if engagement else None
     texts: dict[str, dict[str, Any]] = parse(shipped)
-    for id, change in (parse(own) if own else {}).items():
+    changes = parse(own) if own else {}
+    for id, change in changes.items():
         if not isinstance(change, dict):
             raise Faults(str(own), [f"{id}: not a control; write [{id}-01] with its keys"])
         texts[id] = {**texts.get(id, {}), **change}
     found, faults = [], []
     for id, text in sorted(texts.items()):
         try:
-            found.append(Control.model_validate({**text, "id": id}))
+            found.append(Control.model_validate({**text, "id": id, "stated": tuple(changes.get(id, ()))}))
         except ValidationError as error:
             faults += faults_of(error, id)
     faults += _dangling(found)
@@ -282,7 +287,10 @@ def _covered(results: Results, requirement: Requirement, controls: tuple[Control
     tally, support = Tally.of(results, checks), Tally.of(results, beside)
     untested = ", ".join(sorted(c.id for c in primary if checks and (c.rests_on_people or not c.checks)))
     only_supports = bool(beside) and not checks
-    hints = ["supporting tests only" if only_supports else "", f"tests alone do not decide {untested}" if untested else ""]
+    hints = [
+        "supporting tests only" if only_supports else "",
+        f"tests alone do not decide {untested}" if untested else "",
+    ]
     source = "cluster" if checks else "cluster, supporting" if beside else "external" if requirement.external else ""
     return {
         "Requirement": requirement.id,

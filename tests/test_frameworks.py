@@ -153,7 +153,8 @@ def test_own_controls_change_ours_key_by_key(tmp_path: Path) -> None:
     (tmp_path / "auditkit.toml").write_text('[files]\ncontrols = "own.toml"\n')
     ours, theirs = frameworks.controls(), frameworks.controls(engagement.load(tmp_path / "auditkit.toml"))
     assert theirs[0].owner == "Ann"
-    assert theirs[0].model_copy(update={"owner": ours[0].owner}) == ours[0]
+    assert (theirs[0].stated, ours[0].stated) == (("owner",), ())
+    assert theirs[0].model_copy(update={"owner": ours[0].owner, "stated": ()}) == ours[0]
     assert theirs[1:] == ours[1:]
 
 

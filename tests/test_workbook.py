@@ -8,27 +8,22 @@ import pandas as pd
 import pytest
 from openpyxl.workbook.workbook import Workbook
 
-from auditkit.evaluate import Results
-from auditkit.report import listings
+import auditkit as ak
+from auditkit import engagement, frameworks
+from auditkit.evaluate import Results, Snapshot
+from auditkit.report import listings, matrix
 from auditkit.report.workbook import CELL_LIMIT, CUT, HEADER, Cover, Link, Sheet, write
 
 SHEETS = {
     "Cover": (),
     "Control matrix": (
-        *(
-            "Control",
-            "Title",
-            "Control activity",
-            "Primary criteria",
-            "Supporting criteria",
-            "Category",
-            "Risk addressed",
-        ),
-        *("Control owner", "Frequency", "Nature", "Type", "Key", "System", "Procedure", "Test of design: steps"),
-        *("Test of operation: steps", "Population", "Sample", "Rows tested", "Exceptions", "Rate %", "Undetermined"),
-        *("Results of tests", "Management's result", "Evidence", "Exception refs", "Test of design: result"),
-        *("Compensating control", "Management response", "Ticket", "Prepared by, date", "Reviewed by, date"),
-        *("Auditor ref", "Auditor conclusion"),
+        *("Control", "Title", "Control activity", "Primary criteria", "Supporting criteria", "Management's result"),
+        *("Configuration test at the as-of date: result", "Objects examined", "Objects with exceptions"),
+        *("Exceptions", "Undetermined", "Exception refs", "Risk addressed", "Control owner", "Frequency", "Nature"),
+        *("Type", "Key", "Category", "System", "Procedure", "Test of design: steps"),
+        *("Configuration test at the as-of date: steps", "Population", "Sample", "Evidence"),
+        *("Confirmed by management", "Test of design: result", "Compensating control", "Management response"),
+        *("Ticket", "Prepared by, date", "Reviewed by, date", "Auditor ref", "Auditor conclusion"),
     ),
     "TSC coverage": (
         *("Requirement", "Source", "Management's result", "Primary controls", "Supporting controls", "Exceptions"),
@@ -132,6 +127,45 @@ def test_links_lead_somewhere(book: Workbook, pack: Path) -> None:
     assert leads > 1000
 
 
+def test_without_an_engagement_nothing_is_stated_for_management(book: Workbook) -> None:
+    cover = {row[0].value: row[1].value for row in book["Cover"].iter_rows()}
+    assert (cover["Report"], cover["Period"]) == ("not stated", "not stated")
+    assert cover["Scope"] == "clusters: this one; no register of clusters supplied; namespaces: all"
+    for attribute in ("Control owner", "Frequency", "Nature", "Type", "Key"):
+        assert all(str(value).endswith(" (proposed)") for value in column(book, "Control matrix", attribute))
+
+
+def test_what_an_engagement_states_is_said_as_it_says(tmp_path: Path, recordings: Path) -> None:
+    (tmp_path / "own.toml").write_text('[AC-01]\nowner = "Ann"\nkey = true\n')
+    file = tmp_path / "auditkit.toml"
+    file.write_text(
+        'type = "II"\n[scope]\nclusters = ["a", "b"]\nnamespaces = ["x-*"]\n[files]\ncontrols = "own.toml"\n'
+    )
+    given = engagement.load(file)
+    snapshot = Snapshot.of(ak.load(recordings / "northwind-prod" / "2026-09-30"))
+    facts = dict(matrix.facts(snapshot, given, "id"))
+    assert (facts["Report"], facts["Scope"]) == ("SOC 2 type II", "clusters: a, b; namespaces: x-*")
+    control = frameworks.controls(given)[0]
+    assert [matrix.stated(control, key) for key in ("owner", "key", "type")] == ["Ann", "yes", "preventive (proposed)"]
+
+
+def test_objects_of_a_control_are_counted_once(book: Workbook, pack: Path) -> None:
+    controls = dict(zip(column(book, "Control matrix", "Control"), range(HEADER + 1, 1000), strict=False))
+    for control in frameworks.controls():
+        examined, found = set(), set()
+        for id in control.checks:
+            rows = pd.read_parquet(pack / "results" / "populations" / f"{id}.parquet")
+            for kind, namespace, name, verdict in rows[["kind", "namespace", "name", "verdict"]].itertuples(
+                index=False
+            ):
+                examined.add((kind, namespace, name))
+                if verdict == "exception":
+                    found.add((kind, namespace, name))
+        row = dict(zip(head(book, "Control matrix"), book["Control matrix"][controls[control.id]], strict=True))
+        shown = (row["Objects examined"].value or 0, row["Objects with exceptions"].value or 0)
+        assert shown == (len(examined), len(found)), control.id
+
+
 def test_an_exception_count_leads_to_its_first_exception(book: Workbook) -> None:
     tests, exceptions = book["Tests"], book["Exceptions"]
     place = head(book, "Tests").index("Exceptions")
@@ -193,8 +227,6 @@ def test_a_listing_that_fits_makes_no_file(tmp_path: Path) -> None:
 
 
 def test_a_result_without_evidence_says_how_to_get_it(recordings: Path) -> None:
-    import auditkit as ak
-
     results: Results = ak.check(ak.load(recordings / "northwind-prod" / "2026-09-30"), ["CERT-01"])
     sheet = listings.tests(results.tables.snapshot, listings.Tests.of(results, []))
     assert "--tls-secrets" in sheet.frame["Note"][0].partition("To get it:")[2]
