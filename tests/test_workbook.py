@@ -1,10 +1,14 @@
 """The control matrix as a spreadsheet program opens it: its sheets, who may write where, links, and text that stays text."""
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import openpyxl
 import pandas as pd
+import pyarrow as pa
 import pytest
 from openpyxl.workbook.workbook import Workbook
 
@@ -32,10 +36,14 @@ SHEETS = {
     ),
     "CIS coverage": ("Requirement", "Tests", "Management's result", "Remains manual"),
     "Tests": ("Test", "Conclusion", "Population", "Controls", "Decided by", "Procedure", "Tickmark"),
-    "Exceptions": ("Exception id", "Expected", "Controls", "Criteria", "Cluster", "Condition", "In scope", "Status"),
+    "Exceptions": ("Exception id", "Expected", "Controls", "Criteria", "Cluster", "Condition", "UID", "In scope"),
     "Populations": ("Test", "Rows", "Complete", "Rows with verdict", "Rows as CSV", "sha256 of rows with verdict"),
-    "Access listing": ("Subject", "Where", "Role", "Powers", "Granted on", "Decision", "Reviewer"),
-    "IPE": ("Evidence id", "Rows", "Complete", "Filters", "Repeated keys", "Count it yourself", "sha256 of table"),
+    "Access listing": ("Subject", "Where", "Role", "Powers", "Binding created", "Decision", "Reviewer"),
+    "IPE": (
+        *("Evidence id", "What a row is", "Tests with it as population", "Tests that also read it", "Complete"),
+        *("Objects kept", "Objects to rows", "Rows", "Filters", "Repeated keys", "Count in the snapshot"),
+        *("Count in the cluster of today", "sha256 of table"),
+    ),
     "Evidence index": ("File", "What", "Controls", "Size", "sha256"),
     "Data dictionary": ("Table", "Column", "Type", "Key", "Meaning"),
     "Glossary and tickmarks": ("Word", "Meaning"),
@@ -164,6 +172,55 @@ def test_objects_of_a_control_are_counted_once(book: Workbook, pack: Path) -> No
         row = dict(zip(head(book, "Control matrix"), book["Control matrix"][controls[control.id]], strict=True))
         shown = (row["Objects examined"].value or 0, row["Objects with exceptions"].value or 0)
         assert shown == (len(examined), len(found)), control.id
+
+
+def records(book: Workbook, sheet: str) -> list[dict[str, Any]]:
+    names = head(book, sheet)
+    return [dict(zip(names, row, strict=True)) for row in book[sheet].iter_rows(min_row=HEADER + 1, values_only=True)]
+
+
+def test_objects_of_each_table_lead_to_its_rows(book: Workbook, pack: Path) -> None:
+    served = {
+        c["resource"] for c in json.loads((pack / "snapshot/coverage.json").read_text()) if c["state"] == "collected"
+    }
+    for row in records(book, "IPE"):
+        files = str(row["Count in the snapshot"] or "").removeprefix("zstdcat ").removesuffix(" | wc -l").split()
+        lines = 0
+        for file in files:
+            with pa.CompressedInputStream(str(pack / file), "zstd") as stream:
+                lines += len(stream.read().splitlines())
+        assert lines == row["Objects kept"], row["Evidence id"]
+        asked = str(row["Count in the cluster of today"] or "").removeprefix("kubectl get ").partition(" ")[0]
+        assert {*filter(None, asked.split(","))} <= served
+        if row["Objects to rows"]:
+            left, _, right = row["Objects to rows"].replace(",", "").partition(" = ")
+            terms = re.findall(r"(?:^|([-+]) )(\d+)", left)
+            assert sum(int(f"{sign}{n}") for sign, n in terms) == int(right.split()[0]) == row["Rows"]
+
+
+def test_a_binding_of_two_subjects_is_two_rows(book: Workbook) -> None:
+    row = next(row for row in records(book, "IPE") if row["Evidence id"] == "IPE-bindings")
+    assert row["Objects to rows"] == "103 objects + 11 rows of objects that have one already = 114 rows"
+    assert row["What a row is"].startswith("One row per subject of every")
+
+
+def test_an_exception_says_why_and_of_which_object(book: Workbook, pack: Path) -> None:
+    rows = records(book, "Exceptions")
+    assert [row["Exception id"] for row in rows if not row["Condition"]] == []
+    conditions = {row["Test"]: row["Condition"] for row in rows}
+    assert "target: Deployment.apps/payments/retired-api" in conditions["AVL-09"]
+    assert conditions["AVL-09"].endswith("compared with scale_targets")
+    assert conditions["RBAC-38"] == "service_account: default"
+    with pa.CompressedInputStream(str(pack / "snapshot/objects/pods.jsonl.zst"), "zstd") as stream:
+        uids = {json.loads(line)["metadata"].get("uid") for line in stream.read().splitlines()}
+    assert {row["UID"] for row in rows if row["Kind"] == "Pod"} <= uids
+    assert all(row["UID"] for row in rows if row["Kind"] == "Pod")
+
+
+def test_only_an_exception_has_the_id_of_one(pack: Path) -> None:
+    for path in (pack / "results" / "populations").glob("*.parquet"):
+        rows = pd.read_parquet(path)
+        assert (rows["exception_id"].notna() == (rows["verdict"] == "exception")).all(), path.name
 
 
 def test_an_exception_count_leads_to_its_first_exception(book: Workbook) -> None:
