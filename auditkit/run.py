@@ -174,7 +174,7 @@ def _write_binder(
         summary=[narrative.conclude(list(results.values()), snapshot), narrative.completeness(snapshot)],
         about=matrix.facts(snapshot, engagement, identity),
         notebooks=papers,
-        found={paper.name: narrative.counts(tested(paper, results)) for paper in papers},
+        found={paper.name: narrative.found(tested(paper, results)) for paper in papers},
     )
 
 
@@ -187,6 +187,8 @@ def _write_run(path: Path, snapshot: Snapshot, results: Results, identity: str, 
         "seconds": round(seconds, 1),
         "snapshot_digest": snapshot.digest,
         "conclusions": narrative.tally(results.values()),
+        "rows": {name: int(results.frame[name].sum()) for name in ("population", "exceptions", "undetermined")},
+        "tests_with_undetermined_rows": int((results.frame["undetermined"] > 0).sum()),
         "incomplete": [c.resource for c in snapshot.incomplete],
     }
     path.write_text(json.dumps(document, indent=1) + "\n")

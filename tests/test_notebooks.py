@@ -139,3 +139,30 @@ def test_text_of_a_cluster_is_not_markup(pack: Path) -> None:
     page = (pack / declared()["access"].page).read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def test_rows_that_could_not_be_judged_are_counted_whatever_else_their_test_found(
+    september: tuple[Snapshot, Results],
+) -> None:
+    snapshot, results = september
+    open_ = results.frame[results.frame["undetermined"] > 0]
+    assert (open_["conclusion"] == "exceptions").any()
+    said = f"{open_['undetermined'].sum()} rows in {len(open_)} tests could not be judged"
+    assert said in narrative.conclude(list(results.values()), snapshot)
+    both = results[open_.loc[open_["conclusion"] == "exceptions", "id"].iloc[0]]
+    found, without = len(both.exceptions), (both.population["verdict"] == "ok").sum()
+    sentence = narrative.sentence(both, named=False)
+    assert f"{len(both.population):,} rows: {found} exception" in sentence
+    assert f"{len(both.undetermined)} not judged, {without} without." in sentence
+
+
+def test_a_test_with_both_shows_exceptions_and_rows_not_judged(september: tuple[Snapshot, Results]) -> None:
+    snapshot, results = september
+    paper = workpaper("access", snapshot, Engagement(), results, packed=True)
+    both = next(r for r in paper.tested if len(r.exceptions) and len(r.undetermined))
+    shown = paper._found(both)
+    assert "Rows that this evidence does not decide" in shown
+    assert shown.count("<table") == 2
+    long = next(r for r in paper.tested if len(r.exceptions) > papers.FOUND)
+    assert f"The first {papers.FOUND} of {len(long.exceptions):,} rows are shown. All of them:" in paper._found(long)
+    assert "sheet Exceptions" in paper._found(long)

@@ -120,19 +120,11 @@ def title(result: Result) -> str:
 
 def sentence(result: Result, *, named: bool = True) -> str:
     """What one check found, with or without its title."""
-    population, found, open_ = len(result.population), len(result.exceptions), len(result.undetermined)
     about = f"{result.check.id} ({title(result)})" if named else result.check.id
-    beside = f" {count(open_, 'row')} could not be judged." if open_ else ""
     match result.conclusion:
-        case "exceptions":
-            text = (
-                f"{about}: {count(found, 'exception')} in a population of {population:,}, all of it examined.{beside}"
-            )
+        case "exceptions" | "no exceptions" | "undetermined":
+            text = f"{about}: {judged(result)}."
             return text + (f" {result.note[:1].upper()}{result.note[1:]}." if result.note else "")
-        case "no exceptions":
-            return f"{about}: no exceptions in a population of {population:,}, all of it examined."
-        case "undetermined":
-            return f"{about}: no exceptions among the rows that could be judged;{beside}"
         case "not collected":
             return f"{about}: not tested, as evidence is missing: {result.note}."
         case "inherited":
@@ -141,6 +133,23 @@ def sentence(result: Result, *, named: bool = True) -> str:
             return f"{about}: nothing to test" + (f", {result.note}." if result.note else ".")
         case "error":
             return f"{about}: the test itself failed: {result.note}"
+
+
+def judged(result: Result) -> str:
+    """The rows of a population by verdict: "77 rows: 1 exception, 22 not judged, 54 without"."""
+    population, found, open_ = len(result.population), len(result.exceptions), len(result.undetermined)
+    parts = [
+        count(found, "exception") if found else "no exception",
+        f"{open_:,} not judged" if open_ else "",
+        f"{population - found - open_:,} without" if found or open_ else "",
+    ]
+    return f"{count(population, 'row')}: {', '.join(filter(None, parts))}"
+
+
+def unjudged(results: Iterable[Result]) -> str:
+    """Rows that could not be judged, and in how many tests: "172 rows in 23 tests"; empty where there are none."""
+    open_ = [len(r.undetermined) for r in results if len(r.undetermined)]
+    return f"{count(sum(open_), 'row')} in {count(len(open_), 'test')}" if open_ else ""
 
 
 def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
@@ -153,14 +162,21 @@ def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
     text += f" {count(exceptions, 'exception')} in total." if exceptions else ""
     if tallied["not collected"] or tallied["error"]:
         text += " Evidence is missing for the tests so marked; they are not passed."
-    if tallied["undetermined"]:
-        text += " An undetermined test has rows that this evidence cannot judge; it is not passed."
+    open_ = unjudged(results)
+    if open_:
+        text += f" {open_} could not be judged from this evidence; they are not passed."
     return text
 
 
-def counts(results: Iterable[Result]) -> str:
-    """How many tests ended how: "3 with exceptions; 2 without exceptions"."""
+def counts(results: Sequence[Result]) -> str:
+    """How many tests ended how: "3 with exceptions; 2 undetermined; 2 without exceptions"."""
     return worded(tally(results).items())
+
+
+def found(results: Sequence[Result]) -> str:
+    """What a workpaper's tests found: how many ended how, and the rows that none of them could judge."""
+    open_ = unjudged(results)
+    return counts(results) + (f". {open_} could not be judged" if open_ else "")
 
 
 def worded(counts: Iterable[tuple[str, int]]) -> str:
@@ -172,7 +188,7 @@ _SAID: dict[str, str] = {
     "error": "that could not be run",
     "exceptions": "with exceptions",
     "not collected": "not tested, as evidence is missing",
-    "undetermined": "undetermined",
+    "undetermined": "without exceptions, but with rows that could not be judged",
     "inherited": "inherited from the provider",
     "no population": "without a population",
     "no exceptions": "without exceptions",

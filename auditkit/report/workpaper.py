@@ -253,7 +253,7 @@ class Workpaper:
     def results(self) -> Html:
         """One row per test."""
         frame = self.all.frame[self.all.frame["id"].isin([r.check.id for r in self.tested])]
-        linked = {r.check.id for r in self.tested if len(r.exceptions) and self.notebook.checks}
+        linked = {r.check.id for r in self.tested if len(r.exceptions) + len(r.undetermined) and self.notebook.checks}
         cells = {
             "Test": [Html(f'<a href="#{id}">{id}</a>' if id in linked else id) for id in frame["id"]],
             "Title": [Html(prose(narrative.title(r))) for r in self.tested],
@@ -269,23 +269,34 @@ class Workpaper:
 
     def exceptions(self) -> Html:
         """The exceptions of each test that has any, the first of them shown; and the rows that could not be judged."""
-        found = [r for r in self.tested if len(r.exceptions) or r.conclusion == "undetermined"]
+        found = [r for r in self.tested if len(r.exceptions) or len(r.undetermined)]
         if not found:
             return Html(f"<p>{escape(narrative.conclude(self.tested, self.snapshot))}</p>")
         return Html("".join(self._found(r) for r in found))
 
     def _found(self, result: Result) -> str:
-        check = result.check
-        rows = result.exceptions if len(result.exceptions) else result.undetermined
+        check, open_ = result.check, result.undetermined
         files = f" All rows with their verdict: {self._verdicts(result)}." if self.packed else ""
-        shown = rows[["exception_id", *procedure.key(check)]].head(FOUND)
-        shown = shown.assign(condition=procedure.conditions(check, rows.head(FOUND)))
-        if not len(result.exceptions):
-            shown = shown.drop(columns="exception_id")
-        head = f"<h4 id='{check.id}'>{escape(check.id)} {prose(narrative.title(result))}</h4>"
-        head += f"<p>{escape(narrative.sentence(result, named=False))} <b>Remedy:</b> {prose(check.fix)}{files}</p>"
-        rest = f"<p class='rest'>The first {FOUND} of {len(rows):,} rows are shown.</p>" if len(rows) > FOUND else ""
-        return head + table(shown.rename(columns={"exception_id": "exception"})) + rest
+        text = f"<h4 id='{check.id}'>{escape(check.id)} {prose(narrative.title(result))}</h4>"
+        text += f"<p>{escape(narrative.sentence(result, named=False))} <b>Remedy:</b> {prose(check.fix)}{files}</p>"
+        if len(result.exceptions):
+            shown = self._first(result, result.exceptions).rename(columns={"exception_id": "exception"})
+            text += table(shown) + self._rest(result.exceptions, "Exceptions")
+        if len(open_):
+            text += "<p>Rows that this evidence does not decide:</p>"
+            text += table(self._first(result, open_).drop(columns="exception_id")) + self._rest(open_, "")
+        return text
+
+    def _first(self, result: Result, rows: pd.DataFrame) -> pd.DataFrame:
+        shown = rows[["exception_id", *procedure.key(result.check)]].head(FOUND)
+        return shown.assign(condition=procedure.conditions(result.check, rows.head(FOUND)))
+
+    def _rest(self, rows: pd.DataFrame, sheet: str) -> str:
+        """How many of these rows are shown, and the sheet of the workbook that has all."""
+        if len(rows) <= FOUND:
+            return ""
+        all_ = f" All of them: <a href='../control-matrix.xlsx'>workbook</a>, sheet {sheet}." if sheet else ""
+        return f"<p class='rest'>The first {FOUND} of {len(rows):,} rows are shown.{all_ if self.packed else ''}</p>"
 
     def _verdicts(self, result: Result) -> str:
         id = result.check.id
@@ -297,7 +308,7 @@ class Workpaper:
         text = f"<p><b>{escape(narrative.conclude(self.tested, self.snapshot))}</b></p>"
         text += items(narrative.gravest(self.tested))
         text += items(narrative.missing(self.tested, self.snapshot))
-        open_ = [r for r in self.tested if r.conclusion in ("error", "undetermined")]
+        open_ = [r for r in self.tested if r.conclusion == "error" or len(r.undetermined)]
         text += items(narrative.sentence(r) for r in open_)
         return Html(text + ("" if self.notebook.name == "conclusion" else self.matrix().text))
 
