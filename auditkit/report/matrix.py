@@ -10,7 +10,7 @@ from auditkit import frameworks
 from auditkit.engagement import Engagement
 from auditkit.evaluate import CONCLUSIONS, Results, Snapshot
 from auditkit.frameworks import NOT_RUN, Control, Framework
-from auditkit.report import listings, narrative, provenance
+from auditkit.report import listings, narrative, provenance, source
 from auditkit.report.listings import EXCEPTIONS, Tests
 from auditkit.report.workbook import Cover, Link, Sheet
 from auditkit.report.workbook import write as write_workbook
@@ -27,7 +27,7 @@ def facts(snapshot: Snapshot, engagement: Engagement, identity: str) -> list[tup
     return [
         ("Entity", engagement.entity),
         ("System", engagement.system),
-        ("Report", f"SOC 2 type {engagement.type}"),
+        ("Report", engagement.report),
         ("Period", f"{period.start} to {period.end}" if period else "not stated"),
         (
             "Scope",
@@ -37,7 +37,7 @@ def facts(snapshot: Snapshot, engagement: Engagement, identity: str) -> list[tup
         ("Cluster UID", origin.cluster_uid or "unknown"),
         ("Kubernetes", origin.version or "unknown"),
         ("As of", narrative.as_of(snapshot)),
-        ("Read as", origin.identity.username or "unknown"),
+        ("Read as", source.read_as(snapshot)),
         ("Source", f"{origin.source} ({origin.basis})"),
         ("Tool", origin.tool),
         ("Snapshot digest", snapshot.digest),
@@ -76,6 +76,7 @@ def _cover(snapshot: Snapshot, results: Results, engagement: Engagement, identit
         ("Completeness", narrative.completeness(snapshot)),
         ("", "Standing of this workbook"),
         ("Prepared by", f"management ({engagement.preparer or 'preparer not named'}), with auditkit"),
+        ("Prepared at", "the time in run.json beside this file; a workbook made again is the same byte for byte"),
         ("Reviewed by, date", None),
         (
             "Integrity",

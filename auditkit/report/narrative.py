@@ -1,7 +1,7 @@
 """English sentences made from results, so that prose cannot contradict a number."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from auditkit.capture.snapshot import Coverage
 from auditkit.declare import SEVERITIES
@@ -18,6 +18,13 @@ CAVEATS: tuple[str, ...] = (
     "Results are management's tests. Whether a control is suitably designed and operated is the auditor's to judge.",
 )
 
+
+# How the time of a snapshot is known, by `origin.dated_by`.
+DATED: Mapping[str, str] = {
+    "server Date header": "by the Date header of the server's first answer",
+    "recorded-as": "as stated by the supplier of the files, in their file recorded-as; not verified by auditkit",
+    "--taken-at": "as stated by whoever ran auditkit, with --taken-at; not verified by auditkit",
+}
 
 _SETTING = re.compile(r"`(\w+)`")
 
@@ -37,7 +44,12 @@ def taken(snapshot: Snapshot) -> str:
 def as_of(snapshot: Snapshot) -> str:
     """The time of the snapshot and who says so."""
     origin = snapshot.origin
-    return f"{origin.taken_at:%Y-%m-%d %H:%M:%S} UTC ({origin.dated_by})" if origin.taken_at else "undated"
+    if origin.taken_at is None:
+        return "undated: nothing says when; tests that need the time are undetermined"
+    skew = origin.clock_skew_seconds
+    beside = f"; the clock that ran auditkit differs by {skew:,} s" if skew else ""
+    known = DATED.get(origin.dated_by, origin.dated_by)
+    return f"{origin.taken_at:%Y-%m-%d %H:%M:%S} UTC, {known}{beside}"
 
 
 def completeness(snapshot: Snapshot) -> str:
@@ -51,8 +63,14 @@ def completeness(snapshot: Snapshot) -> str:
     excluded = [c.resource for c in snapshot.coverage if c.state == "excluded"]
     if excluded:
         text += f" Left out by policy: {', '.join(excluded)}."
+    unread = [c for c in snapshot.coverage if c.state == "not read"]
+    if unread:
+        objects = count(sum(c.seen for c in unread), "object")
+        text += f" {count(len(unread), 'kind')} more ({objects}) {'was' if len(unread) == 1 else 'were'} listed but not read, as no test uses them."
     if snapshot.origin.basis == "as supplied":
         text += " The objects are as supplied in files: nobody's list shows that they are all."
+    elif not snapshot.origin.server:
+        text += " The lists were supplied in files: that they are whole is their supplier's statement, not verified by auditkit."
     return text
 
 

@@ -9,12 +9,13 @@ import msgspec
 import pandas as pd
 
 from auditkit import evaluate, frameworks, kinds
+from auditkit.capture import tool
 from auditkit.capture.snapshot import INCOMPLETE, Coverage
 from auditkit.declare import CHECKS, kinds_of
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import Result, Results, Snapshot, declared
-from auditkit.report import charts, narrative, procedure
+from auditkit.report import charts, narrative, procedure, source
 from auditkit.report.page import Html, escape, facts, items, prose, table
 from auditkit.resources import folder
 
@@ -88,10 +89,12 @@ class Workpaper:
             "Workpaper": f"{self.notebook.reference} {self.notebook.title}",
             "Entity": engagement.entity,
             "System": engagement.system,
-            "Report": f"SOC 2 type {engagement.type}" + (f", {period.start} to {period.end}" if period else ""),
+            "Report": engagement.report,
+            "Period": f"{period.start} to {period.end}" if period else "not stated",
             "Cluster": origin.cluster,
             "As of": narrative.as_of(self.snapshot),
-            "Prepared by": f"management ({engagement.preparer or 'preparer not named'}), with {origin.tool}",
+            "Prepared by": f"management ({engagement.preparer or 'preparer not named'}), with {tool()}",
+            "Prepared at": "the time on index.html, from run.json" if self.packed else "",
             "Reviewed by, date": "",
         }
         return Html(f"<p>{escape(self.notebook.objective)}</p>" + facts(rows))
@@ -120,21 +123,8 @@ class Workpaper:
 
     def source(self) -> Html:
         """The evidence card: source, identity, time, digest; what is missing; how each kind needed was read."""
-        origin, snapshot = self.snapshot.origin, self.snapshot
-        card = {
-            "Source": origin.source,
-            "Server": origin.server or "none: read from files",
-            "Kubernetes": origin.version or "unknown",
-            "Cluster": f"{origin.cluster} (UID of kube-system: {origin.cluster_uid or 'unknown'})",
-            "As of": narrative.as_of(snapshot),
-            "Read as": origin.identity.username or "unknown",
-            "Read with": origin.tool,
-            "Basis": "lists of the API" if origin.basis == "listed" else "files as supplied",
-            "Filters": "none: every object of each kind, of all namespaces",
-            "Snapshot digest": snapshot.digest,
-        }
         needed = self._needed()
-        text = facts(card) + f"<p>{escape(narrative.completeness(snapshot))}</p>"
+        text = facts(source.card(self.snapshot)) + f"<p>{escape(narrative.completeness(self.snapshot))}</p>"
         if self.notebook.name == "conclusion":
             return Html(text + self._missing(needed) + "<p>WP-00 lists every kind.</p>")
         return Html(text + self._missing(needed) + self._read(needed))
