@@ -1,10 +1,14 @@
 """A run gives a sealed pack; flipped, edited or leaking packs are found."""
 
 import json
+import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -166,3 +170,20 @@ def test_the_index_says_when_it_was_made_and_what_the_seal_proves(pack: Path) ->
         in index
     )
     assert "listed but not read" in index
+
+
+def test_verify_md_computes_the_digests_that_the_pack_names(
+    pack: Path, program: Callable[[str], str], tmp_path: Path
+) -> None:
+    program("zstdcat")
+    named = json.loads((pack / "manifest.json").read_text())["facts"]
+    blocks = re.findall(r"<<'END'\n(.*?)\n    END", (pack / "VERIFY.md").read_text(), re.DOTALL)
+    place = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(block)],
+            cwd=pack, env=place, capture_output=True, text=True, timeout=60, check=True,
+        ).stdout.strip()
+        for block in blocks
+    ]  # fmt: skip
+    assert printed == [named["package_sha256"], named["snapshot_digest"]]

@@ -15,7 +15,7 @@ from auditkit.declare import CHECKS, kinds_of
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import Result, Results, Snapshot, declared
-from auditkit.report import charts, narrative, procedure, source
+from auditkit.report import charts, derivation, narrative, procedure, source
 from auditkit.report.page import Html, escape, facts, items, prose, table
 from auditkit.resources import folder
 
@@ -193,7 +193,12 @@ class Workpaper:
             "<p>Inspection of configuration by tests that can be performed again: each predicate below is applied to every "
             "row of its population, nothing is sampled. True is an exception; missing is a row that cannot be judged.</p>"
         )
-        return Html(intro + "".join(self._how(r) for r in self.tested))
+        read = derivation.behind(dict.fromkeys(name for r in self.tested for name in r.check.reads))
+        made = (
+            "<h4>How the tables come about</h4><p>What these tests read, down to the objects: the rows by their source, "
+            "and the engines by the file that holds them in auditkit, with the rule that each follows.</p>"
+        )
+        return Html(intro + "".join(map(self._how, self.tested)) + made + "".join(map(_made, read)))
 
     def _how(self, result: Result) -> str:
         check = result.check
@@ -334,6 +339,17 @@ def workpaper(
     except KeyError:
         raise UsageError(f"no workpaper {name!r}; there are: {', '.join(notebooks())}") from None
     return Workpaper(notebook, snapshot, results or evaluated(snapshot, engagement, name), engagement, packed=packed)
+
+
+def _made(name: str) -> str:
+    """What makes a table, folded away."""
+    table_ = declared(name)
+    rows = {"What": table_.doc, "Made from": ", ".join(table_.reads) or ", ".join(map(kinds.resource, kinds_of(name)))}
+    rows |= {f"Engine {file}": text for file, text in derivation.engines(name)}
+    return (
+        f"<details class='made'><summary><b>{escape(name)}</b> {prose(table_.title)}</summary>"
+        f"{facts(rows)}<pre>{escape(derivation.source(name))}</pre></details>"
+    )
 
 
 def _resources(result: Result) -> set[str]:
