@@ -15,7 +15,7 @@ from openpyxl.workbook.workbook import Workbook
 import auditkit as ak
 from auditkit import engagement, frameworks
 from auditkit.evaluate import Results, Snapshot
-from auditkit.report import listings, matrix
+from auditkit.report import controls, listings, matrix
 from auditkit.report.workbook import CELL_LIMIT, CUT, HEADER, Cover, Link, Sheet, write
 
 SHEETS = {
@@ -137,7 +137,7 @@ def test_links_lead_somewhere(book: Workbook, pack: Path) -> None:
 
 def test_without_an_engagement_nothing_is_stated_for_management(book: Workbook) -> None:
     cover = {row[0].value: row[1].value for row in book["Cover"].iter_rows()}
-    assert (cover["Report"], cover["Period"]) == ("not stated", "not stated")
+    assert (cover["Report"], cover["Period"]) == ("SOC 2, type not stated", "not stated")
     assert cover["Scope"] == "clusters: this one; no register of clusters supplied; namespaces: all"
     for attribute in ("Control owner", "Frequency", "Nature", "Type", "Key"):
         assert all(str(value).endswith(" (proposed)") for value in column(book, "Control matrix", attribute))
@@ -154,11 +154,15 @@ def test_what_an_engagement_states_is_said_as_it_says(tmp_path: Path, recordings
     facts = dict(matrix.facts(snapshot, given, "id"))
     assert (facts["Report"], facts["Scope"]) == ("SOC 2 type II", "clusters: a, b; namespaces: x-*")
     control = frameworks.controls(given)[0]
-    assert [matrix.stated(control, key) for key in ("owner", "key", "type")] == ["Ann", "yes", "preventive (proposed)"]
+    assert [controls.stated(control, key) for key in ("owner", "key", "type")] == [
+        "Ann",
+        "yes",
+        "preventive (proposed)",
+    ]
 
 
 def test_objects_of_a_control_are_counted_once(book: Workbook, pack: Path) -> None:
-    controls = dict(zip(column(book, "Control matrix", "Control"), range(HEADER + 1, 1000), strict=False))
+    places = dict(zip(column(book, "Control matrix", "Control"), range(HEADER + 1, 1000), strict=False))
     for control in frameworks.controls():
         examined, found = set(), set()
         for id in control.checks:
@@ -169,7 +173,7 @@ def test_objects_of_a_control_are_counted_once(book: Workbook, pack: Path) -> No
                 examined.add((kind, namespace, name))
                 if verdict == "exception":
                     found.add((kind, namespace, name))
-        row = dict(zip(head(book, "Control matrix"), book["Control matrix"][controls[control.id]], strict=True))
+        row = dict(zip(head(book, "Control matrix"), book["Control matrix"][places[control.id]], strict=True))
         shown = (row["Objects examined"].value or 0, row["Objects with exceptions"].value or 0)
         assert shown == (len(examined), len(found)), control.id
 

@@ -11,7 +11,7 @@ from auditkit import seal
 from auditkit.declare import TABLES, kinds_of, spine_of
 from auditkit.evaluate import Snapshot, declared
 from auditkit.kinds import Kind, resource
-from auditkit.report import narrative
+from auditkit.report import narrative, source
 from auditkit.report.listings import Tests
 from auditkit.report.workbook import Link, Sheet
 
@@ -117,7 +117,7 @@ def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str,
         "Also looks at": ", ".join(resource(k) for k in every if k not in own and snapshot.state(k).kept),
         "Computed from": ", ".join(TABLES[name].reads) if name in TABLES else "",
         "Repeated keys": int(frame[list(table.key)].duplicated().sum()),
-        "Filters": "none: every object",
+        "Filters": source.filters(snapshot),
         "resourceVersion": ", ".join(sorted({c.resource_version for c in states if c.resource_version})),
         "Pages": sum(len(c.pages) for c in states),
         "Lists restarted": sum(c.restarts for c in states),
@@ -128,7 +128,7 @@ def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str,
 
 
 def _kinds(frame: pd.DataFrame) -> Mapping[str, int]:
-    return frame["kind"].value_counts().sort_index().to_dict() if "kind" in frame else {}
+    return Counter(sorted(frame["kind"].dropna())) if "kind" in frame else {}
 
 
 def _bridge(frame: pd.DataFrame, own: Sequence[type[Kind]], snapshot: Snapshot) -> str:

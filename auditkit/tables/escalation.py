@@ -37,7 +37,7 @@ class EscalationPath:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for row in Access.from_objects(objects).paths().table.itertuples():
+        for row in Access.from_objects(objects, version=objects.version).paths().table.itertuples():
             account = f"{row.namespace}/{row.name}" if row.kind == "ServiceAccount" else None
             way = (row.steps, row.path, row.evidence, row.condition)
             yield row.namespace, row.kind, row.name, *way, row.stock, row.exists, row.identity, account
