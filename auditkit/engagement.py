@@ -64,7 +64,7 @@ class Engagement(_Section):
 
     entity: str = "not stated"
     system: str = "not stated"
-    type: Literal["I", "II"] = "II"
+    type: Literal["I", "II"] | None = None
     preparer: str = ""
     frameworks: list[str] = ["soc2-2017", "cis-1.12"]
     registries: list[str] = []
@@ -81,6 +81,11 @@ class Engagement(_Section):
     def text(self) -> str:
         """The file as written; empty where there is none."""
         return self._text
+
+    @property
+    def report(self) -> str:
+        """Which report the evidence is for: "SOC 2 type II"."""
+        return f"SOC 2 type {self.type}" if self.type else "SOC 2, type not stated"
 
     @property
     def settings(self) -> Mapping[str, Mapping[str, Any]]:

@@ -198,7 +198,7 @@ class Result:
     """What one check says of one snapshot.
 
     `population` has one row per row tested with the columns of the table, `verdict` (exception,
-    undetermined, ok) and `exception_id` (stable over runs: check id and hash of the row's key).
+    undetermined, ok) and, of an exception, `exception_id` (stable over runs: check id and hash of the row's key).
     """
 
     check: Check
@@ -330,8 +330,8 @@ def _judged(check: Check, frame: pd.DataFrame, mask: Any, ids: pd.Series) -> pd.
     """The population with its verdicts; a mask that does not fit the population is an error."""
     if not isinstance(mask, pd.Series) or not mask.index.equals(frame.index):
         raise AuditkitError(f"{check.id} must return one boolean per row of {check.population}")
-    verdict = _VERDICTS.take(mask.astype("boolean").to_numpy(dtype="int8", na_value=-1))
-    return frame.assign(verdict=pd.Series(verdict, index=frame.index), exception_id=f"{check.id}-" + ids)
+    verdict = pd.Series(_VERDICTS.take(mask.astype("boolean").to_numpy(dtype="int8", na_value=-1)), index=frame.index)
+    return frame.assign(verdict=verdict, exception_id=(f"{check.id}-" + ids).where(verdict == EXCEPTION))
 
 
 # By what the mask says: 0 False, 1 True, -1 (the last) missing.

@@ -15,7 +15,14 @@ from auditkit.errors import Faults, UsageError
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Results
 from auditkit.resources import folder
 
-ManagementResult = Literal["No exceptions noted", "Exceptions noted", "Not tested", "Incomplete evidence"]
+ManagementResult = Literal[
+    "No exceptions noted",
+    "Exceptions noted",
+    "Not tested",
+    "Incomplete evidence",
+    "Manual part open",
+    "Supporting tests only",
+]
 # Whether a control is effective is the auditor's word; these are management's.
 MANAGEMENT: Mapping[Conclusion, ManagementResult] = {
     "error": "Incomplete evidence",
@@ -81,9 +88,13 @@ class Activity(_Data):
 
 
 class Control(Activity):
-    """A control activity: what the entity does, the checks that test it and what a person still performs."""
+    """A control activity: what the entity does, the checks that test it and what a person still performs.
+
+    `stated` are the keys that the entity's own file gives; the others are our proposal.
+    """
 
     id: str
+    stated: tuple[str, ...] = ()
 
     @property
     def primary(self) -> tuple[str, ...]:
@@ -94,9 +105,9 @@ class Control(Activity):
         return self.criteria.supporting
 
     @property
-    def decides(self) -> bool:
-        """Whether its checks can test it; of what people do, they are only signs."""
-        return self.nature != "manual"
+    def rests_on_people(self) -> bool:
+        """Whether its checks cannot decide it: what people do is not in a cluster, checks see only signs of it."""
+        return self.nature == "manual" or (self.nature != "automated" and bool(self.manual))
 
 
 def load(name: str | Path) -> Framework:
@@ -138,14 +149,15 @@ def controls(engagement: Engagement | None = None) -> tuple[Control, ...]:
     shipped = folder("data") / "controls.toml"
     own = engagement.controls_path if engagement else None
     texts: dict[str, dict[str, Any]] = parse(shipped)
-    for id, change in (parse(own) if own else {}).items():
+    changes = parse(own) if own else {}
+    for id, change in changes.items():
         if not isinstance(change, dict):
             raise Faults(str(own), [f"{id}: not a control; write [{id}-01] with its keys"])
         texts[id] = {**texts.get(id, {}), **change}
     found, faults = [], []
     for id, text in sorted(texts.items()):
         try:
-            found.append(Control.model_validate({**text, "id": id}))
+            found.append(Control.model_validate({**text, "id": id, "stated": tuple(changes.get(id, ()))}))
         except ValidationError as error:
             faults += faults_of(error, id)
     faults += _dangling(found)
@@ -216,13 +228,13 @@ class Tally:
 def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per control: its description, tests and management's result.
 
-    A manual control is never `No exceptions noted` by tests: what people did is not in a cluster.
+    A control that rests on people is never `No exceptions noted` by tests: its `Manual part` is `open`.
     `Rows tested` sums the populations of its tests; cells of the auditor are added blank by the workbook.
     """
     rows = []
     for control in controls:
         tally = Tally.of(results, control.checks)
-        hint = "" if control.nature == "automated" or not control.manual else "manual procedures remain"
+        hint = "manual procedures remain" if control.rests_on_people and control.manual else ""
         rows.append(
             {
                 "Control": control.id,
@@ -242,7 +254,7 @@ def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFram
                 "Undetermined": tally.undetermined,
                 **tally.columns,
                 "Conclusion": tally.conclusion or "",
-                "Management's result": _result(tally, decisive=control.decides),
+                "Management's result": _result(tally, [control]),
                 "Note": "; ".join(filter(None, [tally.note, hint])),
                 "Manual procedures": "\n".join(control.manual),
             }
@@ -253,41 +265,50 @@ def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFram
 def coverage(results: Results, framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per requirement, also those that no cluster can show: source, tests, result, what remains manual.
 
-    Tests are the requirement's own or those of controls that name it as primary; where there are only
-    supporting or manual controls their tests are counted, and the result is `Not tested`. The note names the
-    primary controls that no test decides: a result beside them is not theirs.
+    Tests are the requirement's own and those of controls that name it as primary; they alone give counts and
+    result (without any, counts are missing). Tests of controls that only support it are counted beside them.
+    The note names the primary controls that tests alone do not decide: a result beside them is not theirs.
     """
     known = tuple(controls)
-    return pd.DataFrame([_covered(results, requirement, known) for requirement in framework.requirement])
+    frame = pd.DataFrame([_covered(results, requirement, known) for requirement in framework.requirement])
+    return frame.astype(dict.fromkeys(("Exceptions", "Undetermined", "Supporting exceptions"), "Int64"))
 
 
-def _result(tally: Tally, *, decisive: bool) -> ManagementResult:
-    return "Not tested" if tally.result == "No exceptions noted" and not decisive else tally.result
+def _result(tally: Tally, primary: Iterable[Control]) -> ManagementResult:
+    people = any(control.rests_on_people for control in primary)
+    return "Manual part open" if tally.result == "No exceptions noted" and people else tally.result
 
 
 def _covered(results: Results, requirement: Requirement, controls: tuple[Control, ...]) -> dict[str, Any]:
     primary = [c for c in controls if requirement.id in c.primary]
     supporting = [c for c in controls if requirement.id in c.supporting]
-    decisive = {*requirement.checks, *(check for c in primary if c.decides for check in c.checks)}
-    checks = decisive or {check for c in primary + supporting for check in c.checks}
-    tally = Tally.of(results, checks)
-    only_supports = bool(checks) and not decisive
-    untested = ", ".join(sorted(c.id for c in primary if decisive and not (c.decides and c.checks)))
-    hints = ["supporting evidence only" if only_supports else "", f"no test decides {untested}" if untested else ""]
-    note = "; ".join(filter(None, [*hints, tally.note]))
+    checks = {*requirement.checks, *(check for c in primary for check in c.checks)}
+    beside = {check for c in supporting for check in c.checks} - checks
+    tally, support = Tally.of(results, checks), Tally.of(results, beside)
+    untested = ", ".join(sorted(c.id for c in primary if checks and (c.rests_on_people or not c.checks)))
+    only_supports = bool(beside) and not checks
+    hints = [
+        "supporting tests only" if only_supports else "",
+        f"tests alone do not decide {untested}" if untested else "",
+    ]
+    source = "cluster" if checks else "cluster, supporting" if beside else "external" if requirement.external else ""
     return {
         "Requirement": requirement.id,
         "Title": requirement.title,
         "Category": requirement.category,
-        "Source": "cluster" if checks else "external" if requirement.external else "manual",
+        "Source": source or "manual",
         "Controls": ", ".join(sorted({c.id for c in primary + supporting})),
+        "Primary controls": ", ".join(sorted(c.id for c in primary)),
+        "Supporting controls": ", ".join(sorted(c.id for c in supporting)),
         "Tests": ", ".join(sorted(checks)),
-        "Exceptions": tally.exceptions,
-        "Undetermined": tally.undetermined,
+        "Exceptions": tally.exceptions if checks else None,
+        "Undetermined": tally.undetermined if checks else None,
         **tally.columns,
-        "Management's result": "Not tested" if only_supports else tally.result,
-        "Note": note,
-        "Evidence": requirement.evidence,
+        "Supporting tests": ", ".join(sorted(beside)),
+        "Supporting exceptions": support.exceptions if beside else None,
+        "Management's result": "Supporting tests only" if only_supports else _result(tally, primary),
+        "Note": "; ".join(filter(None, [*hints, tally.note if checks or not beside else ""])),
+        "Evidence that a cluster can give": requirement.evidence,
         "Remains manual": requirement.remaining or requirement.manual,
     }
 

@@ -74,10 +74,12 @@ def run(
         identity = hashlib.sha256(f"{snapshot.digest}\n{inputs}\n{tool()}".encode()).hexdigest()[:16]
         ended = notebooks.execute(pack, names, done=lambda e: say(f"notebook  {e.path.name}"))
         notebooks.raise_for(ended)
-        _write_binder(pack, snapshot, results, engagement, identity, names)
+        prepared = datetime.now(UTC)
+        about = [*matrix.facts(snapshot, engagement, identity), *_preparation(prepared, signed=key is not None)]
+        _write_binder(pack, snapshot, results, about, names)
         matrix.write(pack, snapshot, results, engagement, identity)
         (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY.md").read_text())
-        _write_run(pack / "run.json", snapshot, results, identity, time.monotonic() - started)
+        _write_run(pack / "run.json", snapshot, results, identity, prepared, time.monotonic() - started)
         found = leaks.scan(pack)
         if found:
             raise LeakError("not sealed, as secrets were found in: " + "; ".join(found))
@@ -163,7 +165,11 @@ def _strings(population: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_binder(
-    pack: Path, snapshot: Snapshot, results: Results, engagement: Engagement, identity: str, names: Sequence[str] | None
+    pack: Path,
+    snapshot: Snapshot,
+    results: Results,
+    about: Sequence[tuple[str, str]],
+    names: Sequence[str] | None,
 ) -> None:
     papers = notebooks.chosen(names)
     for paper in papers:
@@ -172,21 +178,38 @@ def _write_binder(
         pack / "index.html",
         title=f"Evidence of cluster {snapshot.origin.cluster}",
         summary=[narrative.conclude(list(results.values()), snapshot), narrative.completeness(snapshot)],
-        about=matrix.facts(snapshot, engagement, identity),
+        about=about,
         notebooks=papers,
-        found={paper.name: narrative.counts(tested(paper, results)) for paper in papers},
+        found={paper.name: narrative.found(tested(paper, results)) for paper in papers},
     )
 
 
-def _write_run(path: Path, snapshot: Snapshot, results: Results, identity: str, seconds: float) -> None:
+def _preparation(at: datetime, *, signed: bool) -> list[tuple[str, str]]:
+    """When the pack was made, and what its seal proves."""
+    seal_ = (
+        "hashes and a signature (manifest.dsse.json); `auditkit verify . --key` with the signer's public key proves whose"
+        if signed
+        else "hashes without a signature: they find accidents, not forgery; `auditkit verify .` says what holds"
+    )
+    return [
+        ("Prepared at", f"{at:%Y-%m-%d %H:%M:%S} UTC, by the clock of the machine that ran auditkit (run.json)"),
+        ("Seal", seal_),
+    ]
+
+
+def _write_run(
+    path: Path, snapshot: Snapshot, results: Results, identity: str, prepared: datetime, seconds: float
+) -> None:
     document: dict[str, Any] = {
         "run_id": identity,
         "tool": tool(),
         "python": sys.version.split()[0],
-        "ended_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "prepared_at": prepared.isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "snapshot_digest": snapshot.digest,
         "conclusions": narrative.tally(results.values()),
+        "rows": {name: int(results.frame[name].sum()) for name in ("population", "exceptions", "undetermined")},
+        "tests_with_undetermined_rows": int((results.frame["undetermined"] > 0).sum()),
         "incomplete": [c.resource for c in snapshot.incomplete],
     }
     path.write_text(json.dumps(document, indent=1) + "\n")

@@ -50,3 +50,35 @@ def test_reachability_has_a_cell_for_each_pair_of_namespaces():
 def test_reachability_of_an_empty_cluster_is_drawn():
     axes, png = drawn()
     assert not axes.get_yticklabels() and png.startswith(b"\x89PNG")
+
+
+def test_access_paths_agrees_with_the_test_of_administrators():
+    demo = ak.demo()
+    result = ak.check(demo, ["RBAC-65"])["RBAC-65"]
+    masters = 1  # A row that is shown, and no exception: it is allowed outside RBAC.
+    shown = len(result.exceptions) + len(result.undetermined) + masters
+    said = charts.draw("access_paths", demo, []).alt
+    assert f"{shown} of the {len(result.population)} subjects" in said
+    assert f"{result.population['stock'].sum()} hold only what Kubernetes ships" in said
+
+
+def test_certificates_says_what_is_drawn_and_marks_it():
+    demo = ak.demo()
+    rows = demo.tables["certificates"].dropna(subset=["not_after"])
+    picture = charts.draw("expiry", demo, [])
+    texts = " ".join(text.get_text() for text in picture.figure.axes[0].texts)
+    assert f"{rows['sha256'].nunique()} distinct certificates in {len(rows)} places" in picture.alt
+    assert "2 expired (1 Secret, 1 CertificateRequest)" in picture.alt
+    assert "valid from 2026-12-01" in texts and "weak key" in texts and "weak signature" in texts
+
+
+def test_counts_stand_at_whole_numbers_and_hosts_have_no_case():
+    axes = charts.draw("registries", ak.demo(), []).figure.axes[0]
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert "registry.northwind.example" in names and "Registry.Northwind.example" not in names
+
+
+def test_a_namespace_of_which_little_is_known_is_not_counted_as_bare():
+    said = charts.draw("policies", ak.demo(), []).alt
+    assert "Of 27 namespaces 1 is under none of these policies; of 3 more not all is known or tested" in said

@@ -81,22 +81,41 @@ def test_a_control_without_checks_is_not_tested() -> None:
 
 def test_a_manual_control_is_not_passed_by_checks() -> None:
     manual = control("A", primary=("CC6.2",)).model_copy(update={"nature": "manual"})
-    for conclusion, result in (("no exceptions", "Not tested"), ("exceptions", "Exceptions noted")):
-        ran: Any = Ran(A=conclusion)
-        assert frameworks.control_matrix(ran, [manual])["Management's result"].item() == result
-        covered = frameworks.coverage(ran, frameworks.load("soc2-2017"), [manual]).set_index("Requirement")
-        assert covered.loc["CC6.2", "Management's result"] == "Not tested"
+    partly = manual.model_copy(update={"nature": "IT-dependent manual", "manual": ("Agree to tickets.",)})
+    for one in (manual, partly):
+        for conclusion, result in (("no exceptions", "Manual part open"), ("exceptions", "Exceptions noted")):
+            ran: Any = Ran(A=conclusion)
+            assert frameworks.control_matrix(ran, [one])["Management's result"].item() == result
+            covered = frameworks.coverage(ran, frameworks.load("soc2-2017"), [one]).set_index("Requirement")
+            assert covered.loc["CC6.2", "Management's result"] == result
 
 
 def test_support_alone_is_no_result() -> None:
     known = [control("A", primary=("CC6.1",), supporting=("CC1.3",))]
-    ran: Any = Ran(A="no exceptions")
-    frame = frameworks.coverage(ran, frameworks.load("soc2-2017"), known).set_index("Requirement")
-    assert len(frame) == 61
-    assert frame.loc["CC6.1", "Management's result"] == "No exceptions noted"
-    assert frame.loc["CC1.3", "Management's result"] == "Not tested"
-    assert frame.loc["CC1.3", "Note"] == "supporting evidence only"
-    assert frame.loc[["CC6.1", "CC1.1"], "Source"].tolist() == ["cluster", "manual"]
+    for conclusion, result, count in (
+        ("no exceptions", "No exceptions noted", 0),
+        ("exceptions", "Exceptions noted", 1),
+    ):
+        ran: Any = Ran(A=conclusion)
+        frame = frameworks.coverage(ran, frameworks.load("soc2-2017"), known).set_index("Requirement")
+        assert len(frame) == 61
+        assert frame.loc["CC6.1", ["Management's result", "Exceptions"]].tolist() == [result, count]
+        assert frame.loc["CC1.3", "Management's result"] == "Supporting tests only"
+        assert frame.loc["CC1.3", "Note"] == "supporting tests only"
+        assert frame.loc["CC1.3", "Supporting exceptions"] == count
+        assert frame.loc[["CC1.3", "CC1.1"], "Exceptions"].isna().all()
+        sources = frame.loc[["CC6.1", "CC1.3", "CC1.1"], "Source"].tolist()
+        assert sources == ["cluster", "cluster, supporting", "manual"]
+
+
+def test_exceptions_of_a_criterion_are_those_of_its_primary_controls() -> None:
+    first = control("A", primary=("CC6.1",))
+    second = control("B", "C", primary=("CC6.2",), supporting=("CC6.1",)).model_copy(update={"id": "AC-02"})
+    ran: Any = Ran(A="exceptions", B="exceptions", C="exceptions")
+    row = frameworks.coverage(ran, frameworks.load("soc2-2017"), [first, second]).set_index("Requirement").loc["CC6.1"]
+    assert row[["Primary controls", "Supporting controls"]].tolist() == ["AC-01", "AC-02"]
+    assert row[["Exceptions", "Supporting exceptions"]].tolist() == [1, 2]
+    assert row[["Tests", "Supporting tests"]].tolist() == ["A", "B, C"]
 
 
 def test_controls_beside_a_result_that_no_test_decides_are_named() -> None:
@@ -106,8 +125,8 @@ def test_controls_beside_a_result_that_no_test_decides_are_named() -> None:
     ran: Any = Ran(A="no exceptions")
     frame = frameworks.coverage(ran, frameworks.load("soc2-2017"), [tested, manual, silent]).set_index("Requirement")
     assert frame.loc["CC6.2", ["Management's result", "Note"]].tolist() == [
-        "No exceptions noted",
-        "no test decides AC-07, VM-01",
+        "Manual part open",
+        "tests alone do not decide AC-07, VM-01",
     ]
 
 
@@ -134,7 +153,8 @@ def test_own_controls_change_ours_key_by_key(tmp_path: Path) -> None:
     (tmp_path / "auditkit.toml").write_text('[files]\ncontrols = "own.toml"\n')
     ours, theirs = frameworks.controls(), frameworks.controls(engagement.load(tmp_path / "auditkit.toml"))
     assert theirs[0].owner == "Ann"
-    assert theirs[0].model_copy(update={"owner": ours[0].owner}) == ours[0]
+    assert (theirs[0].stated, ours[0].stated) == (("owner",), ())
+    assert theirs[0].model_copy(update={"owner": ours[0].owner, "stated": ()}) == ours[0]
     assert theirs[1:] == ours[1:]
 
 

@@ -23,12 +23,12 @@ LAYERS = (
     ("api",),
     ("cli", "__init__", "__main__"),
 )
-# What talks to an outside, and what it talks through.
+# What talks to an outside, and the module or package it talks through.
 ONLY = {
-    "papermill": {"report.notebooks"},
-    "openpyxl": {"report.workbook"},
-    "matplotlib": {"report.charts"},
-    "nbconvert": {"report.binder"},
+    "papermill": "report.notebooks",
+    "openpyxl": "report.workbook",
+    "matplotlib": "report.charts",
+    "nbconvert": "report.binder",
 }
 MODULES = {p.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): p for p in PACKAGE.rglob("*.py")}
 
@@ -58,5 +58,6 @@ def test_layers_go_one_way(module: str) -> None:
 
 @pytest.mark.parametrize("outside", sorted(ONLY))
 def test_one_module_talks_to_one_outside(outside: str) -> None:
-    users = {m for m, path in MODULES.items() if any(n.split(".")[0] == outside for n in imports(path))}
-    assert users == ONLY[outside]
+    users = [m for m, path in MODULES.items() if any(n.split(".")[0] == outside for n in imports(path))]
+    assert users
+    assert [m for m in users if not f"{m}.".startswith(f"{ONLY[outside]}.")] == []

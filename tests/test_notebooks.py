@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import CONCLUSIONS, Results, Snapshot
-from auditkit.report import narrative, notebooks
+from auditkit.report import narrative, notebooks, source
 from auditkit.report import workpaper as papers
 from auditkit.report.charts import CHARTS, draw
 from auditkit.report.workpaper import END, workpaper
@@ -139,3 +140,58 @@ def test_text_of_a_cluster_is_not_markup(pack: Path) -> None:
     page = (pack / declared()["access"].page).read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
+
+
+def test_rows_that_could_not_be_judged_are_counted_whatever_else_their_test_found(
+    september: tuple[Snapshot, Results],
+) -> None:
+    snapshot, results = september
+    open_ = results.frame[results.frame["undetermined"] > 0]
+    assert (open_["conclusion"] == "exceptions").any()
+    said = f"{open_['undetermined'].sum()} rows in {len(open_)} tests could not be judged"
+    assert said in narrative.conclude(list(results.values()), snapshot)
+    both = results[open_.loc[open_["conclusion"] == "exceptions", "id"].iloc[0]]
+    found, without = len(both.exceptions), (both.population["verdict"] == "ok").sum()
+    sentence = narrative.sentence(both, named=False)
+    assert f"{len(both.population):,} rows: {found} exception" in sentence
+    assert f"{len(both.undetermined)} not judged, {without} without." in sentence
+
+
+def test_a_test_with_both_shows_exceptions_and_rows_not_judged(september: tuple[Snapshot, Results]) -> None:
+    snapshot, results = september
+    paper = workpaper("access", snapshot, Engagement(), results, packed=True)
+    both = next(r for r in paper.tested if len(r.exceptions) and len(r.undetermined))
+    shown = paper._found(both)
+    assert "Rows that this evidence does not decide" in shown
+    assert shown.count("<table") == 2
+    long = next(r for r in paper.tested if len(r.exceptions) > papers.FOUND)
+    assert f"The first {papers.FOUND} of {len(long.exceptions):,} rows are shown. All of them:" in paper._found(long)
+    assert "sheet Exceptions" in paper._found(long)
+
+
+def test_what_files_state_is_not_said_as_seen(september: tuple[Snapshot, Results]) -> None:
+    snapshot, results = september
+    card = source.card(snapshot)
+    for label in ("As of", "Read as", "Filters", "Kubernetes"):
+        assert "not verified by auditkit" in card[label], label
+    assert "recorded-as" in card["As of"]
+    assert "groups: system:masters" in card["Read as"]
+    assert card["Read with"].startswith("not known")
+    assert "not verified by auditkit" in narrative.completeness(snapshot)
+    paper = workpaper("access", snapshot, Engagement(), results)
+    assert "SOC 2, type not stated" in paper.objective().text
+    assert "type II" not in paper.objective().text
+
+
+def test_what_auditkit_read_itself_is_said_so(september: tuple[Snapshot, Results]) -> None:
+    snapshot, _ = september
+    origin = msgspec.structs.replace(
+        snapshot.origin, server="https://10.0.0.1", dated_by="server Date header", clock_skew_seconds=1.5
+    )
+    live = Snapshot(origin=origin, coverage=snapshot.coverage, objects=snapshot.objects)
+    card = source.card(live)
+    assert card["As of"].endswith(
+        "by the Date header of the server's first answer; the clock that ran auditkit differs by 1.5 s"
+    )
+    assert card["Filters"].startswith("none: every object")
+    assert not any("not verified" in text for text in card.values())

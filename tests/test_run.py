@@ -1,9 +1,15 @@
 """A run gives a sealed pack; flipped, edited or leaking packs are found."""
 
+import json
+import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -150,3 +156,34 @@ def test_parquet_keeps_what_is_missing(tmp_path: Path) -> None:
     again = pd.read_parquet(tmp_path / "x.parquet", dtype_backend="numpy_nullable")
     assert again["a"].isna().tolist() == [False, True]
     assert again["b"].isna().tolist() == [False, True]
+
+
+def test_the_index_says_when_it_was_made_and_what_the_seal_proves(pack: Path) -> None:
+    index, run = (pack / "index.html").read_text(), json.loads((pack / "run.json").read_text())
+    at = datetime.fromisoformat(run["prepared_at"])
+    assert f"{at:%Y-%m-%d %H:%M:%S} UTC" in index
+    assert "hashes without a signature" in index
+    frame = pd.read_csv(pack / "results" / "results.csv")
+    assert run["rows"] == {name: frame[name].sum() for name in ("population", "exceptions", "undetermined")}
+    assert (
+        f"{run['rows']['undetermined']} rows in {run['tests_with_undetermined_rows']} tests could not be judged"
+        in index
+    )
+    assert "listed but not read" in index
+
+
+def test_verify_md_computes_the_digests_that_the_pack_names(
+    pack: Path, program: Callable[[str], str], tmp_path: Path
+) -> None:
+    program("zstdcat")
+    named = json.loads((pack / "manifest.json").read_text())["facts"]
+    blocks = re.findall(r"<<'END'\n(.*?)\n    END", (pack / "VERIFY.md").read_text(), re.DOTALL)
+    place = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(block)],
+            cwd=pack, env=place, capture_output=True, text=True, timeout=60, check=True,
+        ).stdout.strip()
+        for block in blocks
+    ]  # fmt: skip
+    assert printed == [named["package_sha256"], named["snapshot_digest"]]

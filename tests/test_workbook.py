@@ -1,47 +1,54 @@
 """The control matrix as a spreadsheet program opens it: its sheets, who may write where, links, and text that stays text."""
 
+import json
+import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import openpyxl
 import pandas as pd
+import pyarrow as pa
 import pytest
 from openpyxl.workbook.workbook import Workbook
 
-from auditkit.evaluate import Results
-from auditkit.report import listings
+import auditkit as ak
+from auditkit import engagement, frameworks
+from auditkit.evaluate import Results, Snapshot
+from auditkit.report import controls, listings, matrix
 from auditkit.report.workbook import CELL_LIMIT, CUT, HEADER, Cover, Link, Sheet, write
 
 SHEETS = {
     "Cover": (),
     "Control matrix": (
-        *(
-            "Control",
-            "Title",
-            "Control activity",
-            "Primary criteria",
-            "Supporting criteria",
-            "Category",
-            "Risk addressed",
-        ),
-        *("Control owner", "Frequency", "Nature", "Type", "Key", "System", "Procedure", "Test of design: steps"),
-        *("Test of operation: steps", "Population", "Sample", "Rows tested", "Exceptions", "Rate %", "Undetermined"),
-        *("Results of tests", "Management's result", "Evidence", "Exception refs", "Test of design: result"),
-        *("Compensating control", "Management response", "Ticket", "Prepared by, date", "Reviewed by, date"),
-        *("Auditor ref", "Auditor conclusion"),
+        *("Control", "Title", "Control activity", "Primary criteria", "Supporting criteria", "Management's result"),
+        *("Configuration test at the as-of date: result", "Objects examined", "Objects with exceptions"),
+        *("Exceptions", "Undetermined", "Exception refs", "Risk addressed", "Control owner", "Frequency", "Nature"),
+        *("Type", "Key", "Category", "System", "Procedure", "Test of design: steps"),
+        *("Configuration test at the as-of date: steps", "Population", "Sample", "Evidence"),
+        *("Confirmed by management", "Test of design: result", "Compensating control", "Management response"),
+        *("Ticket", "Prepared by, date", "Reviewed by, date", "Auditor ref", "Auditor conclusion"),
     ),
-    "TSC coverage": ("Requirement", "Number of controls", "With manual procedures", "Gaps", "In scope", "Auditor ref"),
+    "TSC coverage": (
+        *("Requirement", "Source", "Management's result", "Primary controls", "Supporting controls", "Exceptions"),
+        *("Exceptions of supporting tests", "Gaps", "Evidence in this pack", "Evidence that a cluster can give"),
+        *("Remains manual", "In scope", "Auditor ref"),
+    ),
     "CIS coverage": ("Requirement", "Tests", "Management's result", "Remains manual"),
     "Tests": ("Test", "Conclusion", "Population", "Controls", "Decided by", "Procedure", "Tickmark"),
-    "Exceptions": ("Exception id", "Expected", "Controls", "Criteria", "Cluster", "Condition", "In scope", "Status"),
+    "Exceptions": ("Exception id", "Expected", "Controls", "Criteria", "Cluster", "Condition", "UID", "In scope"),
     "Populations": ("Test", "Rows", "Complete", "Rows with verdict", "Rows as CSV", "sha256 of rows with verdict"),
-    "Access listing": ("Subject", "Where", "Role", "Powers", "Granted on", "Decision", "Reviewer"),
-    "IPE": ("Evidence id", "Rows", "Complete", "Filters", "Repeated keys", "Count it yourself", "sha256 of table"),
+    "Access listing": ("Subject", "Where", "Role", "Powers", "Binding created", "Decision", "Reviewer"),
+    "IPE": (
+        *("Evidence id", "What a row is", "Tests with it as population", "Tests that also read it", "Complete"),
+        *("Objects kept", "Objects to rows", "Rows", "Filters", "Repeated keys", "Count in the snapshot"),
+        *("Count in the cluster of today", "sha256 of table"),
+    ),
     "Evidence index": ("File", "What", "Controls", "Size", "sha256"),
     "Data dictionary": ("Table", "Column", "Type", "Key", "Meaning"),
     "Glossary and tickmarks": ("Word", "Meaning"),
 }
-ENTRIES = {"auditor header", "people header"}
+ENTRIES = {"auditor header": "entry", "people header": "people entry"}
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +87,7 @@ def test_people_write_where_it_is_blank_and_nowhere_else(book: Workbook) -> None
             entry = cells[0].style in ENTRIES
             assert {cell.protection.locked for cell in cells[1:]} == {not entry}, (sheet.title, cells[0].value)
             assert not entry or {cell.value for cell in cells[1:]} == {None}, (sheet.title, cells[0].value)
+            assert not entry or {cell.style for cell in cells[1:]} == {ENTRIES[cells[0].style]}, sheet.title
 
 
 def test_each_sheet_is_ready_to_filter_scroll_and_print(book: Workbook) -> None:
@@ -93,7 +101,23 @@ def test_each_sheet_is_ready_to_filter_scroll_and_print(book: Workbook) -> None:
 
 def test_styles_are_those_of_the_template(book: Workbook) -> None:
     used = {cell.style for sheet in book for row in sheet.iter_rows() for cell in row}
-    assert {"title", "note", "header", "text", "number", "link", "entry", *ENTRIES} <= used <= {*book.named_styles}
+    named = {"title", "note", "header", "text", "number", "link", "number link", *ENTRIES, *ENTRIES.values()}
+    assert named <= used <= {*book.named_styles}
+
+
+@pytest.mark.parametrize("sheet", ["Control matrix", "TSC coverage", "CIS coverage", "Tests", "Populations", "IPE"])
+def test_counts_are_numbers_that_can_be_summed(book: Workbook, sheet: str) -> None:
+    counts = {"Population", "Rows", "Exceptions", "Undetermined", "Objects examined", "Objects with exceptions"}
+    if sheet == "Control matrix":  # there the population is named
+        counts -= {"Population"}
+    for name in counts & {*head(book, sheet)}:
+        assert {type(value) for value in column(book, sheet, name)} <= {int, type(None)}, name
+
+
+def test_counts_agree_from_sheet_to_sheet(book: Workbook) -> None:
+    listed = book["Exceptions"].max_row - HEADER
+    assert sum(column(book, "Tests", "Exceptions")) == sum(column(book, "Populations", "Exceptions")) == listed
+    assert column(book, "Tests", "Population") == column(book, "Populations", "Rows")
 
 
 def test_links_lead_somewhere(book: Workbook, pack: Path) -> None:
@@ -109,6 +133,98 @@ def test_links_lead_somewhere(book: Workbook, pack: Path) -> None:
                     assert (pack / unquote(link.target.partition("#")[0])).is_file(), (sheet.title, cell.coordinate)
                 leads += link is not None
     assert leads > 1000
+
+
+def test_without_an_engagement_nothing_is_stated_for_management(book: Workbook) -> None:
+    cover = {row[0].value: row[1].value for row in book["Cover"].iter_rows()}
+    assert (cover["Report"], cover["Period"]) == ("SOC 2, type not stated", "not stated")
+    assert cover["Scope"] == "clusters: this one; no register of clusters supplied; namespaces: all"
+    for attribute in ("Control owner", "Frequency", "Nature", "Type", "Key"):
+        assert all(str(value).endswith(" (proposed)") for value in column(book, "Control matrix", attribute))
+
+
+def test_what_an_engagement_states_is_said_as_it_says(tmp_path: Path, recordings: Path) -> None:
+    (tmp_path / "own.toml").write_text('[AC-01]\nowner = "Ann"\nkey = true\n')
+    file = tmp_path / "auditkit.toml"
+    file.write_text(
+        'type = "II"\n[scope]\nclusters = ["a", "b"]\nnamespaces = ["x-*"]\n[files]\ncontrols = "own.toml"\n'
+    )
+    given = engagement.load(file)
+    snapshot = Snapshot.of(ak.load(recordings / "northwind-prod" / "2026-09-30"))
+    facts = dict(matrix.facts(snapshot, given, "id"))
+    assert (facts["Report"], facts["Scope"]) == ("SOC 2 type II", "clusters: a, b; namespaces: x-*")
+    control = frameworks.controls(given)[0]
+    assert [controls.stated(control, key) for key in ("owner", "key", "type")] == [
+        "Ann",
+        "yes",
+        "preventive (proposed)",
+    ]
+
+
+def test_objects_of_a_control_are_counted_once(book: Workbook, pack: Path) -> None:
+    places = dict(zip(column(book, "Control matrix", "Control"), range(HEADER + 1, 1000), strict=False))
+    for control in frameworks.controls():
+        examined, found = set(), set()
+        for id in control.checks:
+            rows = pd.read_parquet(pack / "results" / "populations" / f"{id}.parquet")
+            for kind, namespace, name, verdict in rows[["kind", "namespace", "name", "verdict"]].itertuples(
+                index=False
+            ):
+                examined.add((kind, namespace, name))
+                if verdict == "exception":
+                    found.add((kind, namespace, name))
+        row = dict(zip(head(book, "Control matrix"), book["Control matrix"][places[control.id]], strict=True))
+        shown = (row["Objects examined"].value or 0, row["Objects with exceptions"].value or 0)
+        assert shown == (len(examined), len(found)), control.id
+
+
+def records(book: Workbook, sheet: str) -> list[dict[str, Any]]:
+    names = head(book, sheet)
+    return [dict(zip(names, row, strict=True)) for row in book[sheet].iter_rows(min_row=HEADER + 1, values_only=True)]
+
+
+def test_objects_of_each_table_lead_to_its_rows(book: Workbook, pack: Path) -> None:
+    served = {
+        c["resource"] for c in json.loads((pack / "snapshot/coverage.json").read_text()) if c["state"] == "collected"
+    }
+    for row in records(book, "IPE"):
+        files = str(row["Count in the snapshot"] or "").removeprefix("zstdcat ").removesuffix(" | wc -l").split()
+        lines = 0
+        for file in files:
+            with pa.CompressedInputStream(str(pack / file), "zstd") as stream:
+                lines += len(stream.read().splitlines())
+        assert lines == row["Objects kept"], row["Evidence id"]
+        asked = str(row["Count in the cluster of today"] or "").removeprefix("kubectl get ").partition(" ")[0]
+        assert {*filter(None, asked.split(","))} <= served
+        if row["Objects to rows"]:
+            left, _, right = row["Objects to rows"].replace(",", "").partition(" = ")
+            terms = re.findall(r"(?:^|([-+]) )(\d+)", left)
+            assert sum(int(f"{sign}{n}") for sign, n in terms) == int(right.split()[0]) == row["Rows"]
+
+
+def test_a_binding_of_two_subjects_is_two_rows(book: Workbook) -> None:
+    row = next(row for row in records(book, "IPE") if row["Evidence id"] == "IPE-bindings")
+    assert row["Objects to rows"] == "103 objects + 11 rows of objects that have one already = 114 rows"
+    assert row["What a row is"].startswith("One row per subject of every")
+
+
+def test_an_exception_says_why_and_of_which_object(book: Workbook, pack: Path) -> None:
+    rows = records(book, "Exceptions")
+    assert [row["Exception id"] for row in rows if not row["Condition"]] == []
+    conditions = {row["Test"]: row["Condition"] for row in rows}
+    assert "target: Deployment.apps/payments/retired-api" in conditions["AVL-09"]
+    assert conditions["AVL-09"].endswith("compared with scale_targets")
+    assert conditions["RBAC-38"] == "service_account: default"
+    with pa.CompressedInputStream(str(pack / "snapshot/objects/pods.jsonl.zst"), "zstd") as stream:
+        uids = {json.loads(line)["metadata"].get("uid") for line in stream.read().splitlines()}
+    assert {row["UID"] for row in rows if row["Kind"] == "Pod"} <= uids
+    assert all(row["UID"] for row in rows if row["Kind"] == "Pod")
+
+
+def test_only_an_exception_has_the_id_of_one(pack: Path) -> None:
+    for path in (pack / "results" / "populations").glob("*.parquet"):
+        rows = pd.read_parquet(path)
+        assert (rows["exception_id"].notna() == (rows["verdict"] == "exception")).all(), path.name
 
 
 def test_an_exception_count_leads_to_its_first_exception(book: Workbook) -> None:
@@ -172,8 +288,6 @@ def test_a_listing_that_fits_makes_no_file(tmp_path: Path) -> None:
 
 
 def test_a_result_without_evidence_says_how_to_get_it(recordings: Path) -> None:
-    import auditkit as ak
-
     results: Results = ak.check(ak.load(recordings / "northwind-prod" / "2026-09-30"), ["CERT-01"])
     sheet = listings.tests(results.tables.snapshot, listings.Tests.of(results, []))
     assert "--tls-secrets" in sheet.frame["Note"][0].partition("To get it:")[2]

@@ -98,10 +98,11 @@ class Access:
             self._scopes.setdefault(subject, []).append(scope)
 
     @classmethod
-    def from_objects(cls, objects: Any, *, complete: bool = True) -> "Access":
+    def from_objects(cls, objects: Any, *, complete: bool = True, version: str | None = None) -> "Access":
         """From a snapshot's objects, or any iterable of Structs or manifests; other kinds are passed over.
 
-        `complete=False` says that roles or bindings were not all collected. Raises ValueError where a manifest
+        `complete=False` says that roles or bindings were not all collected; `version` is the server's
+        (gitVersion). Raises ValueError where a manifest
         has no kind, msgspec.ValidationError where one of a kind that auditkit reads is malformed.
         """
         found = by_kind(objects)
@@ -120,7 +121,7 @@ class Access:
             for stock in (is_stock(b),)
             for s in b.subjects or ()
         )
-        around = partial(Surroundings.from_objects, found)
+        around = partial(Surroundings.from_objects, found, version=version)
         return cls(rows, roles, unread=() if complete else KINDS, surroundings=around)
 
     @classmethod

@@ -90,9 +90,13 @@ def _place(obj: Kind) -> tuple[str, str, str]:
 
 
 class Objects(Mapping[type[Kind], Sequence[Kind]]):
-    """The kept objects by kind; a kind of which nothing was kept is an empty sequence."""
+    """The kept objects by kind; a kind of which nothing was kept is an empty sequence.
 
-    def __init__(self, objects: Mapping[type[Kind], Sequence[Kind]]) -> None:
+    `version` is the server's (gitVersion), "" where unknown: it decides what some objects mean.
+    """
+
+    def __init__(self, objects: Mapping[type[Kind], Sequence[Kind]], *, version: str = "") -> None:
+        self.version = version
         self._objects = {kind: tuple(sorted(found, key=_place)) for kind, found in objects.items()}
         self._derived: dict[Callable[[Objects], Any], Any] = {}
 
@@ -120,7 +124,7 @@ class Snapshot:
     ) -> None:
         self.origin = origin
         self.coverage = tuple(sorted(coverage, key=lambda c: c.resource))
-        self.objects = objects if isinstance(objects, Objects) else Objects(objects)
+        self.objects = objects if isinstance(objects, Objects) else Objects(objects, version=origin.version)
 
     def state(self, kind: type[Kind]) -> Coverage:
         """The coverage of a kind; a kind that nobody asked for has failed, it is not empty."""

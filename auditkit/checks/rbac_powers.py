@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from auditkit.analysis.access import MASTERS
 from auditkit.analysis.provider import VERSIONS
 from auditkit.checks.lists import filled, holds
 from auditkit.declare import check
@@ -142,6 +143,23 @@ def aws_masters(config_maps: pd.DataFrame, aws_identities: pd.DataFrame) -> pd.S
     found = bool(aws_identities.masters.fillna(False).any())
     unread = bool(aws_identities.masters.isna().any())
     return (aws_auth & found).mask(aws_auth & (unread and not found))
+
+
+@check("RBAC-65", severity="critical")
+def becomes_admin(escalation_paths: pd.DataFrame) -> pd.Series:
+    """Nobody is or can become cluster-admin but by what Kubernetes ships.
+
+    Rights that look modest add up: who binds roles, impersonates, or makes pods beside a stronger ServiceAccount is
+    an administrator by a few steps, which a review of roles by name does not show. `path` says by which. Each row
+    is a subject; the members of a group are not in the cluster. A way that hangs on what a snapshot cannot tell
+    (`condition`) is undetermined. Policy engines are not considered: one may close a way that is shown.
+    system:masters is no exception: that group is allowed outside RBAC, and its members are in certificates.
+
+    Fix: take away one of the rights that `evidence` names; waive the administrators that are approved.
+    """
+    masters = (escalation_paths.kind == "Group") & (escalation_paths.identity == MASTERS)
+    own = ~escalation_paths.stock & ~masters
+    return own.mask(own & escalation_paths.condition.notna())
 
 
 def _approvers(held: pd.DataFrame, unknown: bool) -> set[str]:

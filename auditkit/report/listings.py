@@ -1,5 +1,6 @@
 """Sheets of tests, exceptions, populations and access; a listing too long for a sheet goes into files."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from auditkit import seal
+from auditkit.declare import Check
 from auditkit.engagement import Engagement, in_scope
 from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.frameworks import Control
@@ -74,8 +76,8 @@ def tests(snapshot: Snapshot, every: Tests) -> Sheet:
                 "Title": narrative.title(r),
                 "Severity": r.check.severity,
                 "Conclusion": r.conclusion,
-                "Population": Link.row(f"{len(r.population):,}", POPULATIONS, number),
-                "Exceptions": Link.row(f"{count:,}", EXCEPTIONS, first[id]) if id in first else count,
+                "Population": Link.row(len(r.population), POPULATIONS, number),
+                "Exceptions": Link.row(count, EXCEPTIONS, first[id]) if id in first else count,
                 "Undetermined": len(r.undetermined),
                 "Note": _note(r, snapshot),
                 "Controls": every.control_ids(id),
@@ -114,6 +116,8 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
     columns = ["Exception id", "Test", "Expected", "Severity", "Controls", "Criteria", "Kind", "Namespace", "Name"]
     frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*columns, "Part", "Condition"])
     frame.insert(columns.index("Kind"), "Cluster", snapshot.origin.cluster)
+    uids, places = _uids(snapshot), frame[["Kind", "Namespace", "Name"]].fillna("")
+    frame["UID"] = [uids.get(place, "") for place in places.itertuples(index=False, name=None)]
     frame["In scope"] = in_scope(engagement, frame["Namespace"])
     note = f"{len(frame):,} exceptions; an id stays the same from run to run. Expected is what the test states, condition what was found."
     return listed(
@@ -129,6 +133,16 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
             choices={"Status": ("open", "accepted", "remediated", "false positive")},
         ),
     )
+
+
+def _uids(snapshot: Snapshot) -> dict[tuple[str, str, str], str]:
+    """The UID of each object by kind, namespace and name; none where two groups have a kind of that name."""
+    found: dict[tuple[str, str, str], str] = {}
+    for kind in snapshot.objects:
+        for one in snapshot.objects[kind]:
+            place = (kind.kind, one.namespace, one.name)
+            found[place] = "" if place in found else one.metadata.uid
+    return found
 
 
 def _rows(id: str, every: Tests) -> pd.DataFrame:
@@ -149,10 +163,24 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
             "Criteria": every.criteria(id),
             **{c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")},
             "Part": part.str.removeprefix(", "),
-            "Condition": procedure.conditions(result.check, found),
+            "Condition": _conditions(result.check, found),
         },
         index=found.index,
     )
+
+
+def _conditions(check: Check, found: pd.DataFrame) -> pd.Series:
+    """The values that the test looked at, those of the row's name among them, and the tables it compared them with."""
+    values, source = procedure.conditions(check, found), check.source
+    key = procedure.key(check)
+    named = [column for column in key if re.search(rf"\b{column}\b", source)]
+    # Kind, namespace and name have columns of their own: they are repeated where nothing else decides.
+    shown = [c for c in named if c not in ("kind", "namespace", "name")] if (values != "").any() else named or key
+    text = pd.Series("", index=found.index, dtype="string")
+    for column in shown:
+        text = text + column + ": " + pd.Series([said(v) for v in found[column]], found.index, dtype="string") + "; "
+    beside = f"; compared with {', '.join(check.reads[1:])}" if check.reads[1:] else ""
+    return (text + values).str.removesuffix("; ") + beside
 
 
 def populations(pack: Path, every: Tests) -> Sheet:
@@ -160,7 +188,7 @@ def populations(pack: Path, every: Tests) -> Sheet:
     first, rows = every.first_exception, []
     for number, (id, r) in enumerate(every.results.items()):
         verdicts, table = f"results/populations/{id}.parquet", f"tables/{r.check.population}.csv"
-        csv = f"results/exceptions/{id}.csv"
+        csv, count = f"results/exceptions/{id}.csv", len(every.exceptions[id])
         rows.append(
             {
                 "Test": Link.row(id, TESTS, number),
@@ -168,12 +196,12 @@ def populations(pack: Path, every: Tests) -> Sheet:
                 "Table": r.check.population,
                 "One row": declared(r.check.population).title,
                 "Rows": len(r.population),
-                "Exceptions": Link.row(f"{len(every.exceptions[id]):,}", EXCEPTIONS, first[id]) if id in first else 0,
+                "Exceptions": Link.row(count, EXCEPTIONS, first[id]) if id in first else count,
                 "Undetermined": len(r.undetermined),
                 "Complete": "no" if r.conclusion == "not collected" or "incomplete" in r.note else "yes",
                 "Rows with verdict": Link(text=verdicts, target=verdicts),
                 "Rows as CSV": Link(text=table, target=table),
-                "Exceptions as CSV": Link(text=csv, target=csv) if len(every.exceptions[id]) else "",
+                "Exceptions as CSV": Link(text=csv, target=csv) if count else "",
                 "sha256 of rows with verdict": seal.sha256(pack / verdicts),
             }
         )
@@ -206,11 +234,14 @@ def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
             "Powers": rows["powers"],
             "Binding": rows["kind"] + " " + rows["name"],
             "Made by Kubernetes": rows["stock"],
-            "Granted on": rows["created"],
+            "Binding created": rows["created"],
             "In scope": in_scope(engagement, rows["namespace"]),
         }
     )
-    note = f"Who holds what: {len(frame):,} grants of a role to a subject. Table grants has every rule; the identity provider knows who is in a group."
+    note = (
+        f"Who holds what: {len(frame):,} bindings of subjects, one row a subject of a binding; it may have been added after the "
+        "binding was created. Table grants has a row for every rule of it; the identity provider knows who is in a group."
+    )
     return listed(
         pack,
         Sheet(

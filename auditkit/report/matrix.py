@@ -8,11 +8,12 @@ import pandas as pd
 
 from auditkit import frameworks
 from auditkit.engagement import Engagement
-from auditkit.evaluate import CONCLUSIONS, Results, Snapshot
+from auditkit.evaluate import Results, Snapshot
 from auditkit.frameworks import NOT_RUN, Control, Framework
-from auditkit.report import listings, narrative, provenance
-from auditkit.report.listings import EXCEPTIONS, Tests
-from auditkit.report.workbook import Cover, Link, Sheet
+from auditkit.report import listings, narrative, provenance, source
+from auditkit.report.controls import controls_sheet, counted
+from auditkit.report.listings import Tests
+from auditkit.report.workbook import Cover, Sheet
 from auditkit.report.workbook import write as write_workbook
 
 NAME = "control-matrix.xlsx"
@@ -23,21 +24,20 @@ TSC, CIS = "soc2-2017", "cis-1.12"
 def facts(snapshot: Snapshot, engagement: Engagement, identity: str) -> list[tuple[str, str]]:
     """Label and text of what identifies a pack."""
     origin, period, scope = snapshot.origin, engagement.period, engagement.scope
-    excluded = f", without {', '.join(scope.exclude_namespaces)}" if scope.exclude_namespaces else ""
+    clusters = ", ".join(scope.clusters) or "this one; no register of clusters supplied"
+    namespaces = "all" if scope.namespaces == ["*"] else ", ".join(scope.namespaces)
+    namespaces += f", without {', '.join(scope.exclude_namespaces)}" if scope.exclude_namespaces else ""
     return [
         ("Entity", engagement.entity),
         ("System", engagement.system),
-        ("Report", f"SOC 2 type {engagement.type}"),
+        ("Report", engagement.report),
         ("Period", f"{period.start} to {period.end}" if period else "not stated"),
-        (
-            "Scope",
-            f"clusters: {', '.join(scope.clusters) or 'all'}; namespaces: {', '.join(scope.namespaces)}{excluded}",
-        ),
+        ("Scope", f"clusters: {clusters}; namespaces: {namespaces}"),
         ("Cluster", origin.cluster),
         ("Cluster UID", origin.cluster_uid or "unknown"),
         ("Kubernetes", origin.version or "unknown"),
         ("As of", narrative.as_of(snapshot)),
-        ("Read as", origin.identity.username or "unknown"),
+        ("Read as", source.read_as(snapshot)),
         ("Source", f"{origin.source} ({origin.basis})"),
         ("Tool", origin.tool),
         ("Snapshot digest", snapshot.digest),
@@ -51,8 +51,8 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
     tests = Tests.of(results, controls)
     beside = [f for f in frameworks.chosen(engagement) if f.name not in (TSC, CIS)]
     sheets = [
-        _controls(snapshot, results, controls, tests),
-        _criteria(results, frameworks.load(TSC), controls),
+        controls_sheet(snapshot, controls, tests),
+        _criteria(frameworks.load(TSC), controls, tests),
         *(_coverage(results, framework, controls) for framework in [frameworks.load(CIS), *beside]),
         listings.tests(snapshot, tests),
         listings.exceptions(pack, snapshot, engagement, tests),
@@ -76,6 +76,7 @@ def _cover(snapshot: Snapshot, results: Results, engagement: Engagement, identit
         ("Completeness", narrative.completeness(snapshot)),
         ("", "Standing of this workbook"),
         ("Prepared by", f"management ({engagement.preparer or 'preparer not named'}), with auditkit"),
+        ("Prepared at", "the time in run.json beside this file; a workbook made again is the same byte for byte"),
         ("Reviewed by, date", None),
         (
             "Integrity",
@@ -86,103 +87,41 @@ def _cover(snapshot: Snapshot, results: Results, engagement: Engagement, identit
             "Blue",
             "Columns of management: blank and unlocked; all other cells are computed and locked, without a password",
         ),
+        (
+            "(proposed)",
+            "auditkit's draft of an attribute of a control: not management's until confirmed or stated in its own file",
+        ),
         ("", "What this evidence cannot show"),
         *((str(n), caveat) for n, caveat in enumerate(narrative.CAVEATS, start=1)),
     ]
     return Cover(title="SOC 2 control matrix: Kubernetes", rows=rows)
 
 
-def _controls(snapshot: Snapshot, results: Results, controls: tuple[Control, ...], tests: Tests) -> Sheet:
-    matrix = frameworks.control_matrix(results, controls)
-    category = {r.id: r.category for r in frameworks.load(TSC).requirement}
-    first = tests.first_exception
-    rows = []
-    for control, row in zip(controls, matrix.to_dict("records"), strict=True):
-        ids = [id for id in control.checks if id in results]
-        populations = dict.fromkeys(results[id].check.population for id in ids)
-        papers = sorted({tests.workpaper[id].reference for id in ids})
-        found = next((first[id] for id in tests.order if id in ids and id in first), None)
-        rows.append(
-            {
-                **{name: row[name] for name in ("Control", "Title", "Control activity")},
-                **{name: row[name] for name in ("Primary criteria", "Supporting criteria")},
-                "Category": ", ".join(dict.fromkeys(category[id] for id in control.primary)),
-                **{
-                    name: row[name]
-                    for name in ("Risk addressed", "Control owner", "Frequency", "Nature", "Type", "Key")
-                },
-                "System": snapshot.origin.cluster,
-                "Procedure": "; ".join(_procedure(control)),
-                "Test of design: steps": "Agree the statement to what its tests inspect (sheet Tests, column Procedure)."
-                if ids
-                else "",
-                "Test of operation: steps": "\n".join(_steps(control)),
-                "Population": "; ".join(f"{name} {len(snapshot.tables[name]):,}" for name in populations),
-                "Sample": "none: every row is tested" if ids else "",
-                "Rows tested": row["Rows tested"],
-                "Exceptions": row["Exceptions"],
-                "Rate %": round(100 * row["Exceptions"] / row["Rows tested"], 1) if row["Rows tested"] else None,
-                "Undetermined": row["Undetermined"],
-                "Results of tests": _counts(row),
-                "Management's result": row["Management's result"],
-                "Evidence": "; ".join([*papers, *(f"IPE-{name}" for name in populations)]),
-                "Exception refs": Link.row(f"{row['Exceptions']:,} in sheet {EXCEPTIONS}", EXCEPTIONS, found)
-                if found is not None
-                else "",
-            }
-        )
-    return Sheet(
-        name="Control matrix",
-        note="One row a control activity; it takes the most serious conclusion of its tests. Tests show the state at one "
-        "time; operation over a period needs the snapshots of the period.",
-        frame=pd.DataFrame(rows),
-        people=(
-            *("Test of design: result", "Compensating control", "Management response", "Ticket"),
-            *("Prepared by, date", "Reviewed by, date"),
-        ),
-        auditor=("Auditor ref", "Auditor conclusion"),
-        fixed=2,
-        widest=34,
-    )
-
-
-def _procedure(control: Control) -> list[str]:
-    tested = ["inspection of configuration", "re-performance"] if control.checks else []
-    return tested + (["inquiry and inspection of records, by hand"] if control.manual else [])
-
-
-def _steps(control: Control) -> list[str]:
-    tested = [f"Tests {', '.join(control.checks)}."] if control.checks else []
-    return tested + [f"By hand: {step}" for step in control.manual]
-
-
-def _counts(row: Mapping[Any, Any]) -> str:
-    """How many tests ended how, from the columns that frameworks give."""
-    return narrative.worded((name, row[f"Tests: {name}"]) for name in (*CONCLUSIONS, NOT_RUN))
-
-
-def _criteria(results: Results, framework: Framework, controls: tuple[Control, ...]) -> Sheet:
-    covered = frameworks.coverage(results, framework, controls)
+def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests) -> Sheet:
+    covered = frameworks.coverage(tests.results, framework, controls)
     known = {c.id: c for c in controls}
     rows = []
     for row in covered.to_dict("records"):
-        named = [known[id] for id in row["Controls"].split(", ") if id]
+        primary = [known[id] for id in row["Primary controls"].split(", ") if id]
         rows.append(
             {
-                **{name: row[name] for name in ("Requirement", "Title", "Category", "Source")},
-                "Controls": row["Controls"],
-                "Number of controls": len(named),
-                "Evidenced by the cluster": sum(bool(c.checks) for c in named),
-                "With manual procedures": sum(bool(c.manual) for c in named),
-                "Results of tests": _counts(row),
-                **{name: row[name] for name in ("Exceptions", "Undetermined", "Management's result")},
+                **{name: row[name] for name in ("Requirement", "Title", "Category", "Source", "Management's result")},
+                **{name: row[name] for name in ("Primary controls", "Supporting controls")},
+                "Primary with tests": sum(bool(c.checks) for c in primary),
+                "Primary with manual procedures": sum(bool(c.manual) for c in primary),
+                "Results of primary tests": counted(row) if row["Tests"] else "",
+                **{name: row[name] for name in ("Exceptions", "Undetermined")},
+                "Supporting tests": _number(row["Supporting tests"]),
+                "Exceptions of supporting tests": row["Supporting exceptions"],
                 "Gaps": _gap(row),
-                **{name: row[name] for name in ("Evidence", "Remains manual")},
+                "Evidence in this pack": _papers(row, tests),
+                **{name: row[name] for name in ("Evidence that a cluster can give", "Remains manual")},
             }
         )
     return Sheet(
         name="TSC coverage",
-        note="All 61 criteria (our own short titles): what the cluster evidences, and what remains for other sources.",
+        note="All 61 criteria (our own short titles). Result, exceptions and undetermined are those of tests of primary "
+        "controls; a test may serve several criteria, so they do not add up. What a cluster can give is not all here.",
         frame=pd.DataFrame(rows),
         people=("In scope",),
         auditor=("Auditor ref",),
@@ -192,18 +131,28 @@ def _criteria(results: Results, framework: Framework, controls: tuple[Control, .
     )
 
 
+def _number(ids: str) -> int:
+    return len(ids.split(", ")) if ids else 0
+
+
+def _papers(row: Mapping[Any, Any], tests: Tests) -> str:
+    """The workpapers with tests of a requirement that were run."""
+    ids = [id for name in ("Tests", "Supporting tests") for id in row[name].split(", ") if id in tests.results]
+    return ", ".join(sorted({tests.workpaper[id].reference for id in ids}))
+
+
 def _gap(row: Mapping[Any, Any]) -> str:
     """What the tests leave open; counts of tests stand in a column of their own."""
     if not row["Tests"]:
-        return "no evidence from the cluster"
+        return "supporting tests only" if row["Supporting tests"] else "no evidence from the cluster"
     open_ = sum(row[f"Tests: {name}"] for name in ("error", "not collected", NOT_RUN))
-    supporting = "supporting evidence only" if row["Note"].startswith("supporting evidence only") else ""
-    return "; ".join(filter(None, [supporting, f"{narrative.count(open_, 'test')} without evidence" if open_ else ""]))
+    manual = next((part for part in row["Note"].split("; ") if part.startswith("tests alone")), "")
+    return "; ".join(filter(None, [manual, f"{narrative.count(open_, 'test')} without evidence" if open_ else ""]))
 
 
 def _coverage(results: Results, framework: Framework, controls: tuple[Control, ...]) -> Sheet:
     covered = frameworks.coverage(results, framework, controls)
-    covered["Results of tests"] = [_counts(row) for row in covered.to_dict("records")]
+    covered["Results of tests"] = [counted(row) for row in covered.to_dict("records")]
     columns = ("Requirement", "Title", "Category", "Source", "Tests", "Results of tests", "Exceptions", "Undetermined")
     return Sheet(
         name="CIS coverage" if framework.name == CIS else f"{framework.name[:22]} coverage",

@@ -1,7 +1,7 @@
 """English sentences made from results, so that prose cannot contradict a number."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from auditkit.capture.snapshot import Coverage
 from auditkit.declare import SEVERITIES
@@ -18,6 +18,13 @@ CAVEATS: tuple[str, ...] = (
     "Results are management's tests. Whether a control is suitably designed and operated is the auditor's to judge.",
 )
 
+
+# How the time of a snapshot is known, by `origin.dated_by`.
+DATED: Mapping[str, str] = {
+    "server Date header": "by the Date header of the server's first answer",
+    "recorded-as": "as stated by the supplier of the files, in their file recorded-as; not verified by auditkit",
+    "--taken-at": "as stated by whoever ran auditkit, with --taken-at; not verified by auditkit",
+}
 
 _SETTING = re.compile(r"`(\w+)`")
 
@@ -37,7 +44,12 @@ def taken(snapshot: Snapshot) -> str:
 def as_of(snapshot: Snapshot) -> str:
     """The time of the snapshot and who says so."""
     origin = snapshot.origin
-    return f"{origin.taken_at:%Y-%m-%d %H:%M:%S} UTC ({origin.dated_by})" if origin.taken_at else "undated"
+    if origin.taken_at is None:
+        return "undated: nothing says when; tests that need the time are undetermined"
+    skew = origin.clock_skew_seconds
+    beside = f"; the clock that ran auditkit differs by {skew:,} s" if skew else ""
+    known = DATED.get(origin.dated_by, origin.dated_by)
+    return f"{origin.taken_at:%Y-%m-%d %H:%M:%S} UTC, {known}{beside}"
 
 
 def completeness(snapshot: Snapshot) -> str:
@@ -51,8 +63,14 @@ def completeness(snapshot: Snapshot) -> str:
     excluded = [c.resource for c in snapshot.coverage if c.state == "excluded"]
     if excluded:
         text += f" Left out by policy: {', '.join(excluded)}."
+    unread = [c for c in snapshot.coverage if c.state == "not read"]
+    if unread:
+        objects = count(sum(c.seen for c in unread), "object")
+        text += f" {count(len(unread), 'kind')} more ({objects}) {'was' if len(unread) == 1 else 'were'} listed but not read, as no test uses them."
     if snapshot.origin.basis == "as supplied":
         text += " The objects are as supplied in files: nobody's list shows that they are all."
+    elif not snapshot.origin.server:
+        text += " The lists were supplied in files: that they are whole is their supplier's statement, not verified by auditkit."
     return text
 
 
@@ -120,19 +138,11 @@ def title(result: Result) -> str:
 
 def sentence(result: Result, *, named: bool = True) -> str:
     """What one check found, with or without its title."""
-    population, found, open_ = len(result.population), len(result.exceptions), len(result.undetermined)
     about = f"{result.check.id} ({title(result)})" if named else result.check.id
-    beside = f" {count(open_, 'row')} could not be judged." if open_ else ""
     match result.conclusion:
-        case "exceptions":
-            text = (
-                f"{about}: {count(found, 'exception')} in a population of {population:,}, all of it examined.{beside}"
-            )
+        case "exceptions" | "no exceptions" | "undetermined":
+            text = f"{about}: {judged(result)}."
             return text + (f" {result.note[:1].upper()}{result.note[1:]}." if result.note else "")
-        case "no exceptions":
-            return f"{about}: no exceptions in a population of {population:,}, all of it examined."
-        case "undetermined":
-            return f"{about}: no exceptions among the rows that could be judged;{beside}"
         case "not collected":
             return f"{about}: not tested, as evidence is missing: {result.note}."
         case "inherited":
@@ -141,6 +151,23 @@ def sentence(result: Result, *, named: bool = True) -> str:
             return f"{about}: nothing to test" + (f", {result.note}." if result.note else ".")
         case "error":
             return f"{about}: the test itself failed: {result.note}"
+
+
+def judged(result: Result) -> str:
+    """The rows of a population by verdict: "77 rows: 1 exception, 22 not judged, 54 without"."""
+    population, found, open_ = len(result.population), len(result.exceptions), len(result.undetermined)
+    parts = [
+        count(found, "exception") if found else "no exception",
+        f"{open_:,} not judged" if open_ else "",
+        f"{population - found - open_:,} without" if found or open_ else "",
+    ]
+    return f"{count(population, 'row')}: {', '.join(filter(None, parts))}"
+
+
+def unjudged(results: Iterable[Result]) -> str:
+    """Rows that could not be judged, and in how many tests: "172 rows in 23 tests"; empty where there are none."""
+    open_ = [len(r.undetermined) for r in results if len(r.undetermined)]
+    return f"{count(sum(open_), 'row')} in {count(len(open_), 'test')}" if open_ else ""
 
 
 def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
@@ -153,14 +180,21 @@ def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
     text += f" {count(exceptions, 'exception')} in total." if exceptions else ""
     if tallied["not collected"] or tallied["error"]:
         text += " Evidence is missing for the tests so marked; they are not passed."
-    if tallied["undetermined"]:
-        text += " An undetermined test has rows that this evidence cannot judge; it is not passed."
+    open_ = unjudged(results)
+    if open_:
+        text += f" {open_} could not be judged from this evidence; they are not passed."
     return text
 
 
-def counts(results: Iterable[Result]) -> str:
-    """How many tests ended how: "3 with exceptions; 2 without exceptions"."""
+def counts(results: Sequence[Result]) -> str:
+    """How many tests ended how: "3 with exceptions; 2 undetermined; 2 without exceptions"."""
     return worded(tally(results).items())
+
+
+def found(results: Sequence[Result]) -> str:
+    """What a workpaper's tests found: how many ended how, and the rows that none of them could judge."""
+    open_ = unjudged(results)
+    return counts(results) + (f". {open_} could not be judged" if open_ else "")
 
 
 def worded(counts: Iterable[tuple[str, int]]) -> str:
@@ -172,7 +206,7 @@ _SAID: dict[str, str] = {
     "error": "that could not be run",
     "exceptions": "with exceptions",
     "not collected": "not tested, as evidence is missing",
-    "undetermined": "undetermined",
+    "undetermined": "without exceptions, but with rows that could not be judged",
     "inherited": "inherited from the provider",
     "no population": "without a population",
     "no exceptions": "without exceptions",

@@ -5,7 +5,8 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from types import FunctionType
+from functools import cache
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,9 @@ from auditkit.report.frames import said
 _WORD = re.compile(r"\w+")
 # Whose functions judge; a declaration only records.
 _JUDGING = ("auditkit.checks", "auditkit.tables", "auditkit.analysis")
+# A constant by its name, and what of them can be written down.
+_CONSTANT = re.compile("_*[A-Z][A-Z0-9_]*")
+_PLAIN = (str, int, float, re.Pattern)
 _PLACE = ("kind", "namespace", "name")
 
 
@@ -54,11 +58,17 @@ def settings(values: Mapping[str, Any]) -> str:
 
 
 def source(result: Result) -> str:
-    """The predicate as written and the functions of ours that it calls, each once: all that decides a row."""
-    check = result.check
-    return "\n\n".join(
-        [check.source.strip(), *(inspect.getsource(f).strip() for f in _called(check.test, {check.test}))]
-    )
+    """The predicate as written, the constants it names and the functions of ours that it calls: all that decides a row."""
+    return listing(result.check.test, result.check.source.strip())
+
+
+def listing(function: Any, text: str = "") -> str:
+    """The constants that a function and what it calls name, with their values, then the sources; `text` stands for its own."""
+    functions = [function, *called(function)]
+    values = {name: v for f in functions for name, v in names(f).items() if _CONSTANT.fullmatch(name)}
+    constants = [f"{name} = {_value(v)}" for name, v in values.items() if _plain(v)]
+    sources = [textwrap.dedent(inspect.getsource(f)).strip() for f in functions]
+    return "\n\n".join(filter(None, ["\n".join(constants), text or sources[0], *sources[1:]]))
 
 
 def reads(check: Check) -> list[tuple[str, str]]:
@@ -70,13 +80,41 @@ def _body(check: Check) -> str:
     return check.source.partition(":\n")[2]
 
 
+def called(function: Any) -> list[Any]:
+    """The functions of ours that a function calls, and those that they call, depth first, each once."""
+    return list(_called(function, {function}))
+
+
 def _called(function: Any, seen: set[Any]) -> Iterator[Any]:
-    """Functions of auditkit by the names in the source, depth first."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    names = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    for name in dict.fromkeys(names):
-        found = function.__globals__.get(name)
+    for found in names(function).values():
         if isinstance(found, FunctionType) and found.__module__.startswith(_JUDGING) and found not in seen:
             seen.add(found)
             yield found
             yield from _called(found, seen)
+
+
+@cache
+def names(function: Any) -> dict[str, Any]:
+    """What the names in a function's source stand for, in its order: `limit`, or `podrules.judge` of a module."""
+    found = {}
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+        if isinstance(node, ast.Name) and node.id in function.__globals__:
+            found[node.id] = function.__globals__[node.id]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = function.__globals__.get(node.value.id)
+            if isinstance(module, ModuleType) and hasattr(module, node.attr):
+                found[node.attr] = getattr(module, node.attr)
+    return found
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return all(map(_plain, value))
+    return isinstance(value, _PLAIN)
+
+
+def _value(value: Any) -> str:
+    """A constant as Python writes it, the same in every process."""
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(repr, value)))}}}"
+    return repr(value)

@@ -1,15 +1,17 @@
 """Sheets that say where the numbers come from: IPE, evidence index, data dictionary, glossary and tickmarks."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from auditkit import seal
-from auditkit.declare import TABLES, kinds_of
+from auditkit.declare import TABLES, kinds_of, spine_of
 from auditkit.evaluate import Snapshot, declared
 from auditkit.kinds import Kind, resource
-from auditkit.report import narrative
+from auditkit.report import narrative, source
 from auditkit.report.listings import Tests
 from auditkit.report.workbook import Link, Sheet
 
@@ -19,7 +21,10 @@ LATER = ("index.html", "run.json", "VERIFY.md", "manifest.json", "SHA256SUMS", "
 GLOSSARY = (
     ("Population", "All rows that a test examines: the first table it reads. Nothing is sampled."),
     ("Exception", "A row of the population that does not meet what the test states."),
-    ("Condition", "The values that the test looked at, by the names of the data dictionary; – is missing."),
+    (
+        "Condition",
+        "The values that the test looked at, by the names of the data dictionary (– is missing), and the tables compared.",
+    ),
     ("Undetermined", "A row that the evidence does not decide; it is not passed."),
     (
         "Not collected",
@@ -30,13 +35,32 @@ GLOSSARY = (
     ("No exceptions noted", "Management's result: every row was examined and none is an exception."),
     ("Exceptions noted", "Management's result: at least one row is an exception."),
     ("Incomplete evidence", "Management's result: a test could not be concluded."),
-    ("Not tested", "Management's result: no test of the cluster belongs to the control, or there was nothing to test."),
+    ("Not tested", "Management's result: no test of the cluster belongs to it, or there was nothing to test."),
+    (
+        "Manual part open",
+        "Management's result: the tests noted no exceptions; what people do, a part of the control, is not tested here.",
+    ),
+    (
+        "Supporting tests only",
+        "Management's result for a criterion: only controls that support it have tests, which do not decide it.",
+    ),
     ("IPE", "Information produced by the entity: each table, with its source, completeness and hash."),
     ("In scope", "Whether the engagement's scope names the namespace; rows out of scope are shown, never dropped."),
     ("Kept", "Objects in the snapshot; fewer than were read where an object could not be decoded."),
-    ("Yellow headers", "Columns for the auditor: blank and unlocked. auditkit never writes there."),
-    ("Blue headers", "Columns for management: blank and unlocked."),
-    ("Tickmark A", "Agreed to the listing of the API server, e.g. by the command that counts the same population."),
+    ("Yellow", "Columns for the auditor: blank and unlocked. auditkit never writes there."),
+    ("Blue", "Columns for management: blank and unlocked."),
+    (
+        "(proposed)",
+        "auditkit's draft of an attribute of a control, until management confirms it or states its own in a file.",
+    ),
+    (
+        "Objects examined",
+        "Distinct objects (kind, namespace, name) in the populations of a control's tests; an object may be several rows.",
+    ),
+    (
+        "Tickmark A",
+        "Objects agreed to the listing of the API server: counts by kind of sheet IPE, from which it leads to the rows of a population.",
+    ),
     ("Tickmark B", "Approval inspected, dated before the change or the access."),
     ("Tickmark C", "Reviewer is not the subject and did not grant the access."),
     ("Tickmark F", "Footed: rows counted again."),
@@ -49,50 +73,91 @@ GLOSSARY = (
 
 
 def ipe(pack: Path, snapshot: Snapshot, tests: Tests) -> Sheet:
-    """One row a table: source, request, completeness, hash."""
-    rows = []
-    for name, frame in snapshot.tables.items():
-        path, table = f"tables/{name}.parquet", declared(name)
-        states = [snapshot.state(kind) for kind in kinds_of(name)]
-        lacking = list(snapshot.tables.incomplete([name]).values())
-        users = [id for id, r in tests.results.items() if name in r.check.reads]
-        key = frame[list(table.key)]
-        rows.append(
-            {
-                "Evidence id": f"IPE-{name}",
-                "Table": Link(text=name, target=path),
-                "What": table.title,
-                "Tests": narrative.count(len(users), "test"),
-                "Controls": ", ".join(sorted({c.id for id in users for c in tests.controls[id]})),
-                "Rows": len(frame),
-                "Objects read": sum(c.seen for c in states),
-                "Objects kept": sum(c.kept for c in states),
-                "Complete": "no" if lacking else "yes",
-                "Missing": "; ".join(f"{c.resource} {c.state}" for c in lacking),
-                "How to get it": "; ".join(dict.fromkeys(filter(None, map(narrative.remedy, lacking)))),
-                "Kinds": ", ".join(resource(kind) for kind in kinds_of(name)),
-                "resourceVersion": ", ".join(sorted({c.resource_version for c in states if c.resource_version})),
-                "Pages": sum(len(c.pages) for c in states),
-                "Lists restarted": sum(c.restarts for c in states),
-                "Filters": "none: every object",
-                "Repeated keys": int(key.duplicated().sum()),
-                "Count it yourself": _command(kinds_of(name)),
-                "Computed from": ", ".join(TABLES[name].reads) if name in TABLES else "",
-                "sha256 of table": seal.sha256(pack / path),
-            }
-        )
+    """One row a table: source, request, completeness, how objects become rows, hash."""
     note = (
-        "Information produced by the entity, one row a table; source, identity and time are on the Cover, "
-        "hashes of the raw pages in snapshot/coverage.json."
+        "Information produced by the entity, one row a table; source, identity and time are on the Cover, hashes of the raw "
+        "pages in snapshot/coverage.json. Counting in the snapshot must give Objects kept; the cluster of today may differ. "
+        "Objects to rows leads from there to Rows."
     )
     return Sheet(
-        name="IPE", note=note, frame=pd.DataFrame(rows), auditor=("Tickmark", "Auditor ref"), fixed=2, widest=36
+        name="IPE",
+        note=note,
+        frame=pd.DataFrame([_table(pack, name, snapshot, tests) for name in snapshot.tables]),
+        auditor=("Tickmark", "Auditor ref"),
+        fixed=2,
+        widest=36,
+        widths={"What a row is": 60, "Objects to rows": 48},
     )
 
 
-def _command(kinds: Sequence[type[Kind]]) -> str:
-    """What counts the objects that a table was made from."""
-    return f"kubectl get {','.join(resource(kind) for kind in kinds)} -A -o name | wc -l" if kinds else ""
+def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str, Any]:
+    frame, table = snapshot.tables[name], declared(name)
+    own, every = spine_of(name), kinds_of(name)
+    states = [snapshot.state(kind) for kind in own]
+    lacking = list(snapshot.tables.incomplete([name]).values())
+    users = [id for id, r in tests.results.items() if name in r.check.reads]
+    tested = [id for id in users if tests.results[id].check.population == name]
+    return {
+        "Evidence id": f"IPE-{name}",
+        "Table": Link(text=name, target=f"tables/{name}.parquet"),
+        "What a row is": " ".join(table.doc.split()),
+        "Tests with it as population": len(tested),
+        "Tests that also read it": len(users) - len(tested),
+        "Controls": ", ".join(sorted({c.id for id in users for c in tests.controls[id]})),
+        "Complete": "no" if lacking else "yes",
+        "Missing": "; ".join(f"{c.resource} {c.state}" for c in lacking),
+        "How to get it": "; ".join(dict.fromkeys(filter(None, map(narrative.remedy, lacking)))),
+        "Objects read": sum(c.seen for c in states),
+        "Objects kept": sum(c.kept for c in states),
+        "Kept by kind": "; ".join(f"{c.resource} {c.kept:,}" for c in states if c.state != "not served"),
+        "Not served": ", ".join(c.resource for c in states if c.state == "not served"),
+        "Objects to rows": _bridge(frame, own, snapshot),
+        "Rows": len(frame),
+        "Rows by kind": "; ".join(f"{kind} {n:,}" for kind, n in _kinds(frame).items()),
+        "Also looks at": ", ".join(resource(k) for k in every if k not in own and snapshot.state(k).kept),
+        "Computed from": ", ".join(TABLES[name].reads) if name in TABLES else "",
+        "Repeated keys": int(frame[list(table.key)].duplicated().sum()),
+        "Filters": source.filters(snapshot),
+        "resourceVersion": ", ".join(sorted({c.resource_version for c in states if c.resource_version})),
+        "Pages": sum(len(c.pages) for c in states),
+        "Lists restarted": sum(c.restarts for c in states),
+        "Count in the snapshot": _count_files(own, snapshot),
+        "Count in the cluster of today": _count_cluster(own, snapshot),
+        "sha256 of table": seal.sha256(pack / "tables" / f"{name}.parquet"),
+    }
+
+
+def _kinds(frame: pd.DataFrame) -> Mapping[str, int]:
+    return Counter(sorted(frame["kind"].dropna())) if "kind" in frame else {}
+
+
+def _bridge(frame: pd.DataFrame, own: Sequence[type[Kind]], snapshot: Snapshot) -> str:
+    """From the objects that were kept to the rows: a sum that foots, whatever the table's rows are."""
+    if not own or not {"kind", "namespace", "name"} <= set(frame):
+        return ""
+    objects = [(kind.kind, one.namespace, one.name) for kind in own for one in snapshot.objects[kind]]
+    named = set(frame[["kind", "namespace", "name"]].fillna("").itertuples(index=False, name=None))
+    absent = Counter(kind for kind, *place in objects if (kind, *place) not in named)
+    kinds = ", ".join(f"{kind} {n:,}" for kind, n in sorted(absent.items()))
+    parts = (
+        (-absent.total(), f"without a row under their own name ({kinds})"),
+        (len(named - {*objects}), "that rows name from elsewhere"),
+        (len(frame) - len(named), "rows of objects that have one already"),
+    )
+    steps = "".join(f" {'-' if n < 0 else '+'} {abs(n):,} {text}" for n, text in parts if n)
+    return f"{narrative.count(len(objects), 'object')}{steps} = {narrative.count(len(frame), 'row')}"
+
+
+def _count_files(own: Sequence[type[Kind]], snapshot: Snapshot) -> str:
+    """The command that counts the kept objects in the pack, one a line of its files."""
+    files = [f"snapshot/objects/{resource(kind)}.jsonl.zst" for kind in own if snapshot.objects[kind]]
+    return f"zstdcat {' '.join(files)} | wc -l" if files else ""
+
+
+def _count_cluster(own: Sequence[type[Kind]], snapshot: Snapshot) -> str:
+    """The command that counts the same kinds in the cluster; kubectl fails on one that is not served."""
+    read = [resource(kind) for kind in own if snapshot.state(kind).state in ("collected", "partial")]
+    return f"kubectl get {','.join(read)} -A -o name | wc -l" if read else ""
 
 
 def index(pack: Path, tests: Tests, *, without: str) -> Sheet:

@@ -18,6 +18,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.workbook.workbook import Workbook
 from openpyxl.worksheet._writer import WorksheetWriter
 from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.hyperlink import Hyperlink
 from openpyxl.worksheet.page import PageMargins
 from openpyxl.worksheet.worksheet import Worksheet
 from openpyxl.writer.excel import ExcelWriter
@@ -66,18 +67,18 @@ class Sheet:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Link:
-    """A cell that leads somewhere: its text, and a path beside the workbook or `#'Sheet'!A1` within."""
+    """A cell that leads somewhere: its text or number, and a path beside the workbook or `#'Sheet'!A1` within."""
 
-    text: str
+    text: str | int
     target: str
 
     @classmethod
-    def row(cls, text: str, sheet: str, number: int) -> "Link":
+    def row(cls, text: str | int, sheet: str, number: int) -> "Link":
         """A link to the `number`th row (from 0) of a sheet's list."""
         return cls(text=text, target=f"#'{sheet}'!A{HEADER + 1 + number}")
 
     def __str__(self) -> str:
-        return self.text
+        return str(self.text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,7 +130,7 @@ def _cover(book: Workbook, cover: Cover, sheets: Sequence[Sheet]) -> None:
         heading = not label
         _put(ws.cell(number, 1), value if heading else label, "heading" if heading else "label")
         if value is None:
-            _entry(ws.cell(number, 2))
+            _entry(ws.cell(number, 2), "people entry")
         elif not heading:
             _put(ws.cell(number, 2), value, _LEGEND.get(str(label), "text"))
             ws.row_dimensions[number].height = _height((value,), (100,))
@@ -161,8 +162,8 @@ def _sheet(ws: Worksheet, sheet: Sheet) -> None:
         ws.row_dimensions[r].height = _height(row, widths[: len(row)])
         for c, value in enumerate(row, start=1):
             _put(ws.cell(r, c), value, "text")
-        for c in range(len(row) + 1, len(columns) + 1):
-            _entry(ws.cell(r, c))
+        for c, name in enumerate(columns[len(row) :], start=len(row) + 1):
+            _entry(ws.cell(r, c), "people entry" if name in sheet.people else "entry")
     last = HEADER + max(len(sheet.frame), 1)
     for name, allowed in sheet.choices.items():
         letter = get_column_letter(columns.index(name) + 1)
@@ -181,9 +182,9 @@ def _sheet(ws: Worksheet, sheet: Sheet) -> None:
     ws.protection.sheet = True
 
 
-def _entry(cell: Cell) -> None:
+def _entry(cell: Cell, style: str) -> None:
     """A blank cell that people fill."""
-    cell.style, cell.protection = "entry", Protection(locked=False)
+    cell.style, cell.protection = style, Protection(locked=False)
 
 
 def _width(name: str, values: Sequence[Any], widest: int) -> int:
@@ -203,11 +204,10 @@ def _height(row: Sequence[Any], widths: Sequence[int]) -> float:
 
 def _put(cell: Cell, value: Any, style: str) -> None:
     """Set a cell: text is always text, whatever it begins with; times are UTC without zone, as Excel knows them."""
-    cell.style = style
+    cell.style, linked = style, isinstance(value, Link)
     if isinstance(value, Link):
-        cell.value = _text(value.text)
         if value.target.startswith("#"):
-            cell.hyperlink = openpyxl.worksheet.hyperlink.Hyperlink(ref=cell.coordinate, location=value.target[1:])
+            cell.hyperlink = Hyperlink(ref=cell.coordinate, location=value.target[1:])
         else:
             cell.hyperlink = value.target
         cell.style = "link"
@@ -222,7 +222,7 @@ def _put(cell: Cell, value: Any, style: str) -> None:
     if isinstance(value, bool):
         cell.value = "yes" if value else "no"
     elif isinstance(value, (int, float)):
-        cell.value, cell.style = value, "number"
+        cell.value, cell.style = value, "number link" if linked else "number"
     else:
         text = _text(str(value))
         cell.value = text

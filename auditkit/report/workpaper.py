@@ -9,12 +9,13 @@ import msgspec
 import pandas as pd
 
 from auditkit import evaluate, frameworks, kinds
+from auditkit.capture import tool
 from auditkit.capture.snapshot import INCOMPLETE, Coverage
 from auditkit.declare import CHECKS, kinds_of
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import Result, Results, Snapshot, declared
-from auditkit.report import charts, narrative, procedure
+from auditkit.report import charts, derivation, narrative, procedure, source
 from auditkit.report.page import Html, escape, facts, items, prose, table
 from auditkit.resources import folder
 
@@ -88,10 +89,12 @@ class Workpaper:
             "Workpaper": f"{self.notebook.reference} {self.notebook.title}",
             "Entity": engagement.entity,
             "System": engagement.system,
-            "Report": f"SOC 2 type {engagement.type}" + (f", {period.start} to {period.end}" if period else ""),
+            "Report": engagement.report,
+            "Period": f"{period.start} to {period.end}" if period else "not stated",
             "Cluster": origin.cluster,
             "As of": narrative.as_of(self.snapshot),
-            "Prepared by": f"management ({engagement.preparer or 'preparer not named'}), with {origin.tool}",
+            "Prepared by": f"management ({engagement.preparer or 'preparer not named'}), with {tool()}",
+            "Prepared at": "the time on index.html, from run.json" if self.packed else "",
             "Reviewed by, date": "",
         }
         return Html(f"<p>{escape(self.notebook.objective)}</p>" + facts(rows))
@@ -120,21 +123,8 @@ class Workpaper:
 
     def source(self) -> Html:
         """The evidence card: source, identity, time, digest; what is missing; how each kind needed was read."""
-        origin, snapshot = self.snapshot.origin, self.snapshot
-        card = {
-            "Source": origin.source,
-            "Server": origin.server or "none: read from files",
-            "Kubernetes": origin.version or "unknown",
-            "Cluster": f"{origin.cluster} (UID of kube-system: {origin.cluster_uid or 'unknown'})",
-            "As of": narrative.as_of(snapshot),
-            "Read as": origin.identity.username or "unknown",
-            "Read with": origin.tool,
-            "Basis": "lists of the API" if origin.basis == "listed" else "files as supplied",
-            "Filters": "none: every object of each kind, of all namespaces",
-            "Snapshot digest": snapshot.digest,
-        }
         needed = self._needed()
-        text = facts(card) + f"<p>{escape(narrative.completeness(snapshot))}</p>"
+        text = facts(source.card(self.snapshot)) + f"<p>{escape(narrative.completeness(self.snapshot))}</p>"
         if self.notebook.name == "conclusion":
             return Html(text + self._missing(needed) + "<p>WP-00 lists every kind.</p>")
         return Html(text + self._missing(needed) + self._read(needed))
@@ -203,7 +193,12 @@ class Workpaper:
             "<p>Inspection of configuration by tests that can be performed again: each predicate below is applied to every "
             "row of its population, nothing is sampled. True is an exception; missing is a row that cannot be judged.</p>"
         )
-        return Html(intro + "".join(self._how(r) for r in self.tested))
+        read = derivation.behind(dict.fromkeys(name for r in self.tested for name in r.check.reads))
+        made = (
+            "<h4>How the tables come about</h4><p>What these tests read, down to the objects: the rows by their source, "
+            "and the engines by the file that holds them in auditkit, with the rule that each follows.</p>"
+        )
+        return Html(intro + "".join(map(self._how, self.tested)) + made + "".join(map(_made, read)))
 
     def _how(self, result: Result) -> str:
         check = result.check
@@ -253,7 +248,7 @@ class Workpaper:
     def results(self) -> Html:
         """One row per test."""
         frame = self.all.frame[self.all.frame["id"].isin([r.check.id for r in self.tested])]
-        linked = {r.check.id for r in self.tested if len(r.exceptions) and self.notebook.checks}
+        linked = {r.check.id for r in self.tested if len(r.exceptions) + len(r.undetermined) and self.notebook.checks}
         cells = {
             "Test": [Html(f'<a href="#{id}">{id}</a>' if id in linked else id) for id in frame["id"]],
             "Title": [Html(prose(narrative.title(r))) for r in self.tested],
@@ -269,23 +264,34 @@ class Workpaper:
 
     def exceptions(self) -> Html:
         """The exceptions of each test that has any, the first of them shown; and the rows that could not be judged."""
-        found = [r for r in self.tested if len(r.exceptions) or r.conclusion == "undetermined"]
+        found = [r for r in self.tested if len(r.exceptions) or len(r.undetermined)]
         if not found:
             return Html(f"<p>{escape(narrative.conclude(self.tested, self.snapshot))}</p>")
         return Html("".join(self._found(r) for r in found))
 
     def _found(self, result: Result) -> str:
-        check = result.check
-        rows = result.exceptions if len(result.exceptions) else result.undetermined
+        check, open_ = result.check, result.undetermined
         files = f" All rows with their verdict: {self._verdicts(result)}." if self.packed else ""
-        shown = rows[["exception_id", *procedure.key(check)]].head(FOUND)
-        shown = shown.assign(condition=procedure.conditions(check, rows.head(FOUND)))
-        if not len(result.exceptions):
-            shown = shown.drop(columns="exception_id")
-        head = f"<h4 id='{check.id}'>{escape(check.id)} {prose(narrative.title(result))}</h4>"
-        head += f"<p>{escape(narrative.sentence(result, named=False))} <b>Remedy:</b> {prose(check.fix)}{files}</p>"
-        rest = f"<p class='rest'>The first {FOUND} of {len(rows):,} rows are shown.</p>" if len(rows) > FOUND else ""
-        return head + table(shown.rename(columns={"exception_id": "exception"})) + rest
+        text = f"<h4 id='{check.id}'>{escape(check.id)} {prose(narrative.title(result))}</h4>"
+        text += f"<p>{escape(narrative.sentence(result, named=False))} <b>Remedy:</b> {prose(check.fix)}{files}</p>"
+        if len(result.exceptions):
+            shown = self._first(result, result.exceptions).rename(columns={"exception_id": "exception"})
+            text += table(shown) + self._rest(result.exceptions, "Exceptions")
+        if len(open_):
+            text += "<p>Rows that this evidence does not decide:</p>"
+            text += table(self._first(result, open_).drop(columns="exception_id")) + self._rest(open_, "")
+        return text
+
+    def _first(self, result: Result, rows: pd.DataFrame) -> pd.DataFrame:
+        shown = rows[["exception_id", *procedure.key(result.check)]].head(FOUND)
+        return shown.assign(condition=procedure.conditions(result.check, rows.head(FOUND)))
+
+    def _rest(self, rows: pd.DataFrame, sheet: str) -> str:
+        """How many of these rows are shown, and the sheet of the workbook that has all."""
+        if len(rows) <= FOUND:
+            return ""
+        all_ = f" All of them: <a href='../control-matrix.xlsx'>workbook</a>, sheet {sheet}." if sheet else ""
+        return f"<p class='rest'>The first {FOUND} of {len(rows):,} rows are shown.{all_ if self.packed else ''}</p>"
 
     def _verdicts(self, result: Result) -> str:
         id = result.check.id
@@ -297,7 +303,7 @@ class Workpaper:
         text = f"<p><b>{escape(narrative.conclude(self.tested, self.snapshot))}</b></p>"
         text += items(narrative.gravest(self.tested))
         text += items(narrative.missing(self.tested, self.snapshot))
-        open_ = [r for r in self.tested if r.conclusion in ("error", "undetermined")]
+        open_ = [r for r in self.tested if r.conclusion == "error" or len(r.undetermined)]
         text += items(narrative.sentence(r) for r in open_)
         return Html(text + ("" if self.notebook.name == "conclusion" else self.matrix().text))
 
@@ -333,6 +339,17 @@ def workpaper(
     except KeyError:
         raise UsageError(f"no workpaper {name!r}; there are: {', '.join(notebooks())}") from None
     return Workpaper(notebook, snapshot, results or evaluated(snapshot, engagement, name), engagement, packed=packed)
+
+
+def _made(name: str) -> str:
+    """What makes a table, folded away."""
+    table_ = declared(name)
+    rows = {"What": table_.doc, "Made from": ", ".join(table_.reads) or ", ".join(map(kinds.resource, kinds_of(name)))}
+    rows |= {f"Engine {file}": text for file, text in derivation.engines(name)}
+    return (
+        f"<details class='made'><summary><b>{escape(name)}</b> {prose(table_.title)}</summary>"
+        f"{facts(rows)}<pre>{escape(derivation.source(name))}</pre></details>"
+    )
 
 
 def _resources(result: Result) -> set[str]:

@@ -79,4 +79,4 @@ class SubjectChain:
 
 
 def _reached(objects: Objects) -> Reached:
-    return reached(Access.from_objects(objects))
+    return reached(Access.from_objects(objects, version=objects.version))

@@ -1,0 +1,39 @@
+"""Charts of a workpaper: the only user of matplotlib.
+
+A chart is a function of a snapshot and the workpaper's results; its title says what is drawn, and the line
+under it what was found, made from the data. Both are the picture's alternative text.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from matplotlib.figure import Figure
+
+from auditkit.evaluate import Result, Snapshot
+from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, verdicts
+from auditkit.report.charts.drawing import Picture
+from auditkit.report.charts.relations import access_paths, reachability
+from auditkit.report.charts.tiles import policies, settings
+
+__all__ = ["CHARTS", "Picture", "draw"]
+
+Chart = Callable[[Snapshot, Sequence[Result]], Figure]
+CHARTS: Mapping[str, Chart] = MappingProxyType(
+    {
+        "access_paths": access_paths,
+        "conclusions": conclusions,
+        "coverage": coverage,
+        "expiry": expiry,
+        "levels": levels,
+        "policies": policies,
+        "reachability": reachability,
+        "registries": registries,
+        "settings": settings,
+        "verdicts": verdicts,
+    }
+)
+
+
+def draw(name: str, snapshot: Snapshot, results: Sequence[Result]) -> Picture:
+    """The chart of this name over the tables and results of a snapshot."""
+    return Picture(CHARTS[name](snapshot, results))

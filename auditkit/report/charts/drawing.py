@@ -1,0 +1,113 @@
+"""What every chart is drawn with: colours, stacked bars, tiles, titles, and the picture that a notebook shows."""
+
+from collections.abc import Mapping, Sequence, Sized
+from io import BytesIO
+from types import MappingProxyType
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from auditkit.evaluate import Conclusion, Snapshot
+
+# Distinct in grey print too; a colour never stands alone, each bar is labelled.
+COLOURS = MappingProxyType(
+    {
+        "ok": "#9bb8d3",
+        "undetermined": "#e3c567",
+        "exception": "#b3392f",
+        "quiet": "#c9d1d9",
+        "ink": "#1f3a5f",
+    }
+)
+
+CONCLUDED: Mapping[Conclusion, str] = MappingProxyType(
+    {
+        "error": "#5e2a6e",
+        "exceptions": "#b3392f",
+        "not collected": "#e8a0c0",
+        "undetermined": "#e3c567",
+        "inherited": "#c9d1d9",
+        "no population": "#e6e9ec",
+        "no exceptions": "#9bb8d3",
+    }
+)
+# Bars of one chart: of more, those that matter most are drawn, and the chart says so.
+MOST = 40
+
+
+class Picture:
+    """A figure that a notebook shows, whatever its matplotlib backend; the same figure gives the same bytes."""
+
+    def __init__(self, figure: Figure) -> None:
+        self.figure = figure
+
+    @property
+    def alt(self) -> str:
+        """What the picture says to who cannot see it: its title, and what was found."""
+        texts = [self.figure.get_suptitle(), *(a.get_title("left") for a in self.figure.axes)]
+        return ". ".join(filter(None, texts)).replace("\n", " ")
+
+    def _repr_png_(self) -> bytes:
+        buffer = BytesIO()
+        self.figure.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"image/png": self._repr_png_()}, {"image/png": {"alt": self.alt}}
+
+    def __repr__(self) -> str:
+        return f"<Picture: {self.alt}>"
+
+
+def sized(bars: int, *, width: float = 9) -> Figure:
+    return Figure(figsize=(width, max(2.4, 1.3 + 0.27 * bars)), layout="constrained", dpi=110)
+
+
+def stack(axes: Axes, counts: pd.DataFrame, colours: Sequence[str], *, labels: Sequence[str] = ()) -> None:
+    """Stacked bars, one a row of `counts`, a part a column; `labels` stand at the ends."""
+    left = pd.Series(0.0, index=counts.index)
+    for part, colour in zip(counts, colours, strict=True):
+        bars = axes.barh(counts.index.astype(str), counts[part], left=left, color=colour, label=str(part))
+        left = left + counts[part]
+    if labels and len(counts):
+        axes.bar_label(bars, labels=list(labels), padding=3, fontsize=8)
+        axes.margins(x=0.18)
+    axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.figure.legend(*axes.get_legend_handles_labels(), frameon=False, ncols=4, loc="outside lower left", fontsize=8)
+
+
+def tile(axes: Axes, x: int, y: int, text: str, colour: str, *, dark: bool, size: float) -> None:
+    axes.barh(y, 0.94, left=x - 0.47, height=0.88, color=colour)
+    ink = "white" if dark else "black"
+    axes.text(x, y, text, ha="center", va="center", fontsize=size, color=ink, linespacing=0.95)
+
+
+def short(text: str, most: int = 40) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def lacking(snapshot: Snapshot, table: str) -> str:
+    """Which kinds the table rests on that were not completely read: a picture of a part must say so."""
+    lacking = [f"{c.resource} {c.state}" for c in snapshot.tables.incomplete([table]).values()]
+    return f"; incomplete: {', '.join(lacking)}" if lacking else ""
+
+
+def some(every: Sized, drawn: Sized) -> str:
+    return f"; {len(drawn)} of {len(every)} are drawn" if len(drawn) < len(every) else ""
+
+
+def titled(figure: Figure, title: str, said: str, unit: str) -> Figure:
+    """Title, what was found, and unit; no line that carries no data."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=COLOURS["ink"])
+    axes = figure.axes[0]
+    axes.set_title(said[:1].upper() + said[1:], loc="left", fontsize=9)
+    axes.set_xlabel(unit, fontsize=8)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="y", length=0, labelsize=8)
+    axes.tick_params(axis="x", labelsize=8)
+    return figure
