@@ -14,11 +14,12 @@ def policies(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     """Which policies hold in each namespace: yes, no, or not known."""
     tables = snapshot.tables
     psa = tables["psa"].set_index("name")
+    labelled = (psa["enforce"].isin(["baseline", "restricted"]) & psa["enforce_valid"]).astype("boolean")
     network, limits = (tables[name].set_index("name") for name in ("namespace_network", "namespace_limits"))
     engines = tables["namespace_engines"].set_index("name")
     held = pd.DataFrame(
         {
-            "Pod Security\nbaseline or more": psa["enforce"].isin(["baseline", "restricted"]) & psa["enforce_valid"],
+            "Pod Security\nbaseline or more": labelled.mask(psa["enforce"].isna()),
             "policy engine\non pods": engines["governed"],
             "ingress denied\nby default": network["default_deny_ingress"],
             "egress denied\nby default": network["default_deny_egress"],
