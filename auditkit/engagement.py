@@ -84,8 +84,8 @@ class Engagement(_Section):
 
     @property
     def report(self) -> str:
-        """Which report the evidence is for: "SOC 2 type II"."""
-        return f"SOC 2 type {self.type}" if self.type else "SOC 2, type not stated"
+        """Which report the evidence is for: "SOC 2 type II", or "not stated"."""
+        return f"SOC 2 type {self.type}" if self.type else "not stated"
 
     @property
     def settings(self) -> Mapping[str, Mapping[str, Any]]:

@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pandas as pd
 import pytest
 
+from auditkit import frameworks
+from auditkit.declare import CHECKS
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
-from auditkit.evaluate import CONCLUSIONS, Results, Snapshot
+from auditkit.evaluate import CONCLUSIONS, Result, Results, Snapshot
 from auditkit.report import narrative, notebooks, source
 from auditkit.report import workpaper as papers
 from auditkit.report.charts import CHARTS, draw
+from auditkit.report.page import escape
 from auditkit.report.workpaper import END, workpaper
 from auditkit.report.workpaper import notebooks as declared
 from auditkit.resources import folder
@@ -179,7 +183,7 @@ def test_what_files_state_is_not_said_as_seen(september: tuple[Snapshot, Results
     assert card["Read with"].startswith("not known")
     assert "not verified by auditkit" in narrative.completeness(snapshot)
     paper = workpaper("access", snapshot, Engagement(), results)
-    assert "SOC 2, type not stated" in paper.objective().text
+    assert "<td>not stated</td>" in paper.objective().text
     assert "type II" not in paper.objective().text
 
 
@@ -195,3 +199,24 @@ def test_what_auditkit_read_itself_is_said_so(september: tuple[Snapshot, Results
     )
     assert card["Filters"].startswith("none: every object")
     assert not any("not verified" in text for text in card.values())
+
+
+def test_the_page_shows_the_parameter_that_was_executed(pack: Path) -> None:
+    page = (pack / declared()["access"].page).read_text()
+    assert "source = &#34;..&#34;" in page
+    assert "source = &#34;demo&#34;" not in page
+
+
+def test_what_remains_by_hand_is_listed_for_every_control(september: tuple[Snapshot, Results]) -> None:
+    snapshot, results = september
+    shown = workpaper("access", snapshot, Engagement(), results).matrix().text
+    known = {c.id: c for c in frameworks.controls(Engagement())}
+    for id in ("AC-02", "AC-03", "AC-08"):
+        assert all(escape(text) in shown for text in known[id].manual), id
+
+
+def test_one_day_is_no_days() -> None:
+    check = CHECKS["RBAC-46"]
+    one = Result(check=check, conclusion="no exceptions", population=pd.DataFrame(), settings={"days": 1})
+    assert "1 days" not in narrative.title(one)
+    assert "1 day" in narrative.title(one)

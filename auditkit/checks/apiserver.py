@@ -13,6 +13,7 @@ def anonymous_requests(apiservers: pd.DataFrame) -> pd.Series:
     """The API server takes no anonymous requests.
 
     A request without credentials becomes system:anonymous; one careless binding then serves the whole network.
+    What they are granted is RBAC-34's to say: taken alone, an anonymous request may see no more than health and version.
     Unset, anonymous requests are taken. An authentication configuration file may decide otherwise: undetermined.
 
     Fix: set `--anonymous-auth=false`, or in an AuthenticationConfiguration `anonymous.enabled: false`.

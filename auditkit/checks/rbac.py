@@ -26,7 +26,8 @@ def cluster_admins(bindings: pd.DataFrame) -> pd.Series:
 def anonymous(bindings: pd.DataFrame) -> pd.Series:
     """Nothing is granted to unauthenticated requests.
 
-    system:anonymous and system:unauthenticated are whoever reaches the API server.
+    system:anonymous and system:unauthenticated are whoever reaches the API server, where it takes anonymous
+    requests: CP-01 says whether it does. A grant is an exception even where it does not today.
 
     Fix: remove the subject.
     """

@@ -12,6 +12,17 @@ from auditkit.report.page import Html, escape, facts, table
 from auditkit.report.workpaper import Notebook
 from auditkit.resources import folder
 
+# Words that a reader of the pages meets before the workbook's glossary.
+WORDS = (
+    ("Population", "All rows that a test examines. Nothing is sampled."),
+    ("Exception", "A row that does not meet what the test states, whether or not somebody approved it."),
+    ("Not judged, undetermined", "A row that the evidence does not decide; it is not passed."),
+    ("Waived", "An exception that somebody approved, with a reason and until a day; it is counted all the same."),
+    ("Subject", "A user, a group or a ServiceAccount that a binding gives rights to."),
+    ("Stock", "Exactly as Kubernetes itself ships it, by content and not by name."),
+    ("Variant", "A number where pods of one workload differ, as while a new version is rolled out; 0 is the newest."),
+)
+
 
 def page(executed: Path, target: Path, title: str, *, others: Sequence[Notebook] = ()) -> None:
     """Render an executed notebook: code folded away but there, no address outside the pack; `others` are linked."""
@@ -62,6 +73,7 @@ def index(
 <li><a href="snapshot/coverage.json">snapshot/coverage.json</a> <span>how the request for every kind of object ended; the objects lie beside it</span></li>
 <li><a href="VERIFY.md">VERIFY.md</a> <span>how to check this pack with stock commands, and how to perform the tests again</span></li>
 </ul>
+<h2>Words</h2>{facts(dict(WORDS))}<p class="rest">More in the workbook, sheet Glossary and tickmarks.</p>
 <h2>What was examined</h2>{facts(dict(about))}
 </main></body></html>
 """

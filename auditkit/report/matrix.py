@@ -38,7 +38,7 @@ def facts(snapshot: Snapshot, engagement: Engagement, identity: str) -> list[tup
         ("Kubernetes", origin.version or "unknown"),
         ("As of", narrative.as_of(snapshot)),
         ("Read as", source.read_as(snapshot)),
-        ("Source", f"{origin.source} ({origin.basis})"),
+        ("Source", source.described(snapshot)),
         ("Tool", origin.tool),
         ("Snapshot digest", snapshot.digest),
         ("Run id", identity),

@@ -27,6 +27,7 @@ DATED: Mapping[str, str] = {
 }
 
 _SETTING = re.compile(r"`(\w+)`")
+_ONE_DAY = re.compile(r"\b1 days\b")
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -133,7 +134,8 @@ def ways(result: Result, snapshot: Snapshot) -> str:
 
 def title(result: Result) -> str:
     """What is true of a clean row, with the settings that applied in place of their names."""
-    return _SETTING.sub(lambda m: said(result.settings.get(m[1], m[0])), result.check.title)
+    text = _SETTING.sub(lambda m: said(result.settings.get(m[1], m[0])), result.check.title)
+    return _ONE_DAY.sub("1 day", text)
 
 
 def sentence(result: Result, *, named: bool = True) -> str:

@@ -31,10 +31,20 @@ def filters(snapshot: Snapshot) -> str:
     return "none: every object of each kind, of all namespaces"
 
 
+def described(snapshot: Snapshot) -> str:
+    """The source and what its objects are."""
+    return f"{snapshot.origin.source}: {_basis(snapshot)}"
+
+
+def _basis(snapshot: Snapshot) -> str:
+    if snapshot.origin.basis != "listed":
+        return "manifests as supplied; no list shows that they are all"
+    return "the API's lists, as the files hold them" if from_files(snapshot) else "lists of the API"
+
+
 def card(snapshot: Snapshot) -> dict[str, str]:
     """The evidence card: label and text of source, identity, time, completeness and digest."""
     origin, files = snapshot.origin, from_files(snapshot)
-    lists = "the API's lists, as the files hold them" if files else "lists of the API"
     return {
         "Source": origin.source,
         "Server": origin.server or "none: auditkit read files and no server",
@@ -43,7 +53,7 @@ def card(snapshot: Snapshot) -> dict[str, str]:
         "As of": narrative.as_of(snapshot),
         "Read as": read_as(snapshot),
         "Read with": f"not known: whoever made the files; {origin.tool} read the files" if files else origin.tool,
-        "Basis": lists if origin.basis == "listed" else "manifests as supplied: no list shows that they are all",
+        "Basis": _basis(snapshot),
         "Filters": filters(snapshot),
         "Snapshot digest": snapshot.digest,
     }

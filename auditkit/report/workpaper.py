@@ -313,9 +313,16 @@ class Workpaper:
         ids = {r.check.id for r in self.tested}
         own = [bool(ids & set(tests.split(", "))) for tests in frame["Tests"]]
         rows = frame if self.notebook.name == "conclusion" else frame[own]
-        columns = ["Control", "Title", "Primary criteria", "Rows tested", "Exceptions", "Management's result", "Note"]
-        note = "<p class='rest'>Over all tests of each control, here and elsewhere; the auditor's conclusion is not stated.</p>"
-        return Html(table(rows[columns]) + note)
+        by_hand = [Html("<br>".join(map(escape, text.splitlines()))) for text in rows["Manual procedures"]]
+        counts = ["Rows tested", "Exceptions", "Undetermined"]
+        shown = rows[["Control", "Title", *counts, "Management's result", "Note"]].assign(
+            **{"By hand": pd.Series(by_hand, rows.index, dtype=object)}
+        )
+        note = (
+            "<p class='rest'>Over all tests of each control, here and elsewhere. By hand: what remains to be done whatever "
+            "the tests found. The auditor's conclusion is not stated.</p>"
+        )
+        return Html(table(shown) + note)
 
     def coverage(self) -> Html:
         """Every criterion with where its evidence comes from, and management's result."""
