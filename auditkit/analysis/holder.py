@@ -288,13 +288,31 @@ class World:
             self.roles[node] = Holder(node, given, self._held)
         return node
 
+    def pods_on(self, nodes: Iterable[str]) -> Iterator[RunningPod]:
+        """The pods of these nodes."""
+        return (pod for node in nodes for pod in self._pods_on.get(node, ()))
+
+    @cached_property
+    def _pods_on(self) -> dict[str, list[RunningPod]]:
+        found: defaultdict[str, list[RunningPod]] = defaultdict(list)
+        for pod in self.facts.pods or ():
+            found[pod.node].append(pod)
+        return found
+
     def pods_of(self, scope: str) -> Sequence[RunningPod] | None:
         """The pods of a namespace, "" all; None where pods were not read."""
         return self.facts.pods if self.facts.pods is None or not scope else self._pods.get(scope, ())
 
     def known_roles(self, kind: str, namespace: str = "") -> list[str]:
-        """Names of the ClusterRoles, or of the Roles of a namespace."""
-        return sorted(name for k, where, name in self._rules if (k, where) == (kind, namespace))
+        """Names of the ClusterRoles, or of the Roles of a namespace, sorted."""
+        return self._known_roles.get((kind, namespace), [])
+
+    @cached_property
+    def _known_roles(self) -> dict[tuple[str, str], list[str]]:
+        found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for kind, namespace, name in sorted(self._rules):
+            found[kind, namespace].append(name)
+        return found
 
     def _exists(self, account: tuple[str, ...]) -> bool:
         return self.facts.accounts is None or account in self.facts.accounts

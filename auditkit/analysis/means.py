@@ -302,7 +302,7 @@ def inside(
         condition=when,
     )
     held = {pod.node: pod for pod in reversed(pods) if nodes and pod.root and pod.node}
-    beside = world.running(pod for pod in world.facts.pods or () if pod.node in held)
+    beside = world.running(world.pods_on(held))
     yield Means(how=f"{how} a pod that holds the node of", targets=beside, evidence=evidence, condition=when)
     known = world.facts.control_plane
     for node in sorted(held.keys() if known is None else held.keys() & known)[:1]:
