@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 import auditkit.checks
@@ -33,6 +35,7 @@ CONCLUSIONS: tuple[Conclusion, ...] = (
 )
 
 EXCEPTION, UNDETERMINED, OK = "exception", "undetermined", "ok"
+Codes = npt.NDArray[np.int8]
 
 
 class Origin:
@@ -306,16 +309,15 @@ def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: s
         return conclude("not collected", note=_lack([*lacking, *beside]))
     try:
         frames = [tables[read] for read in check.reads]
-        mask = check.test(*frames, **settings)
-        population = _judged(check, frames[0], mask, tables.row_ids(check.population))
+        verdicts = _verdicts(check, frames[0], check.test(*frames, **settings))
+        population = _judged(check, frames[0], verdicts, tables.row_ids(check.population))
     except Exception as error:  # a check that fails is a result, never silence
         return conclude("error", note=f"{type(error).__name__}: {error}")
-    verdicts = population["verdict"]
-    if (verdicts == EXCEPTION).any():
+    if (verdicts == 1).any():
         return conclude("exceptions", population, f"population incomplete: {_lack(lacking)}" if lacking else "")
     if lacking:
         return conclude("not collected", population, _lack(lacking))
-    if (verdicts == UNDETERMINED).any():
+    if (verdicts == -1).any():
         return conclude("undetermined", population)
     if check.control_plane and managed:  # rows there may be, but none is of the provider's control plane
         return conclude("inherited", population, managed)
@@ -326,15 +328,22 @@ def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: s
     return conclude("no exceptions", population, "population as supplied, not listed by the API" if supplied else "")
 
 
-def _judged(check: Check, frame: pd.DataFrame, mask: Any, ids: pd.Series) -> pd.DataFrame:
-    """The population with its verdicts; a mask that does not fit the population is an error."""
+def _verdicts(check: Check, frame: pd.DataFrame, mask: Any) -> Codes:
+    """A code a row: 1 exception, 0 ok, -1 undetermined; a mask that does not fit the population is an error."""
     if not isinstance(mask, pd.Series) or not mask.index.equals(frame.index):
         raise AuditkitError(f"{check.id} must return one boolean per row of {check.population}")
-    verdict = pd.Series(_VERDICTS.take(mask.astype("boolean").to_numpy(dtype="int8", na_value=-1)), index=frame.index)
-    return frame.assign(verdict=verdict, exception_id=(f"{check.id}-" + ids).where(verdict == EXCEPTION))
+    return np.asarray(mask.astype("boolean").to_numpy(dtype="int8", na_value=-1), dtype=np.int8)
 
 
-# By what the mask says: 0 False, 1 True, -1 (the last) missing.
+def _judged(check: Check, frame: pd.DataFrame, verdicts: Codes, ids: pd.Series) -> pd.DataFrame:
+    """The population with its verdicts, and the ids of its exceptions."""
+    found = np.flatnonzero(verdicts == 1)
+    named = np.full(len(frame), None, dtype=object)
+    named[found] = [f"{check.id}-{id}" for id in ids.iloc[found]]
+    return frame.assign(verdict=_VERDICTS.take(verdicts), exception_id=pd.array(named, dtype="string"))
+
+
+# By code: the last is -1.
 _VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")
 
 
