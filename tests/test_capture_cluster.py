@@ -122,7 +122,7 @@ def test_requests_name_the_tool_and_ask_for_gzip(october: ApiServer, tmp_path: P
 def test_requests_keep_to_the_rate(october: ApiServer, tmp_path: Path) -> None:
     take(october, tmp_path, kinds=[Pod, Node, Deployment], qps=200)
     at = [r.at for r in october.requests]
-    assert len(at) > 50
+    assert len(at) > 40
     assert (len(at) - 1) / (at[-1] - at[0]) <= 205
 
 

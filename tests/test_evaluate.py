@@ -130,4 +130,6 @@ def test_every_table_is_empty_with_its_columns_on_an_empty_cluster() -> None:
 
     for name in tables:
         assert list(tables[name].columns) == [c.name for c in declared(name).columns]
-        assert len(tables[name]) == (1 if name in ("origin", "cni", "policy_enforcement") else 0), name
+        assert len(tables[name]) == (
+            1 if name in ("origin", "cni", "policy_enforcement", "image_verification") else 0
+        ), name
