@@ -203,8 +203,8 @@ def test_what_auditkit_read_itself_is_said_so(september: tuple[Snapshot, Results
 
 def test_the_page_shows_the_parameter_that_was_executed(pack: Path) -> None:
     page = (pack / declared()["access"].page).read_text()
-    assert "source = &#34;..&#34;" in page
-    assert "source = &#34;demo&#34;" not in page
+    assert 'source = ".."' in page
+    assert 'source = "demo"' not in page
 
 
 def test_what_remains_by_hand_is_listed_for_every_control(september: tuple[Snapshot, Results]) -> None:

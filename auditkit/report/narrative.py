@@ -67,7 +67,8 @@ def completeness(snapshot: Snapshot) -> str:
     unread = [c for c in snapshot.coverage if c.state == "not read"]
     if unread:
         objects = count(sum(c.seen for c in unread), "object")
-        text += f" {count(len(unread), 'kind')} more ({objects}) {'was' if len(unread) == 1 else 'were'} listed but not read, as no test uses them."
+        were = "was" if len(unread) == 1 else "were"
+        text += f" A further {count(len(unread), 'kind')} ({objects}) {were} listed but not read, as no test uses them."
     if snapshot.origin.basis == "as supplied":
         text += " The objects are as supplied in files: nobody's list shows that they are all."
     elif not snapshot.origin.server:

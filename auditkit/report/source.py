@@ -23,12 +23,10 @@ def read_as(snapshot: Snapshot) -> str:
 
 def filters(snapshot: Snapshot) -> str:
     """What was left out between cluster and snapshot."""
+    all_ = "every object of each kind, of all namespaces, but for kinds left out by policy"
     if from_files(snapshot):
-        return (
-            "auditkit left out nothing of the files; that whoever made them left out nothing, in any namespace, is "
-            + UNVERIFIED
-        )
-    return "none: every object of each kind, of all namespaces"
+        return f"auditkit read {all_}; that the files hold all there was: {UNVERIFIED}"
+    return f"none: {all_}"
 
 
 def described(snapshot: Snapshot) -> str:
