@@ -37,7 +37,13 @@ def controls_sheet(snapshot: Snapshot, controls: tuple[Control, ...], tests: Tes
         auditor=("Auditor ref", "Auditor conclusion"),
         fixed=2,
         widest=34,
-        widths={"Title": 24, "Primary criteria": 14, "Supporting criteria": 14},
+        widths={
+            "Title": 24,
+            "Primary criteria": 14,
+            "Supporting criteria": 14,
+            "Test of design: steps": 90,
+            f"{TEST}: steps": 60,
+        },
     )
 
 

@@ -94,7 +94,8 @@ def _cover(snapshot: Snapshot, results: Results, engagement: Engagement, identit
         ("", "What this evidence cannot show"),
         *((str(n), caveat) for n, caveat in enumerate(narrative.CAVEATS, start=1)),
     ]
-    return Cover(title="SOC 2 control matrix: Kubernetes", rows=rows)
+    footer = f"run {identity} · {narrative.taken(snapshot)}"
+    return Cover(title="SOC 2 control matrix: Kubernetes", rows=rows, footer=footer)
 
 
 def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests) -> Sheet:
