@@ -133,7 +133,7 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
             auditor=("Tickmark", "Auditor ref"),
             fixed=2,
             widest=36,
-            widths={"Expected": 30, "Kind": 20, "Namespace": 18, "Condition": 44},
+            widths={"Expected": 26, "Kind": 16, "Namespace": 16, "Name": 22, "Part": 20, "Condition": 40},
             choices={"Status": ("open", "accepted", "remediated", "false positive")},
         ),
     )
