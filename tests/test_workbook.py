@@ -1,7 +1,9 @@
 """The control matrix as a spreadsheet program opens it: its sheets, who may write where, links, and text that stays text."""
 
+import html
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -97,6 +99,9 @@ def test_each_sheet_is_ready_to_filter_scroll_and_print(book: Workbook) -> None:
         assert sheet.print_title_rows == f"${HEADER}:${HEADER}"
         assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0)
         assert not sheet.protection.autoFilter
+        footer = sheet.oddFooter.left.text
+        assert re.fullmatch(rf"{sheet.title} · run [0-9a-f]{{16}} · cluster northwind-prod, as of .* UTC", footer)
+        assert len(str(sheet.oddFooter)) < 255
 
 
 def test_styles_are_those_of_the_template(book: Workbook) -> None:
@@ -253,6 +258,17 @@ def test_text_is_never_a_formula(text: str, tmp_path: Path) -> None:
 def test_no_cell_of_a_pack_is_a_formula(book: Workbook) -> None:
     assert [c.coordinate for sheet in book for row in sheet.iter_rows() for c in row if c.data_type == "f"] == []
     assert "=1+1" in {str(v).split()[-1] for v in column(book, "Access listing", "Binding")}
+
+
+def test_a_footer_of_any_cluster_is_one_that_excel_takes(tmp_path: Path) -> None:
+    cover = Cover(title="t", rows=[], footer="run 1 · cluster " + "&P\x00" * 200)
+    write(tmp_path / "x.xlsx", cover, [], created=None)
+    with zipfile.ZipFile(tmp_path / "x.xlsx") as archive:
+        text = archive.read("xl/worksheets/sheet1.xml").decode()
+    footer = html.unescape(re.search("<oddFooter>(.*?)</oddFooter>", text, re.DOTALL)[1])  # type: ignore[index]
+    assert len(footer) < 255
+    left = footer.partition("&R")[0].replace("&&", "")
+    assert left.startswith("&L&8 t · run 1 · cluster P") and "&" not in left.removeprefix("&L&8")
 
 
 def test_a_long_text_is_cut_where_one_sees_it(tmp_path: Path) -> None:

@@ -37,7 +37,13 @@ def controls_sheet(snapshot: Snapshot, controls: tuple[Control, ...], tests: Tes
         auditor=("Auditor ref", "Auditor conclusion"),
         fixed=2,
         widest=34,
-        widths={"Title": 24, "Primary criteria": 14, "Supporting criteria": 14},
+        widths={
+            "Title": 24,
+            "Primary criteria": 14,
+            "Supporting criteria": 14,
+            "Test of design: steps": 90,
+            f"{TEST}: steps": 60,
+        },
     )
 
 
@@ -57,9 +63,9 @@ def _control(control: Control, row: Mapping[Any, Any], snapshot: Snapshot, tests
         f"{TEST}: result": counted(row),
         "Objects examined": examined,
         "Objects with exceptions": found,
-        "Exceptions": row["Exceptions"] if ids else None,
+        "Exceptions": _exceptions(tests, ids),
         "Undetermined": row["Undetermined"] if ids else None,
-        "Exception refs": _references(tests, ids),
+        "Exception refs": ", ".join(f"{id} ({len(tests.exceptions[id]):,})" for id in ids if len(tests.exceptions[id])),
         "Risk addressed": control.risk,
         "Control owner": stated(control, "owner"),
         **{name.capitalize(): stated(control, name) for name in ("frequency", "nature", "type", "key")},
@@ -84,11 +90,11 @@ def _objects(tests: Tests, ids: list[str]) -> tuple[int | None, int | None]:
     return len(examined), len(found)
 
 
-def _references(tests: Tests, ids: list[str]) -> Link | str:
-    """Tests with exceptions and how many, leading to the first of them in the sheet."""
-    text = ", ".join(f"{id} ({len(tests.exceptions[id]):,})" for id in ids if len(tests.exceptions[id]))
+def _exceptions(tests: Tests, ids: list[str]) -> Link | int | None:
+    """How many exceptions these tests found, leading to the first of them in the sheet."""
+    count = sum(len(tests.exceptions[id]) for id in ids)
     first = next((tests.first_exception[id] for id in tests.order if id in ids and id in tests.first_exception), None)
-    return text if first is None else Link.row(text, EXCEPTIONS, first)
+    return (count if ids else None) if first is None else Link.row(count, EXCEPTIONS, first)
 
 
 def stated(control: Control, key: str) -> str:

@@ -21,6 +21,10 @@ from auditkit.report.workpaper import Notebook, notebooks, reports
 TESTS, EXCEPTIONS, POPULATIONS = "Tests", "Exceptions", "Populations"
 # Rows of a sheet; longer listings are files, linked with hash and count.
 LISTED = 10_000
+_EXCEPTION = [
+    *("Exception id", "Test", "Expected", "Severity", "Kind", "Namespace", "Name", "Part", "Condition"),
+    *("Controls", "Criteria"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +117,10 @@ def _note(result: Result, snapshot: Snapshot) -> str:
 def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Tests) -> Sheet:
     """One row an exception, with the values that made it one."""
     found = [_rows(id, every) for id, rows in every.exceptions.items() if len(rows)]
-    columns = ["Exception id", "Test", "Expected", "Severity", "Controls", "Criteria", "Kind", "Namespace", "Name"]
-    frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*columns, "Part", "Condition"])
-    frame.insert(columns.index("Kind"), "Cluster", snapshot.origin.cluster)
+    frame = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=_EXCEPTION)
     uids, places = _uids(snapshot), frame[["Kind", "Namespace", "Name"]].fillna("")
     frame["UID"] = [uids.get(place, "") for place in places.itertuples(index=False, name=None)]
+    frame["Cluster"] = snapshot.origin.cluster
     frame["In scope"] = in_scope(engagement, frame["Namespace"])
     note = f"{len(frame):,} exceptions; an id stays the same from run to run. Expected is what the test states, condition what was found."
     return listed(
@@ -130,6 +133,7 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
             auditor=("Tickmark", "Auditor ref"),
             fixed=2,
             widest=36,
+            widths={"Expected": 26, "Kind": 16, "Namespace": 16, "Name": 22, "Part": 20, "Condition": 40},
             choices={"Status": ("open", "accepted", "remediated", "false positive")},
         ),
     )
@@ -159,11 +163,11 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
             "Test": id,
             "Expected": narrative.title(result),
             "Severity": result.check.severity,
-            "Controls": every.control_ids(id),
-            "Criteria": every.criteria(id),
             **{c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")},
             "Part": part.str.removeprefix(", "),
             "Condition": _conditions(result.check, found),
+            "Controls": every.control_ids(id),
+            "Criteria": every.criteria(id),
         },
         index=found.index,
     )

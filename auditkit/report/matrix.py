@@ -94,7 +94,8 @@ def _cover(snapshot: Snapshot, results: Results, engagement: Engagement, identit
         ("", "What this evidence cannot show"),
         *((str(n), caveat) for n, caveat in enumerate(narrative.CAVEATS, start=1)),
     ]
-    return Cover(title="SOC 2 control matrix: Kubernetes", rows=rows)
+    footer = f"run {identity} · {narrative.taken(snapshot)}"
+    return Cover(title="SOC 2 control matrix: Kubernetes", rows=rows, footer=footer)
 
 
 def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests) -> Sheet:
@@ -106,13 +107,13 @@ def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests)
         rows.append(
             {
                 **{name: row[name] for name in ("Requirement", "Title", "Category", "Source", "Management's result")},
-                **{name: row[name] for name in ("Primary controls", "Supporting controls")},
-                "Primary with tests": sum(bool(c.checks) for c in primary),
-                "Primary with manual procedures": sum(bool(c.manual) for c in primary),
+                "Primary controls": row["Primary controls"],
                 "Results of primary tests": counted(row) if row["Tests"] else "",
-                **{name: row[name] for name in ("Exceptions", "Undetermined")},
+                **{name: row[name] for name in ("Exceptions", "Undetermined", "Supporting controls")},
                 "Supporting tests": _number(row["Supporting tests"]),
                 "Exceptions of supporting tests": row["Supporting exceptions"],
+                "Primary with tests": sum(bool(c.checks) for c in primary),
+                "Primary with manual procedures": sum(bool(c.manual) for c in primary),
                 "Gaps": _gap(row),
                 "Evidence in this pack": _papers(row, tests),
                 **{name: row[name] for name in ("Evidence that a cluster can give", "Remains manual")},
@@ -121,12 +122,13 @@ def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests)
     return Sheet(
         name="TSC coverage",
         note="All 61 criteria (our own short titles). Result, exceptions and undetermined are those of tests of primary "
-        "controls; a test may serve several criteria, so they do not add up. What a cluster can give is not all here.",
+        "controls; a test may serve several criteria, so they do not add up. What a cluster can give is said in general: what this pack has of it stands beside.",
         frame=pd.DataFrame(rows),
         people=("In scope",),
         auditor=("Auditor ref",),
         fixed=2,
         widest=36,
+        widths={"Category": 20, "Primary controls": 20, "Supporting controls": 24},
         choices={"In scope": ("yes", "no")},
     )
 

@@ -41,8 +41,10 @@ FIXED = datetime(2000, 1, 1)
 NARROWEST, WIDEST, ENTRY_WIDTH = 7, 56, 18
 LINE_HEIGHT, TALLEST = 13, 409
 # Characters that a landscape page holds at two thirds of the size: what is wider takes several pages.
-PAGE_WIDTH = 210
+PAGE_WIDTH, NOTE_WIDTH = 210, 150
 HEADER = 4
+# Excel takes 255 characters of a footer with its codes, and reads "&&" as one.
+FOOTER = 110
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,9 +85,13 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cover:
-    """The first sheet: title and label/value rows; a row without label is a heading, one without value an entry."""
+    """The first sheet: title and label/value rows; a row without label is a heading, one without value an entry.
+
+    `footer` stands on every printed page of the workbook, after the sheet's name.
+    """
 
     title: str
+    footer: str = ""
     rows: Sequence[tuple[str, Any]]
 
 
@@ -94,7 +100,7 @@ def write(path: Path, cover: Cover, sheets: Sequence[Sheet], *, created: datetim
     book = openpyxl.load_workbook(folder("templates") / TEMPLATE)
     _cover(book, cover, sheets)
     for sheet in sheets:
-        _sheet(book.create_sheet(sheet.name), sheet)
+        _sheet(book.create_sheet(sheet.name), sheet, cover.footer)
     stamp = created.replace(tzinfo=None) if created else FIXED
     book.properties.created = book.properties.modified = stamp
     book.properties.creator = "auditkit"
@@ -125,7 +131,8 @@ def _cover(book: Workbook, cover: Cover, sheets: Sequence[Sheet]) -> None:
     ws = book["Cover"]
     ws["A1"].value = cover.title
     ws["A1"].style = "title"
-    rows = [*cover.rows, ("", "Sheets"), *((Link(text=s.name, target=f"#'{s.name}'!A1"), s.note) for s in sheets)]
+    leads = [(Link(text=s.name, target=f"#'{s.name}'!{get_column_letter(s.fixed + 1)}1"), s.note) for s in sheets]
+    rows = [*cover.rows, ("", "Sheets"), *leads]
     for number, (label, value) in enumerate(rows, start=3):
         heading = not label
         _put(ws.cell(number, 1), value if heading else label, "heading" if heading else "label")
@@ -135,15 +142,14 @@ def _cover(book: Workbook, cover: Cover, sheets: Sequence[Sheet]) -> None:
             _put(ws.cell(number, 2), value, _LEGEND.get(str(label), "text"))
             ws.row_dimensions[number].height = _height((value,), (100,))
     ws.column_dimensions["A"].width, ws.column_dimensions["B"].width = 28, 100
-    _printable(ws, cover.title, pages=0)
+    _printable(ws, cover.title, cover.footer, pages=0)
     ws.protection.sheet = True
 
 
-def _sheet(ws: Worksheet, sheet: Sheet) -> None:
+def _sheet(ws: Worksheet, sheet: Sheet, footer: str) -> None:
     columns = [*sheet.frame.columns, *sheet.people, *sheet.auditor]
-    _put(ws.cell(1, 1), sheet.name, "title")
     # Beside the fixed columns: what stands in those is printed on every page, and cut there.
-    _put(ws.cell(2, sheet.fixed + 1), sheet.note, "note")
+    _put(ws.cell(1, sheet.fixed + 1), sheet.name, "title")
     for n, link in enumerate(sheet.files, start=sheet.fixed + 1):
         _put(ws.cell(3, n), link, "text")
     for n, name in enumerate(columns, start=1):
@@ -157,6 +163,7 @@ def _sheet(ws: Worksheet, sheet: Sheet) -> None:
     widths += [ENTRY_WIDTH] * len([*sheet.people, *sheet.auditor])
     for n, width in enumerate(widths, start=1):
         ws.column_dimensions[get_column_letter(n)].width = width
+    _note(ws, sheet, widths)
     ws.row_dimensions[HEADER].height = max(2 * LINE_HEIGHT + 4, _height(columns, widths))
     for r, row in enumerate(zip(*values, strict=True), start=HEADER + 1):
         ws.row_dimensions[r].height = _height(row, widths[: len(row)])
@@ -176,10 +183,22 @@ def _sheet(ws: Worksheet, sheet: Sheet) -> None:
     ws.print_title_rows = f"{HEADER}:{HEADER}"
     ws.print_title_cols = f"A:{get_column_letter(sheet.fixed)}"
     kept = sum(widths[: sheet.fixed])
-    _printable(ws, sheet.name, pages=-(-(sum(widths) - kept) // (PAGE_WIDTH - kept)))
+    _printable(ws, sheet.name, footer, pages=-(-(sum(widths) - kept) // (PAGE_WIDTH - kept)))
     for allowed_ in ("autoFilter", "sort", "formatColumns", "formatRows"):
         setattr(ws.protection, allowed_, False)
     ws.protection.sheet = True
+
+
+def _note(ws: Worksheet, sheet: Sheet, widths: Sequence[int]) -> None:
+    """The note beside the fixed columns, over as many more as a page can show."""
+    first = last = sheet.fixed + 1
+    while last < len(widths) and sum(widths[first - 1 : last + 1]) <= NOTE_WIDTH:
+        last += 1
+    cell = ws.cell(2, first)
+    _put(cell, sheet.note, "note")
+    if last > first:
+        ws.merge_cells(start_row=2, end_row=2, start_column=first, end_column=last)
+    ws.row_dimensions[2].height = _height((sheet.note,), (sum(widths[first - 1 : last]),))
 
 
 def _entry(cell: Cell, style: str) -> None:
@@ -236,7 +255,7 @@ def _text(value: str) -> str:
     return text if len(text) <= CELL_LIMIT else text[: CELL_LIMIT - len(CUT)] + CUT
 
 
-def _printable(ws: Worksheet, title: str, *, pages: int) -> None:
+def _printable(ws: Worksheet, title: str, footer: str, *, pages: int) -> None:
     """A4, `pages` wide and as long as it must be; a cover (0 wide) is upright."""
     ws.page_setup.orientation = "landscape" if pages else "portrait"
     ws.page_setup.paperSize = ws.PAPERSIZE_A4
@@ -244,7 +263,10 @@ def _printable(ws: Worksheet, title: str, *, pages: int) -> None:
     ws.page_setup.pageOrder = "overThenDown"
     ws.sheet_properties.pageSetUpPr.fitToPage = True
     ws.page_margins = PageMargins(left=0.4, right=0.4, top=0.45, bottom=0.55, header=0.2, footer=0.25)
-    ws.oddFooter.left.text, ws.oddFooter.right.text = title.replace("&", "&&"), "Page &P of &N"
+    said = " · ".join(filter(None, [title, footer]))
+    said = said if len(said) <= FOOTER else said[: FOOTER - 1] + "…"
+    ws.oddFooter.left.text, ws.oddFooter.right.text = CONTROL.sub("", said).replace("&", "&&"), "Page &P of &N"
+    ws.oddFooter.left.size = ws.oddFooter.right.size = 8
     ws.sheet_view.showGridLines = False
 
 
