@@ -19,8 +19,9 @@ lint: $(VENV)/.installed-test
 
 # The demo cluster as it is kept today: after a Struct of auditkit/kinds has changed.
 demo: $(VENV)/.installed
-	@rm -rf data/demo
-	@$(BIN)/auditkit capture --from tests/recordings/northwind-prod/2026-10-31 --secrets --tls-secrets --secret-facts --out data/demo
+	@rm -rf build/demo
+	@$(BIN)/auditkit capture --from tests/recordings/northwind-prod/2026-10-31 --secrets --tls-secrets --secret-facts --out build/demo
+	@rm -rf data/demo && mv build/demo data/demo
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "auditkit needs Python 3.11 or later")'

@@ -59,7 +59,10 @@ def demo() -> Snapshot:
 
 
 def check(
-    snapshot: Snapshot, ids: Iterable[str] | None = None, *, settings: Mapping[str, Mapping[str, Any]] | None = None
+    snapshot: Snapshot,
+    ids: Iterable[str] | str | None = None,
+    *,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Results:
     """Run checks (default: all) over a snapshot: `.frame`, `["RBAC-01"].exceptions`, `.population`, `.why(row)`."""
     return evaluate.run(snapshot.tables, ids, settings=settings)

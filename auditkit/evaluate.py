@@ -99,6 +99,9 @@ class Tables(Mapping[str, pd.DataFrame]):
     def __dir__(self) -> list[str]:
         return list(self)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
+
     def __repr__(self) -> str:
         return f"<Tables of {self.snapshot.origin.cluster}: {', '.join(self)}>"
 
@@ -123,7 +126,12 @@ class Tables(Mapping[str, pd.DataFrame]):
             if missing:
                 raise AuditkitError(f"view {table.name} left out its columns {', '.join(sorted(missing))}")
             return _sorted(_typed(frame[[c.name for c in table.columns]], table), table)
-        columns = list(zip(*table.build(self.snapshot.objects), strict=True)) or [()] * len(table.columns)
+        rows = list(table.build(self.snapshot.objects))
+        for row in rows:
+            if len(row) != len(table.columns):
+                names = ", ".join(c.name for c in table.columns)
+                raise AuditkitError(f"table {table.name}: a row has {len(row)} values, its columns are {names}")
+        columns = list(zip(*rows, strict=True)) or [()] * len(table.columns)
         frame = pd.DataFrame({c.name: pd.Series(v, dtype=object) for c, v in zip(table.columns, columns, strict=True)})
         return _sorted(_typed(frame, table), table)
 
@@ -220,13 +228,22 @@ class Result:
         """The rows that could not be judged."""
         return self.population[self.population["verdict"] == UNDETERMINED].reset_index(drop=True)
 
-    def why(self, row: int) -> pd.Series:
-        """The columns of the n-th exception that name it, with the check's rationale and fix."""
+    def why(self, row: int | str) -> pd.Series:
+        """One exception, by its place among `exceptions` or by its exception_id: why and fix in words, and its columns."""
         found = self.exceptions
-        if not -len(found) <= row < len(found):
-            raise UsageError(f"{self.check.id} has {len(found)} exceptions: there is no row {row}")
+        place = found.index[found["exception_id"] == row] if isinstance(row, str) else found.index[row : row + 1]
+        if isinstance(row, int) and -len(found) <= row < 0:
+            place = found.index[[row]]
+        if len(place) != 1:
+            raise UsageError(f"{self.check.id} has {len(found)} exceptions, and none is {row}")
         words: dict[str, Any] = {"check": self.check.title, "why": self.check.rationale, "fix": self.check.fix}
-        return pd.Series(words | {str(k): v for k, v in found.iloc[row].items()})
+        return pd.Series(words | {str(k): v for k, v in found.loc[place[0]].items()})
+
+    def __repr__(self) -> str:
+        counts = self.population["verdict"].value_counts()
+        found = [f"{counts[v]:,} {v}" for v in (EXCEPTION, UNDETERMINED, OK) if counts.get(v)]
+        rows = f" of {len(self.population):,}: {', '.join(found)}" if found else ""
+        return f"<Result {self.check.id} {self.conclusion}{rows}>"
 
 
 class Results(Mapping[str, Result]):
@@ -250,6 +267,9 @@ class Results(Mapping[str, Result]):
 
     def __len__(self) -> int:
         return len(self._results)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -279,16 +299,22 @@ class Results(Mapping[str, Result]):
 
 
 def run(
-    tables: Tables, ids: Iterable[str] | None = None, *, settings: Mapping[str, Mapping[str, Any]] | None = None
+    tables: Tables, ids: Iterable[str] | str | None = None, *, settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Results:
     """Run checks (all, or those named) over the tables of a snapshot, with settings by check id."""
-    chosen = sorted(CHECKS) if ids is None else list(ids)
+    chosen = sorted(CHECKS) if ids is None else [ids] if isinstance(ids, str) else list(ids)
+    if odd := [f"{id}.{name}" for id, own in (settings or {}).items() for name in own if name not in _settings(id)]:
+        raise UsageError(f"no setting {', '.join(odd)}; `ak.checks()` lists them")
     unknown = [id for id in chosen if id not in CHECKS]
     if unknown:
         raise UsageError(f"no check {', '.join(unknown)}; `auditkit checks` lists them")
     managed = provider.managed(tables.snapshot.objects, tables.snapshot.origin.version)
     with collection_paused():
         return Results((_result(CHECKS[id], tables, (settings or {}).get(id, {}), managed) for id in chosen), tables)
+
+
+def _settings(id: str) -> Mapping[str, Any]:
+    return CHECKS[id].settings if id in CHECKS else {}
 
 
 def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: str | None) -> Result:

@@ -1,8 +1,10 @@
 """The public functions, as an analyst calls them."""
 
+import pytest
 from builders import snapshot
 
 import auditkit as ak
+from auditkit.errors import UsageError
 from auditkit.evaluate import Snapshot
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "web", "name": "p"}, "spec": {"hostNetwork": True}}
@@ -30,3 +32,19 @@ def test_diff_does_not_read_denied_as_removed() -> None:
     assert found[["change", "kind", "fields"]].to_dict("records") == [
         {"change": "not comparable", "kind": "pods", "fields": ["b: denied"]}
     ]
+
+
+def test_why_names_an_exception_by_place_or_id() -> None:
+    result = ak.check(taken(POD), "POD-04")["POD-04"]
+    first = result.why(0)
+    assert first["name"] == "p"
+    assert first.equals(result.why(first["exception_id"]))
+    assert first.equals(result.why(-1))
+    assert repr(result) == "<Result POD-04 exceptions of 1: 1 exception>"
+    with pytest.raises(UsageError, match="has 1 exceptions, and none is 5"):
+        result.why(5)
+
+
+def test_a_setting_that_no_check_has_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no setting CERT-01\.day"):
+        ak.check(taken(POD), settings={"CERT-01": {"day": 3}})

@@ -1,5 +1,12 @@
-"""Every check against its own file of manifests: each row of the population and its verdict."""
+"""Every check against its own file of manifests: each row of the population and its verdict.
 
+A document of cases/ID.yaml has `objects` (manifests) and `rows`: each names one row of the population by some of its
+columns, with its `verdict`; every row is named once. It may have `title`, `at` (time of the snapshot), `version` of the
+server, `missing` (resources whose list is denied), `options` of the capture for Secrets, `basis`, `settings` of the check,
+and the `conclusion` that is expected.
+"""
+
+import tomllib
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +19,7 @@ from builders import AT, EVERYTHING, snapshot
 from auditkit import evaluate
 from auditkit.capture.snapshot import Options
 from auditkit.declare import CHECKS
+from auditkit.resources import folder
 
 CASES = Path(__file__).parent / "cases"
 
@@ -63,8 +71,23 @@ def test_verdicts(id: str, case: dict[str, Any]) -> None:
     assert len(found) == len(result.population), f"rows not named:\n{result.population.drop(list(found)).to_string()}"
 
 
+KEYS = {"title", "objects", "rows", "at", "version", "missing", "options", "basis", "settings", "conclusion"}
+
+
+@pytest.mark.parametrize("id", CASE_IDS)
+def test_a_case_has_no_key_that_nothing_reads(id: str) -> None:
+    assert [sorted(set(case) - KEYS) for case in documents(id) if set(case) - KEYS] == []
+
+
 def test_every_check_has_its_cases() -> None:
-    assert set(CHECKS) == set(CASE_IDS)
+    assert sorted(set(CHECKS) - set(CASE_IDS)) == [], "write tests/cases/ID.yaml for these"
+    assert sorted(set(CASE_IDS) - set(CHECKS)) == [], "no check has these ids"
+
+
+def test_every_check_is_in_the_catalogue() -> None:
+    catalogue = tomllib.loads((folder("data") / "catalogue.toml").read_text())
+    assert sorted(set(CHECKS) - set(catalogue)) == [], "add [ID] to data/catalogue.toml; without a row: rows = []"
+    assert sorted(set(catalogue) - set(CHECKS)) == [], "no check has these ids"
 
 
 @pytest.mark.parametrize("id", sorted(CHECKS))

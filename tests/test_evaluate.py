@@ -75,10 +75,11 @@ def test_what_was_not_supplied_is_unknown(id: str, listed: str) -> None:
 
 
 def test_a_check_that_fails_is_an_error_and_no_other_result() -> None:
-    settings = {"POD-01": {"unknown": 1}}
-    found = run(Tables(snapshot([BAD])), ["POD-01"], settings=settings)["POD-01"]
-    assert found.conclusion == "error"
-    assert "unexpected keyword argument" in found.note
+    id, name = next((id, name) for id, c in CHECKS.items() for name, v in c.settings.items() if isinstance(v, int))
+    found = run(Tables(snapshot([BAD])), ["POD-01", id], settings={id: {name: "many"}})
+    assert found[id].conclusion == "error"
+    assert "Error: " in found[id].note
+    assert found["POD-01"].conclusion == "exceptions"
 
 
 @pytest.mark.parametrize("kind", kinds.ALL, ids=resource)
