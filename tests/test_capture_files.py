@@ -75,6 +75,44 @@ def test_a_saved_snapshot_is_the_same(october: Snapshot, tmp_path: Path) -> None
     assert first == second
 
 
+@pytest.fixture
+def saved(october: Snapshot, tmp_path: Path) -> Path:
+    save(october, tmp_path / "saved")
+    return tmp_path / "saved"
+
+
+@pytest.mark.parametrize("resource", ["clusterrolebindings.rbac.authorization.k8s.io", "pods"])
+def test_a_snapshot_that_lost_a_kind_is_refused(saved: Path, resource: str) -> None:
+    (saved / "objects" / f"{resource}.jsonl.zst").unlink()
+    with pytest.raises(UsageError, match=rf"saved: 0 {resource} where \d+ were saved"):
+        load(saved)
+
+
+def test_a_snapshot_with_other_objects_is_refused(saved: Path, october: Snapshot, tmp_path: Path) -> None:
+    import msgspec
+
+    renamed = msgspec.convert(msgspec.to_builtins(october.objects[Pod][0]), Pod)
+    renamed.metadata.name = "another"
+    objects = {kind: october.objects[kind] for kind in october.objects} | {Pod: (renamed, *october.objects[Pod][1:])}
+    save(Snapshot(origin=october.origin, coverage=october.coverage, objects=objects), tmp_path / "other")
+    shutil.copytree(tmp_path / "other" / "objects", saved / "objects", dirs_exist_ok=True)
+    with pytest.raises(UsageError, match="the objects are not those that were saved"):
+        load(saved)
+
+
+def test_a_snapshot_without_its_digest_is_refused(saved: Path) -> None:
+    (saved / "digest").unlink()
+    with pytest.raises(UsageError, match="digest is missing"):
+        load(saved)
+
+
+def test_a_snapshot_cut_short_is_refused(saved: Path) -> None:
+    path = saved / "objects" / "pods.jsonl.zst"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UsageError, match=r"pods\.jsonl\.zst: damaged"):
+        load(saved)
+
+
 def archived(folder: Path, target: Path) -> Path:
     if target.suffix == ".zip":
         with zipfile.ZipFile(target, "w") as archive:
