@@ -168,6 +168,34 @@ def test_a_malformed_object_makes_its_kind_partial(tmp_path: Path) -> None:
     assert coverage.malformed[0].name == "odd"
 
 
+def written(place: Path, name: str, document: object) -> Path:
+    (place / name).write_text(document if isinstance(document, str) else json.dumps(document))
+    return place
+
+
+NO_KIND = {key: value for key, value in DEPLOYMENT.items() if key != "kind"}
+
+
+@pytest.mark.parametrize("item", [None, 7, NO_KIND, {**DEPLOYMENT, "apiVersion": ""}])
+def test_an_item_of_no_kind_is_refused(tmp_path: Path, item: object) -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": [DEPLOYMENT, item]}
+    with pytest.raises(UsageError, match=r"deployments\.json: item 2 of the List has no kind or no apiVersion"):
+        files.capture(written(tmp_path, "deployments.json", listed))
+
+
+@pytest.mark.parametrize("name", ["deployments.json", "deployments.yaml"])
+def test_an_item_that_is_null_makes_its_kind_partial(tmp_path: Path, name: str) -> None:
+    listed = {"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [DEPLOYMENT, None]}
+    coverage = files.capture(written(tmp_path, name, listed)).state(Deployment)
+    assert (coverage.state, coverage.seen, coverage.kept) == ("partial", 2, 1)
+
+
+@pytest.mark.parametrize("kind", ["List", "DeploymentList"])
+def test_a_list_without_items_is_refused(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(UsageError, match="without items"):
+        files.capture(written(tmp_path, "deployments.json", {"apiVersion": "apps/v1", "kind": kind}))
+
+
 def hostile(kind: str, place: Path) -> Path:
     target = place / ("x.zip" if kind == "zip-path" else "x.tar.gz")
     if kind == "zip-path":

@@ -1,0 +1,232 @@
+"""What the files of a dump or of manifests hold: lists, single objects, and what kubectl says about the cluster."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import msgspec
+import yaml
+
+from auditkit import kinds
+from auditkit.capture.snapshot import Identity
+from auditkit.errors import UsageError
+from auditkit.kinds import Kind, Malformed
+
+# Groups whose kinds are built into every API server, or into none: what is not a CRD's.
+BUILT_IN = ("", "apps", "batch", "autoscaling", "policy", "extensions")
+
+
+class RecordedAs(msgspec.Struct):
+    """The file `recorded-as` of a recording: its name, and the server's time."""
+
+    recorded_as: str = ""
+    server_time: datetime | None = None
+
+
+@dataclass
+class Found:
+    """What the files held of one kind: `places` names the file of each object, `pages` has the sha256 of each file."""
+
+    objects: list[Kind] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    malformed: list[Malformed] = field(default_factory=list)
+    pages: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    version: str = ""
+    resource_version: str = ""
+
+    @property
+    def seen(self) -> int:
+        return len(self.objects) + len(self.malformed)
+
+
+@dataclass
+class Reading:
+    """What was read so far from all files; `others` counts the objects of kinds that auditkit does not read."""
+
+    found: dict[type[Kind], Found] = field(default_factory=lambda: defaultdict(Found))
+    others: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    supplied: bool = False
+    version: str = ""
+    identity: Identity = field(default_factory=Identity)
+    recorded: RecordedAs | None = None
+    served: set[str] | None = None
+    broken: set[str] = field(default_factory=set)
+
+
+class File(NamedTuple):
+    """A file by its name in the folder or archive, as messages name it, and by the sha256 of its bytes."""
+
+    name: str
+    place: str
+    page: str
+
+
+class _Head(msgspec.Struct, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
+    items: msgspec.Raw = msgspec.Raw()
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML as Kubernetes reads it: a timestamp stays a string."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_file(name: str, place: str, raw: bytes, reading: Reading) -> None:
+    """Add what one file holds to `reading`.
+
+    Raises UsageError that names `place` where the file cannot be understood: what it may hold would be missing.
+    """
+    try:
+        _read(File(name, place, hashlib.sha256(raw).hexdigest()), raw, reading)
+    except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"{place}: not valid {'JSON' if name.endswith('json') else 'YAML'}: {reason}") from None
+
+
+def _read(file: File, raw: bytes, reading: Reading) -> None:
+    stem = PurePosixPath(file.name).name
+    if stem == "recorded-as":
+        reading.recorded = msgspec.json.decode(raw, type=RecordedAs)
+    elif stem == "version.json":
+        reading.version = str(msgspec.json.decode(raw).get("gitVersion", ""))
+    elif stem == "selfsubjectreview.json":
+        user = msgspec.json.decode(raw).get("status", {}).get("userInfo", {})
+        reading.identity = Identity(username=user.get("username", ""), groups=tuple(user.get("groups", ())))
+    elif stem.startswith("discovery-"):
+        _read_discovery(stem, raw, reading)
+    elif stem.endswith(".json"):
+        _read_json(file, raw, reading)
+    else:
+        for document in yaml.load_all(raw, _Loader):
+            _read_document(file, document, reading)
+
+
+def _read_discovery(stem: str, raw: bytes, reading: Reading) -> None:
+    """Aggregated discovery: what is served, and the groups whose server did not answer."""
+    if not stem.startswith("discovery-aggregated"):
+        return
+    served = reading.served = reading.served or set()
+    for group in msgspec.json.decode(raw).get("items", ()):
+        name = group.get("metadata", {}).get("name", "")
+        for version in group.get("versions", ()):
+            if version.get("freshness") == "Stale" and not version.get("resources"):
+                reading.broken.add(name)
+            served.update(f"{r['resource']}.{name}" if name else r["resource"] for r in version.get("resources", ()))
+
+
+def _read_json(file: File, raw: bytes, reading: Reading) -> None:
+    """A list of a known kind is decoded typed, which is fast; all else goes by way of plain dicts."""
+    head = msgspec.json.decode(raw, type=_Head)
+    group, _, version = head.api_version.rpartition("/")
+    kind = kinds.BY_KIND.get((group, head.kind.removesuffix("List")))
+    if kind and head.kind.endswith("List") and head.items:
+        meta, objects, malformed = kinds.decode_page(kind, raw)
+        _keep(file, kind, version, objects, malformed, reading)
+        reading.found[kind].resource_version = meta.resource_version
+        if meta.continue_:
+            reading.found[kind].faults.append(f"{file.name} is one page of a longer list: `continue` is set")
+    else:
+        _read_document(file, msgspec.json.decode(raw), reading)
+
+
+def _named(document: Any) -> bool:
+    """Whether the document says what it is."""
+    return (
+        isinstance(document, dict)
+        and isinstance(document.get("kind"), str)
+        and isinstance(document.get("apiVersion"), str)
+        and bool(document["kind"] and document["apiVersion"])
+    )
+
+
+def _read_document(file: File, document: Any, reading: Reading) -> None:
+    if not _named(document):
+        return
+    kind = str(document["kind"])
+    group = str(document["apiVersion"]).rpartition("/")[0]
+    if kind.endswith("List") and "items" in document:
+        _read_list(file, document, reading)
+    elif kind == "List" or (kind.endswith("List") and (group, kind.removesuffix("List")) in kinds.BY_KIND):
+        raise UsageError(f"{file.place}: a {kind} without items; take it again")
+    else:
+        reading.supplied = True
+        _add(file, document["apiVersion"], kind, [document], reading)
+
+
+def _read_list(file: File, document: dict[str, Any], reading: Reading) -> None:
+    """A list of one kind, or kubectl's `kind: List` of objects that each say what they are."""
+    items = document["items"] or []
+    if document["kind"] != "List":
+        _add(file, document["apiVersion"], document["kind"].removesuffix("List"), items, reading)
+        return
+    sorts: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for number, item in enumerate(items, 1):
+        if not _named(item):
+            raise UsageError(
+                f"{file.place}: item {number} of the List has no kind or no apiVersion, which `kubectl get -o json` writes "
+                "for each; take it again"
+            )
+        sorts[item["apiVersion"], item["kind"]].append(item)
+    if kind := _kind_of_file(file.name):
+        reading.found[kind].pages[file.name] = file.page
+    for (api_version, name), found in sorts.items():
+        _add(file, api_version, name, found, reading)
+
+
+def _add(file: File, api_version: str, kind_name: str, documents: Sequence[Any], reading: Reading) -> None:
+    group, _, version = api_version.rpartition("/")
+    kind = kinds.BY_KIND.get((group, kind_name))
+    if kind is None:
+        reading.others[_plural(file.name, group, kind_name)] += len(documents)
+        return
+    objects, malformed = kinds.read_all(kind, documents)
+    _keep(file, kind, version, objects, malformed, reading)
+
+
+def _keep(
+    file: File, kind: type[Kind], version: str, objects: list[Any], malformed: list[Malformed], reading: Reading
+) -> None:
+    found = reading.found[kind]
+    found.objects += objects
+    found.places += [file.name] * len(objects)
+    found.malformed += malformed
+    found.pages[file.name] = file.page
+    found.version = version
+
+
+def _kind_of_file(name: str) -> type[Kind] | None:
+    """The kind that a file is named after (pods.json, deployments.apps.json): an empty `kind: List` does not say."""
+    stem = PurePosixPath(name).stem.removesuffix(".core")
+    return kinds.BY_RESOURCE.get(stem) or next((k for k in kinds.ALL if k.plural == stem and k.group in BUILT_IN), None)
+
+
+def _plural(name: str, group: str, kind: str) -> str:
+    """The resource of a kind that auditkit does not read: the file's name where it says it, else a guess.
+
+    The guess is that of k8s.io/apimachinery/pkg/api/meta/restmapper.go UnsafeGuessKindToResource.
+    """
+    stem = PurePosixPath(name).stem
+    if stem.endswith(f".{group or 'core'}"):
+        return stem.removesuffix(".core")
+    one = kind.lower()
+    plural = (
+        one
+        if one == "endpoints"
+        else one + "es"
+        if one.endswith("s")
+        else one[:-1] + "ies"
+        if one.endswith("y")
+        else one + "s"
+    )
+    return f"{plural}.{group}" if group else plural
