@@ -157,6 +157,7 @@ def test_kubectl_lists_of_one_or_many_kinds(tmp_path: Path) -> None:
     assert snapshot.origin.basis == "listed"
     assert snapshot.state(Deployment).kept == 1
     assert (snapshot.state(Pod).state, snapshot.state(Pod).kept) == ("collected", 0)
+    assert snapshot.state(Pod).note == "pods.json is an empty List: its name says the kind"
 
 
 def test_a_malformed_object_makes_its_kind_partial(tmp_path: Path) -> None:
@@ -188,6 +189,27 @@ def test_an_item_that_is_null_makes_its_kind_partial(tmp_path: Path, name: str) 
     listed = {"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [DEPLOYMENT, None]}
     coverage = files.capture(written(tmp_path, name, listed)).state(Deployment)
     assert (coverage.state, coverage.seen, coverage.kept) == ("partial", 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind", "name"),
+    [
+        ("meta.k8s.io/v1", "PartialObjectMetadataList", "partialobjectmetadatas.meta.k8s.io"),
+        ("metrics.k8s.io/v1beta1", "NodeMetricsList", "nodemetricses.metrics.k8s.io"),
+    ],
+)
+def test_a_file_is_not_what_its_name_says(tmp_path: Path, api_version: str, kind: str, name: str) -> None:
+    listed = {"apiVersion": api_version, "kind": kind, "items": [{"metadata": {"name": "a"}}]}
+    snapshot = files.capture(written(tmp_path, "pods.json", listed))
+    assert snapshot.state(Pod).state == "failed"
+    assert [(c.resource, c.seen) for c in snapshot.coverage if c.state == "not read"] == [(name, 1)]
+
+
+def test_a_list_of_one_kind_says_nothing_of_the_kind_in_its_name(tmp_path: Path) -> None:
+    listed = {"apiVersion": "v1", "kind": "List", "items": [DEPLOYMENT]}
+    snapshot = files.capture(written(tmp_path, "pods.json", listed))
+    assert snapshot.state(Pod).state == "failed"
+    assert snapshot.state(Deployment).state == "collected"
 
 
 @pytest.mark.parametrize("kind", ["List", "DeploymentList"])

@@ -29,19 +29,28 @@ class RecordedAs(msgspec.Struct):
 
 @dataclass
 class Found:
-    """What the files held of one kind: `places` names the file of each object, `pages` has the sha256 of each file."""
+    """What the files held of one kind.
+
+    `places` names the file of each object, `pages` has the sha256 of each file; `faults` say why a list is not whole.
+    """
 
     objects: list[Kind] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
     malformed: list[Malformed] = field(default_factory=list)
     pages: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     version: str = ""
     resource_version: str = ""
 
     @property
     def seen(self) -> int:
         return len(self.objects) + len(self.malformed)
+
+    @property
+    def note(self) -> str:
+        unread = [f"{m.namespace}/{m.name}: {m.fault}" for m in self.malformed[:3]]
+        return "; ".join([*self.faults, *unread, *self.notes])
 
 
 @dataclass
@@ -178,8 +187,9 @@ def _read_list(file: File, document: dict[str, Any], reading: Reading) -> None:
                 "for each; take it again"
             )
         sorts[item["apiVersion"], item["kind"]].append(item)
-    if kind := _kind_of_file(file.name):
-        reading.found[kind].pages[file.name] = file.page
+    if not items and (kind := _kind_of_file(file.name)):
+        _keep(file, kind, "", [], [], reading)
+        reading.found[kind].notes.append(f"{file.name} is an empty List: its name says the kind")
     for (api_version, name), found in sorts.items():
         _add(file, api_version, name, found, reading)
 

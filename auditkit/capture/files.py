@@ -102,7 +102,7 @@ def _coverage(reading: Reading, objects: dict[type[Kind], list[Kind]], options: 
                 pages=tuple(found.pages.values()),
                 resource_version=found.resource_version,
                 request=", ".join(found.pages),
-                note="; ".join([*found.faults, *(f"{m.namespace}/{m.name}: {m.fault}" for m in found.malformed[:3])]),
+                note=found.note,
             )
         elif kind.group in reading.broken:
             yield Coverage(
