@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from auditkit import kinds
 from auditkit.capture import files
 from auditkit.capture.snapshot import Options, Snapshot, load, save
 from auditkit.errors import UsageError
+from auditkit.kinds import Kind
 from auditkit.kinds.certificates import Secret
 from auditkit.kinds.rbac import ClusterRole
 from auditkit.kinds.workloads import Deployment, Pod
@@ -210,6 +212,58 @@ def test_a_list_of_one_kind_says_nothing_of_the_kind_in_its_name(tmp_path: Path)
     snapshot = files.capture(written(tmp_path, "pods.json", listed))
     assert snapshot.state(Pod).state == "failed"
     assert snapshot.state(Deployment).state == "collected"
+
+
+def crd(group: str, plural: str) -> dict[str, object]:
+    spec = {"group": group, "names": {"plural": plural, "kind": "X"}, "scope": "Namespaced", "versions": []}
+    meta = {"name": f"{plural}.{group}"}
+    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": meta, "spec": spec}
+
+
+def crds(*items: object, **meta: str) -> dict[str, object]:
+    listed = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinitionList"}
+    return {**listed, "metadata": meta, "items": items}
+
+
+VELERO = crd("velero.io", "backups")
+
+
+@pytest.mark.parametrize(
+    ("document", "state"),
+    [
+        (crds(VELERO), "not served"),
+        (VELERO, "failed"),
+        (crds(VELERO, {**VELERO, "spec": 7}), "failed"),
+        (crds(VELERO, {**crd("cert-manager.io", "certificates"), "spec": {}}), "failed"),
+        (crds(VELERO, **{"continue": "x"}), "failed"),
+    ],
+)
+def test_only_a_whole_list_of_crds_says_what_is_not_served(tmp_path: Path, document: object, state: str) -> None:
+    snapshot = files.capture(written(tmp_path, "crds.json", document))
+    assert snapshot.state(kinds.BY_RESOURCE["certificates.cert-manager.io"]).state == state
+    assert snapshot.state(kinds.BY_RESOURCE["backups.velero.io"]).state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("discovery-aggregated-apis.json", Pod), ("discovery-aggregated-api.json", ClusterRole)]
+)
+def test_half_of_discovery_says_nothing_of_the_other(
+    recordings: Path, tmp_path: Path, name: str, kind: type[Kind]
+) -> None:
+    october = recordings / "northwind-prod" / "2026-10-31"
+    for file in (name, "nodes.core.json"):
+        shutil.copy(october / file, tmp_path)
+    assert files.capture(tmp_path).state(kind).state == "failed"
+
+
+@pytest.mark.parametrize("name", ["deployments.json", "deployments.yaml"])
+@pytest.mark.parametrize("kind", ["List", "DeploymentList"])
+def test_what_a_list_says_of_itself_is_read(tmp_path: Path, name: str, kind: str) -> None:
+    meta = {"resourceVersion": "7", "continue": "x"}
+    document = {"apiVersion": "apps/v1", "kind": kind, "metadata": meta, "items": [DEPLOYMENT]}
+    coverage = files.capture(written(tmp_path, name, document)).state(Deployment)
+    assert (coverage.state, coverage.resource_version) == ("partial", "7")
+    assert coverage.note == f"{name} is one page of a longer list: `continue` is set"
 
 
 @pytest.mark.parametrize("kind", ["List", "DeploymentList"])

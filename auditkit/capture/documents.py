@@ -14,7 +14,7 @@ import yaml
 from auditkit import kinds
 from auditkit.capture.snapshot import Identity
 from auditkit.errors import UsageError
-from auditkit.kinds import Kind, Malformed
+from auditkit.kinds import Kind, ListMeta, Malformed
 
 # Groups whose kinds are built into every API server, or into none: what is not a CRD's.
 BUILT_IN = ("", "apps", "batch", "autoscaling", "policy", "extensions")
@@ -42,10 +42,16 @@ class Found:
     notes: list[str] = field(default_factory=list)
     version: str = ""
     resource_version: str = ""
+    listed: bool = False
 
     @property
     def seen(self) -> int:
         return len(self.objects) + len(self.malformed)
+
+    @property
+    def whole(self) -> bool:
+        """Whether a list of the kind was read to its end, and all of it was understood."""
+        return self.listed and not self.malformed and not self.faults
 
     @property
     def note(self) -> str:
@@ -63,7 +69,7 @@ class Reading:
     version: str = ""
     identity: Identity = field(default_factory=Identity)
     recorded: RecordedAs | None = None
-    served: set[str] | None = None
+    served: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
 
 
@@ -125,13 +131,14 @@ def _read_discovery(stem: str, raw: bytes, reading: Reading) -> None:
     """Aggregated discovery: what is served, and the groups whose server did not answer."""
     if not stem.startswith("discovery-aggregated"):
         return
-    served = reading.served = reading.served or set()
     for group in msgspec.json.decode(raw).get("items", ()):
         name = group.get("metadata", {}).get("name", "")
         for version in group.get("versions", ()):
             if version.get("freshness") == "Stale" and not version.get("resources"):
                 reading.broken.add(name)
-            served.update(f"{r['resource']}.{name}" if name else r["resource"] for r in version.get("resources", ()))
+            reading.served.update(
+                f"{r['resource']}.{name}" if name else r["resource"] for r in version.get("resources", ())
+            )
 
 
 def _read_json(file: File, raw: bytes, reading: Reading) -> None:
@@ -141,10 +148,7 @@ def _read_json(file: File, raw: bytes, reading: Reading) -> None:
     kind = kinds.BY_KIND.get((group, head.kind.removesuffix("List")))
     if kind and head.kind.endswith("List") and head.items:
         meta, objects, malformed = kinds.decode_page(kind, raw)
-        _keep(file, kind, version, objects, malformed, reading)
-        reading.found[kind].resource_version = meta.resource_version
-        if meta.continue_:
-            reading.found[kind].faults.append(f"{file.name} is one page of a longer list: `continue` is set")
+        _listed(file, _keep(file, kind, version, objects, malformed, reading), meta)
     else:
         _read_document(file, msgspec.json.decode(raw), reading)
 
@@ -176,8 +180,9 @@ def _read_document(file: File, document: Any, reading: Reading) -> None:
 def _read_list(file: File, document: dict[str, Any], reading: Reading) -> None:
     """A list of one kind, or kubectl's `kind: List` of objects that each say what they are."""
     items = document["items"] or []
+    meta = msgspec.convert(document.get("metadata") or {}, ListMeta)
     if document["kind"] != "List":
-        _add(file, document["apiVersion"], document["kind"].removesuffix("List"), items, reading)
+        _listed(file, _add(file, document["apiVersion"], document["kind"].removesuffix("List"), items, reading), meta)
         return
     sorts: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for number, item in enumerate(items, 1):
@@ -188,31 +193,43 @@ def _read_list(file: File, document: dict[str, Any], reading: Reading) -> None:
             )
         sorts[item["apiVersion"], item["kind"]].append(item)
     if not items and (kind := _kind_of_file(file.name)):
-        _keep(file, kind, "", [], [], reading)
-        reading.found[kind].notes.append(f"{file.name} is an empty List: its name says the kind")
-    for (api_version, name), found in sorts.items():
-        _add(file, api_version, name, found, reading)
+        found = _keep(file, kind, "", [], [], reading)
+        found.notes.append(f"{file.name} is an empty List: its name says the kind")
+        _listed(file, found, meta)
+    for (api_version, name), documents in sorts.items():
+        _listed(file, _add(file, api_version, name, documents, reading), meta)
 
 
-def _add(file: File, api_version: str, kind_name: str, documents: Sequence[Any], reading: Reading) -> None:
+def _listed(file: File, found: Found | None, meta: ListMeta) -> None:
+    """What the list says of itself; None where auditkit does not read its kind."""
+    if found is None:
+        return
+    found.listed = True
+    found.resource_version = meta.resource_version
+    if meta.continue_:
+        found.faults.append(f"{file.name} is one page of a longer list: `continue` is set")
+
+
+def _add(file: File, api_version: str, kind_name: str, documents: Sequence[Any], reading: Reading) -> Found | None:
     group, _, version = api_version.rpartition("/")
     kind = kinds.BY_KIND.get((group, kind_name))
     if kind is None:
         reading.others[_plural(file.name, group, kind_name)] += len(documents)
-        return
+        return None
     objects, malformed = kinds.read_all(kind, documents)
-    _keep(file, kind, version, objects, malformed, reading)
+    return _keep(file, kind, version, objects, malformed, reading)
 
 
 def _keep(
     file: File, kind: type[Kind], version: str, objects: list[Any], malformed: list[Malformed], reading: Reading
-) -> None:
+) -> Found:
     found = reading.found[kind]
     found.objects += objects
     found.places += [file.name] * len(objects)
     found.malformed += malformed
     found.pages[file.name] = file.page
     found.version = version
+    return found
 
 
 def _kind_of_file(name: str) -> type[Kind] | None:

@@ -78,11 +78,7 @@ def _kept(kind: type[Kind], found: Found, options: Options) -> list[Kind]:
 
 
 def _coverage(reading: Reading, objects: dict[type[Kind], list[Kind]], options: Options) -> Iterator[Coverage]:
-    custom = {
-        f"{c.spec.names.plural}.{c.spec.group}"
-        for c in objects.get(CustomResourceDefinition, ())
-        if isinstance(c, CustomResourceDefinition) and c.spec and c.spec.names
-    }
+    custom = _custom(reading)
     for kind in kinds.ALL:
         found = reading.found.get(kind)
         name = resource(kind)
@@ -108,14 +104,14 @@ def _coverage(reading: Reading, objects: dict[type[Kind], list[Kind]], options: 
             yield Coverage(
                 resource=name, kind=kind.kind, state="failed", note="the group's API server did not answer discovery"
             )
-        elif _not_served(kind, reading, custom, CustomResourceDefinition in reading.found):
+        elif _not_served(kind, reading, custom):
             yield Coverage(resource=name, kind=kind.kind, state="not served")
         else:
             yield Coverage(resource=name, kind=kind.kind, state="failed", note="no list of it in the files")
     for group in sorted(reading.broken - {kind.group for kind in kinds.ALL}):
         yield Coverage(resource=f"*.{group}", state="failed", note="the group's API server did not answer discovery")
     known = {resource(kind) for kind in kinds.ALL}
-    unlisted = {name: 0 for name in reading.served or () if name not in known}
+    unlisted = {name: 0 for name in reading.served if name not in known}
     for name, count in {**unlisted, **reading.others}.items():
         if name in EXCLUDED:
             yield Coverage(resource=name, state="excluded", note=EXCLUDED[name], seen=count)
@@ -123,9 +119,21 @@ def _coverage(reading: Reading, objects: dict[type[Kind], list[Kind]], options: 
             yield Coverage(resource=name, state="not read", note="auditkit has no use for this kind", seen=count)
 
 
-def _not_served(kind: type[Kind], reading: Reading, custom: set[str], crds_listed: bool) -> bool:
-    """Whether discovery, or else the list of CRDs, shows that the cluster does not serve this kind."""
-    if reading.served is not None:
+def _custom(reading: Reading) -> set[str] | None:
+    """The resources that CRDs define; None where the files have no whole list of CRDs."""
+    found = reading.found.get(CustomResourceDefinition)
+    if not found or not found.whole:
+        return None
+    defined = [c.spec for c in found.objects if isinstance(c, CustomResourceDefinition)]
+    if not all(spec and spec.names for spec in defined):
+        return None
+    return {f"{spec.names.plural}.{spec.group}" for spec in defined if spec and spec.names}
+
+
+def _not_served(kind: type[Kind], reading: Reading, custom: set[str] | None) -> bool:
+    """Whether discovery, or else a whole list of CRDs, shows that the cluster does not serve this kind."""
+    # Discovery is two documents: one of the core group ("pods"), one of all others ("jobs.batch").
+    if any(("." in name) == bool(kind.group) for name in reading.served):
         return resource(kind) not in reading.served
     built_in = kind.group in BUILT_IN or (kind.group.endswith(".k8s.io") and "gateway" not in kind.group)
-    return crds_listed and not built_in and resource(kind) not in custom
+    return custom is not None and not built_in and resource(kind) not in custom
