@@ -15,6 +15,7 @@ from auditkit.capture.snapshot import Options, Snapshot, load, save
 from auditkit.errors import UsageError
 from auditkit.kinds import Kind
 from auditkit.kinds.certificates import Secret
+from auditkit.kinds.network import Ingress
 from auditkit.kinds.rbac import ClusterRole
 from auditkit.kinds.workloads import Deployment, Pod
 from auditkit.resources import folder
@@ -264,6 +265,19 @@ def test_what_a_list_says_of_itself_is_read(tmp_path: Path, name: str, kind: str
     coverage = files.capture(written(tmp_path, name, document)).state(Deployment)
     assert (coverage.state, coverage.resource_version) == ("partial", "7")
     assert coverage.note == f"{name} is one page of a longer list: `continue` is set"
+
+
+INGRESS = {"kind": "Ingress", "metadata": {"name": "shop", "namespace": "web"}, "spec": {"tls": [{"hosts": ["a"]}]}}
+
+
+@pytest.mark.parametrize("name", ["ingresses.json", "ingresses.yaml"])
+@pytest.mark.parametrize("kind", ["Ingress", "List", "IngressList"])
+def test_a_version_that_is_not_read_makes_its_kind_partial(tmp_path: Path, name: str, kind: str) -> None:
+    old = {"apiVersion": "networking.k8s.io/v1beta1", **INGRESS}
+    document = old if kind == "Ingress" else {"apiVersion": old["apiVersion"], "kind": kind, "items": [old]}
+    coverage = files.capture(written(tmp_path, name, document)).state(Ingress)
+    assert (coverage.state, coverage.seen, coverage.kept) == ("partial", 1, 0)
+    assert coverage.note == "web/shop: served as v1beta1; this version of auditkit reads v1"
 
 
 @pytest.mark.parametrize("kind", ["List", "DeploymentList"])

@@ -146,7 +146,7 @@ def _read_json(file: File, raw: bytes, reading: Reading) -> None:
     head = msgspec.json.decode(raw, type=_Head)
     group, _, version = head.api_version.rpartition("/")
     kind = kinds.BY_KIND.get((group, head.kind.removesuffix("List")))
-    if kind and head.kind.endswith("List") and head.items:
+    if kind and head.kind.endswith("List") and head.items and version in kind.versions:
         meta, objects, malformed = kinds.decode_page(kind, raw)
         _listed(file, _keep(file, kind, version, objects, malformed, reading), meta)
     else:
@@ -216,7 +216,11 @@ def _add(file: File, api_version: str, kind_name: str, documents: Sequence[Any],
     if kind is None:
         reading.others[_plural(file.name, group, kind_name)] += len(documents)
         return None
-    objects, malformed = kinds.read_all(kind, documents)
+    if version in kind.versions:
+        objects, malformed = kinds.read_all(kind, documents)
+    else:
+        fault = f"served as {version}; this version of auditkit reads {', '.join(kind.versions)}"
+        objects, malformed = [], [kinds.unread(document, fault) for document in documents]
     return _keep(file, kind, version, objects, malformed, reading)
 
 

@@ -20,6 +20,7 @@ from auditkit.kinds.base import (
     read,
     read_all,
     resource,
+    unread,
 )
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "read",
     "read_all",
     "resource",
+    "unread",
 ]
 
 ALL: tuple[type[Kind], ...] = tuple(

@@ -153,14 +153,15 @@ def read_all(kind: type[K], documents: Iterable[Any]) -> tuple[list[K], list[Mal
         try:
             objects.append(read(kind, document))
         except msgspec.ValidationError as error:
-            meta = document.get("metadata") if isinstance(document, dict) else None
-            place = meta if isinstance(meta, dict) else {}
-            faults.append(
-                Malformed(
-                    namespace=str(place.get("namespace") or ""), name=str(place.get("name") or ""), fault=str(error)
-                )
-            )
+            faults.append(unread(document, str(error)))
     return objects, faults
+
+
+def unread(document: Any, fault: str) -> Malformed:
+    """A parsed document that is not read, by its name where it says one."""
+    meta = document.get("metadata") if isinstance(document, dict) else None
+    place = meta if isinstance(meta, dict) else {}
+    return Malformed(namespace=str(place.get("namespace") or ""), name=str(place.get("name") or ""), fault=fault)
 
 
 def read(kind: type[T], document: Any) -> T:
