@@ -280,6 +280,18 @@ def test_a_version_that_is_not_read_makes_its_kind_partial(tmp_path: Path, name:
     assert coverage.note == "web/shop: served as v1beta1; this version of auditkit reads v1"
 
 
+def test_a_manifest_without_a_namespace_is_in_default(tmp_path: Path) -> None:
+    unplaced = {**DEPLOYMENT, "metadata": {"name": "shop"}}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "a"}, "rules": []}
+    written(tmp_path, "a.yaml", unplaced)
+    written(tmp_path, "b.yaml", role)
+    snapshot = files.capture(tmp_path)
+    assert [d.namespace for d in snapshot.objects[Deployment]] == ["default"]
+    assert [r.namespace for r in snapshot.objects[ClusterRole]] == [""]
+    assert snapshot.state(Deployment).note == "without a namespace, taken to be in default: 1"
+    assert snapshot.state(ClusterRole).note == ""
+
+
 @pytest.mark.parametrize("kind", ["List", "DeploymentList"])
 def test_a_list_without_items_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UsageError, match="without items"):

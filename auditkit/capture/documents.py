@@ -40,6 +40,7 @@ class Found:
     pages: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unplaced: int = 0
     version: str = ""
     resource_version: str = ""
     listed: bool = False
@@ -56,7 +57,8 @@ class Found:
     @property
     def note(self) -> str:
         unread = [f"{m.namespace}/{m.name}: {m.fault}" for m in self.malformed[:3]]
-        return "; ".join([*self.faults, *unread, *self.notes])
+        unplaced = [f"without a namespace, taken to be in default: {self.unplaced}"] if self.unplaced else []
+        return "; ".join([*self.faults, *unread, *self.notes, *unplaced])
 
 
 @dataclass
@@ -227,7 +229,12 @@ def _add(file: File, api_version: str, kind_name: str, documents: Sequence[Any],
 def _keep(
     file: File, kind: type[Kind], version: str, objects: list[Any], malformed: list[Malformed], reading: Reading
 ) -> Found:
+    """Add objects of one file; one that names no namespace is in `default`, where kubectl would put it."""
     found = reading.found[kind]
+    for obj in objects if kind.namespaced else ():
+        if not obj.metadata.namespace:
+            obj.metadata.namespace = "default"
+            found.unplaced += 1
     found.objects += objects
     found.places += [file.name] * len(objects)
     found.malformed += malformed
