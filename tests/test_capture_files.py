@@ -345,6 +345,55 @@ def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes, says: st
         files.capture(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("version.json", b"[]", r"version\.json: not as Kubernetes writes it: Expected `object`"),
+        ("version.json", b'{"gitVersion": 7}', "not as Kubernetes writes it"),
+        (
+            "discovery-aggregated-api.json",
+            b'{"kind": "APIGroupDiscoveryList", "apiVersion": "x", "items": [{"versions": 1}]}',
+            "not as",
+        ),
+        (
+            "pods.json",
+            b'{"kind": "PodList", "apiVersion": "v1", "items": ' + b"[" * 20_000 + b"]" * 20_000 + b"}",
+            "nested too deeply",
+        ),
+        ("pods.json", b'{"kind": "PodList", "apiVersion": "v1", "metadata": 7, "items": []}', "not as Kubernetes"),
+        ("pods.yaml", b"{kind: PodList, apiVersion: v1, metadata: 7, items: []}", "not as Kubernetes"),
+    ],
+)
+def test_files_that_are_not_what_they_should_be_are_named(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=says):
+        files.capture(tmp_path)
+
+
+def test_answers_with_nulls_are_read(tmp_path: Path) -> None:
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview", "status": None}
+    group = {"metadata": None, "versions": [{"version": "v1", "resources": [{"resource": "pods"}]}]}
+    discovery = {"apiVersion": "apidiscovery.k8s.io/v2", "kind": "APIGroupDiscoveryList", "items": [group]}
+    written(tmp_path, "selfsubjectreview.json", review)
+    written(tmp_path, "discovery-aggregated-api.json", discovery)
+    written(
+        tmp_path,
+        "version.json",
+        {"clientVersion": {"gitVersion": "v1.1.1"}, "serverVersion": {"gitVersion": "v1.36.2"}},
+    )
+    written(tmp_path, "deployments.json", {"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [DEPLOYMENT]})
+    snapshot = files.capture(tmp_path)
+    assert snapshot.origin.identity.username == ""
+    assert snapshot.origin.version == "v1.36.2"
+    assert snapshot.origin.basis == "listed"
+    assert (snapshot.state(Pod).state, snapshot.state(kinds.BY_RESOURCE["services"]).state) == ("failed", "not served")
+
+
+def test_a_manifest_named_like_discovery_is_read(tmp_path: Path) -> None:
+    snapshot = files.capture(written(tmp_path, "discovery-service.json", DEPLOYMENT))
+    assert [d.name for d in snapshot.objects[Deployment]] == ["shop"]
+
+
 def test_a_truncated_archive_is_named(tmp_path: Path, recordings: Path) -> None:
     whole = archived(recordings / "http", tmp_path / "x.tar.gz").read_bytes()
     (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])

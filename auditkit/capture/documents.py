@@ -89,6 +89,56 @@ class _Head(msgspec.Struct, rename="camel"):
     items: msgspec.Raw = msgspec.Raw()
 
 
+# Answers of the API server that are no objects of the cluster; plain discovery says no more than the aggregated one.
+ABOUT = ("SelfSubjectReview", "APIGroupDiscoveryList", "APIVersions", "APIGroupList", "APIResourceList")
+
+
+class _Told(msgspec.Struct, rename="camel"):
+    """A part of an answer: what a server may send as null is `X | None`."""
+
+
+class _Version(_Told):
+    """`/version`, or `kubectl version -o json`, which has it in serverVersion."""
+
+    git_version: str = ""
+    server_version: "_Version | None" = None
+
+
+class _User(_Told):
+    username: str = ""
+    groups: list[str] | None = None
+
+
+class _ReviewStatus(_Told):
+    user_info: _User | None = None
+
+
+class _Review(_Told):
+    status: _ReviewStatus | None = None
+
+
+class _Resource(_Told):
+    resource: str
+
+
+class _GroupVersion(_Told):
+    freshness: str = ""
+    resources: list[_Resource] | None = None
+
+
+class _Named(_Told):
+    name: str = ""
+
+
+class _Group(_Told):
+    metadata: _Named | None = None
+    versions: list[_GroupVersion] | None = None
+
+
+class _Discovery(_Told):
+    items: list[_Group] | None = None
+
+
 class _Loader(yaml.CSafeLoader):
     """YAML as Kubernetes reads it: a timestamp stays a string."""
 
@@ -106,6 +156,12 @@ def read_file(name: str, place: str, raw: bytes, reading: Reading) -> None:
     """
     try:
         _read(File(name, place, hashlib.sha256(raw).hexdigest()), raw, reading)
+    except RecursionError:
+        raise UsageError(f"{place}: nested too deeply for a Kubernetes object; leave the file out") from None
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{place}: not as Kubernetes writes it: {error}; take it again, or leave the file out"
+        ) from None
     except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"{place}: not valid {'JSON' if name.endswith('json') else 'YAML'}: {reason}") from None
@@ -116,12 +172,8 @@ def _read(file: File, raw: bytes, reading: Reading) -> None:
     if stem == "recorded-as":
         reading.recorded = msgspec.json.decode(raw, type=RecordedAs)
     elif stem == "version.json":
-        reading.version = str(msgspec.json.decode(raw).get("gitVersion", ""))
-    elif stem == "selfsubjectreview.json":
-        user = msgspec.json.decode(raw).get("status", {}).get("userInfo", {})
-        reading.identity = Identity(username=user.get("username", ""), groups=tuple(user.get("groups", ())))
-    elif stem.startswith("discovery-"):
-        _read_discovery(stem, raw, reading)
+        told = msgspec.json.decode(raw, type=_Version)
+        reading.version = (told.server_version or told).git_version
     elif stem.endswith(".json"):
         _read_json(file, raw, reading)
     else:
@@ -129,18 +181,19 @@ def _read(file: File, raw: bytes, reading: Reading) -> None:
             _read_document(file, document, reading)
 
 
-def _read_discovery(stem: str, raw: bytes, reading: Reading) -> None:
-    """Aggregated discovery: what is served, and the groups whose server did not answer."""
-    if not stem.startswith("discovery-aggregated"):
-        return
-    for group in msgspec.json.decode(raw).get("items", ()):
-        name = group.get("metadata", {}).get("name", "")
-        for version in group.get("versions", ()):
-            if version.get("freshness") == "Stale" and not version.get("resources"):
-                reading.broken.add(name)
-            reading.served.update(
-                f"{r['resource']}.{name}" if name else r["resource"] for r in version.get("resources", ())
-            )
+def _read_about(document: dict[str, Any], reading: Reading) -> None:
+    """Who asked, and what is served: the groups whose server did not answer are `broken`."""
+    if document["kind"] == "SelfSubjectReview":
+        status = msgspec.convert(document, _Review).status
+        user = status.user_info if status else None
+        reading.identity = Identity(username=user.username, groups=tuple(user.groups or ())) if user else Identity()
+    elif document["kind"] == "APIGroupDiscoveryList":
+        for group in msgspec.convert(document, _Discovery).items or ():
+            name = group.metadata.name if group.metadata else ""
+            for version in group.versions or ():
+                if version.freshness == "Stale" and not version.resources:
+                    reading.broken.add(name)
+                reading.served.update(f"{r.resource}.{name}" if name else r.resource for r in version.resources or ())
 
 
 def _read_json(file: File, raw: bytes, reading: Reading) -> None:
@@ -170,7 +223,9 @@ def _read_document(file: File, document: Any, reading: Reading) -> None:
         return
     kind = str(document["kind"])
     group = str(document["apiVersion"]).rpartition("/")[0]
-    if kind.endswith("List") and "items" in document:
+    if kind in ABOUT:
+        _read_about(document, reading)
+    elif kind.endswith("List") and "items" in document:
         _read_list(file, document, reading)
     elif kind == "List" or (kind.endswith("List") and (group, kind.removesuffix("List")) in kinds.BY_KIND):
         raise UsageError(f"{file.place}: a {kind} without items; take it again")
