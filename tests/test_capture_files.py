@@ -292,6 +292,21 @@ def test_a_manifest_without_a_namespace_is_in_default(tmp_path: Path) -> None:
     assert snapshot.state(ClusterRole).note == ""
 
 
+def test_an_object_in_two_lists_is_kept_once(tmp_path: Path) -> None:
+    written(tmp_path, "all.json", {"apiVersion": "v1", "kind": "List", "items": [DEPLOYMENT]})
+    written(tmp_path, "deployments.json", {"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [DEPLOYMENT]})
+    coverage = files.capture(tmp_path).state(Deployment)
+    assert (coverage.state, coverage.seen, coverage.kept) == ("collected", 2, 1)
+    assert coverage.request == "all.json, deployments.json"
+
+
+def test_two_objects_of_one_name_are_refused(tmp_path: Path) -> None:
+    written(tmp_path, "a.json", DEPLOYMENT)
+    written(tmp_path, "b.json", {**DEPLOYMENT, "spec": {"replicas": 9}})
+    with pytest.raises(UsageError, match=r"Deployment web/shop is in a\.json and in b\.json, and they differ"):
+        files.capture(tmp_path)
+
+
 @pytest.mark.parametrize("kind", ["List", "DeploymentList"])
 def test_a_list_without_items_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(UsageError, match="without items"):

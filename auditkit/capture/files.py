@@ -58,19 +58,21 @@ def _cluster_name(path: Path, recorded: RecordedAs | None) -> str:
 
 
 def _kept(kind: type[Kind], found: Found, options: Options) -> list[Kind]:
-    """The objects that these options allow, each once."""
-    placed: dict[tuple[str, str], str] = {}
+    """The objects that these options allow, each once.
+
+    Raises UsageError where two that differ have one name: they are of two clusters, or of two times.
+    """
+    placed: dict[tuple[str, str], tuple[Kind, str]] = {}
     for obj, place in zip(found.objects, found.places, strict=True):
-        key = (obj.namespace, obj.name)
-        if key in placed:
-            both = f"{placed[key]} and {place}" if placed[key] != place else f"twice in {place}"
-            raise UsageError(
-                f"{kind.kind} {'/'.join(filter(None, key))} is in {both}: give one dump of one cluster at a time"
-            )
-        placed[key] = place
+        first, where = placed.setdefault((obj.namespace, obj.name), (obj, place))
+        if first is not obj and first != obj:
+            name = "/".join(filter(None, (obj.namespace, obj.name)))
+            both = f"twice in {place}" if where == place else f"in {where} and in {place}"
+            raise UsageError(f"{kind.kind} {name} is {both}, and they differ: give one dump of one cluster at a time")
+    once = [obj for obj, _ in placed.values()]
     if kind is not Secret:
-        return list(found.objects)
-    secrets = [obj for obj in found.objects if isinstance(obj, Secret)]
+        return once
+    secrets = [obj for obj in once if isinstance(obj, Secret)]
     for secret in secrets:
         # k8s.io/kubernetes/pkg/apis/core/v1/defaults.go SetDefaults_Secret
         secret.type = secret.type or "Opaque"
