@@ -246,6 +246,21 @@ def test_only_a_whole_list_of_crds_says_what_is_not_served(tmp_path: Path, docum
 
 
 @pytest.mark.parametrize(
+    ("resource", "state"),
+    [
+        ("adminnetworkpolicies.policy.networking.k8s.io", "not served"),
+        ("volumesnapshots.snapshot.storage.k8s.io", "not served"),
+        ("gateways.gateway.networking.k8s.io", "not served"),
+        ("storageclasses.storage.k8s.io", "failed"),
+        ("ingresses.networking.k8s.io", "failed"),
+    ],
+)
+def test_a_group_of_k8s_io_may_be_that_of_a_crd(tmp_path: Path, resource: str, state: str) -> None:
+    snapshot = files.capture(written(tmp_path, "crds.json", crds(VELERO)))
+    assert snapshot.state(kinds.BY_RESOURCE[resource]).state == state
+
+
+@pytest.mark.parametrize(
     ("name", "kind"), [("discovery-aggregated-apis.json", Pod), ("discovery-aggregated-api.json", ClusterRole)]
 )
 def test_half_of_discovery_says_nothing_of_the_other(

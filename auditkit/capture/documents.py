@@ -4,7 +4,6 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -12,19 +11,10 @@ import msgspec
 import yaml
 
 from auditkit import kinds
+from auditkit.capture import answers
 from auditkit.capture.snapshot import Identity
 from auditkit.errors import UsageError
 from auditkit.kinds import Kind, ListMeta, Malformed
-
-# Groups whose kinds are built into every API server, or into none: what is not a CRD's.
-BUILT_IN = ("", "apps", "batch", "autoscaling", "policy", "extensions")
-
-
-class RecordedAs(msgspec.Struct):
-    """The file `recorded-as` of a recording: its name, and the server's time."""
-
-    recorded_as: str = ""
-    server_time: datetime | None = None
 
 
 @dataclass
@@ -70,7 +60,7 @@ class Reading:
     supplied: bool = False
     version: str = ""
     identity: Identity = field(default_factory=Identity)
-    recorded: RecordedAs | None = None
+    recorded: answers.RecordedAs | None = None
     served: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
 
@@ -87,56 +77,6 @@ class _Head(msgspec.Struct, rename="camel"):
     api_version: str = ""
     kind: str = ""
     items: msgspec.Raw = msgspec.Raw()
-
-
-# Answers of the API server that are no objects of the cluster; plain discovery says no more than the aggregated one.
-ABOUT = ("SelfSubjectReview", "APIGroupDiscoveryList", "APIVersions", "APIGroupList", "APIResourceList")
-
-
-class _Told(msgspec.Struct, rename="camel"):
-    """A part of an answer: what a server may send as null is `X | None`."""
-
-
-class _Version(_Told):
-    """`/version`, or `kubectl version -o json`, which has it in serverVersion."""
-
-    git_version: str = ""
-    server_version: "_Version | None" = None
-
-
-class _User(_Told):
-    username: str = ""
-    groups: list[str] | None = None
-
-
-class _ReviewStatus(_Told):
-    user_info: _User | None = None
-
-
-class _Review(_Told):
-    status: _ReviewStatus | None = None
-
-
-class _Resource(_Told):
-    resource: str
-
-
-class _GroupVersion(_Told):
-    freshness: str = ""
-    resources: list[_Resource] | None = None
-
-
-class _Named(_Told):
-    name: str = ""
-
-
-class _Group(_Told):
-    metadata: _Named | None = None
-    versions: list[_GroupVersion] | None = None
-
-
-class _Discovery(_Told):
-    items: list[_Group] | None = None
 
 
 class _Loader(yaml.CSafeLoader):
@@ -170,10 +110,9 @@ def read_file(name: str, place: str, raw: bytes, reading: Reading) -> None:
 def _read(file: File, raw: bytes, reading: Reading) -> None:
     stem = PurePosixPath(file.name).name
     if stem == "recorded-as":
-        reading.recorded = msgspec.json.decode(raw, type=RecordedAs)
+        reading.recorded = msgspec.json.decode(raw, type=answers.RecordedAs)
     elif stem == "version.json":
-        told = msgspec.json.decode(raw, type=_Version)
-        reading.version = (told.server_version or told).git_version
+        reading.version = answers.version(raw)
     elif stem.endswith(".json"):
         _read_json(file, raw, reading)
     else:
@@ -182,18 +121,12 @@ def _read(file: File, raw: bytes, reading: Reading) -> None:
 
 
 def _read_about(document: dict[str, Any], reading: Reading) -> None:
-    """Who asked, and what is served: the groups whose server did not answer are `broken`."""
     if document["kind"] == "SelfSubjectReview":
-        status = msgspec.convert(document, _Review).status
-        user = status.user_info if status else None
-        reading.identity = Identity(username=user.username, groups=tuple(user.groups or ())) if user else Identity()
+        reading.identity = answers.identity(document)
     elif document["kind"] == "APIGroupDiscoveryList":
-        for group in msgspec.convert(document, _Discovery).items or ():
-            name = group.metadata.name if group.metadata else ""
-            for version in group.versions or ():
-                if version.freshness == "Stale" and not version.resources:
-                    reading.broken.add(name)
-                reading.served.update(f"{r.resource}.{name}" if name else r.resource for r in version.resources or ())
+        served, broken = answers.discovered(document)
+        reading.served |= served
+        reading.broken |= broken
 
 
 def _read_json(file: File, raw: bytes, reading: Reading) -> None:
@@ -223,7 +156,7 @@ def _read_document(file: File, document: Any, reading: Reading) -> None:
         return
     kind = str(document["kind"])
     group = str(document["apiVersion"]).rpartition("/")[0]
-    if kind in ABOUT:
+    if kind in answers.ABOUT:
         _read_about(document, reading)
     elif kind.endswith("List") and "items" in document:
         _read_list(file, document, reading)
@@ -301,7 +234,9 @@ def _keep(
 def _kind_of_file(name: str) -> type[Kind] | None:
     """The kind that a file is named after (pods.json, deployments.apps.json): an empty `kind: List` does not say."""
     stem = PurePosixPath(name).stem.removesuffix(".core")
-    return kinds.BY_RESOURCE.get(stem) or next((k for k in kinds.ALL if k.plural == stem and k.group in BUILT_IN), None)
+    return kinds.BY_RESOURCE.get(stem) or next(
+        (k for k in kinds.ALL if k.plural == stem and k.group in kinds.BUILT_IN), None
+    )
 
 
 def _plural(name: str, group: str, kind: str) -> str:

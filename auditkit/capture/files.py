@@ -6,7 +6,8 @@ from pathlib import Path
 
 from auditkit import kinds
 from auditkit.capture import archive
-from auditkit.capture.documents import BUILT_IN, Found, Reading, RecordedAs, read_file
+from auditkit.capture.answers import RecordedAs
+from auditkit.capture.documents import Found, Reading, read_file
 from auditkit.capture.policy import EXCLUDED, SECRETS_EXCLUDED, kept_secret, reads_secrets
 from auditkit.capture.snapshot import Coverage, Options, Origin, Snapshot
 from auditkit.errors import UsageError
@@ -137,5 +138,4 @@ def _not_served(kind: type[Kind], reading: Reading, custom: set[str] | None) -> 
     # Discovery is two documents: one of the core group ("pods"), one of all others ("jobs.batch").
     if any(("." in name) == bool(kind.group) for name in reading.served):
         return resource(kind) not in reading.served
-    built_in = kind.group in BUILT_IN or (kind.group.endswith(".k8s.io") and "gateway" not in kind.group)
-    return custom is not None and not built_in and resource(kind) not in custom
+    return custom is not None and kind.group not in kinds.BUILT_IN and resource(kind) not in custom

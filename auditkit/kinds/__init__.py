@@ -6,6 +6,7 @@ from typing import Any
 
 from auditkit.kinds import admission, certificates, network, platform, rbac, workloads
 from auditkit.kinds.base import (
+    BUILT_IN,
     Closed,
     Kind,
     ListMeta,
@@ -25,6 +26,7 @@ from auditkit.kinds.base import (
 
 __all__ = [
     "ALL",
+    "BUILT_IN",
     "BY_RESOURCE",
     "Closed",
     "Kind",
