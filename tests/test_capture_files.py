@@ -1,5 +1,6 @@
 """The door for files: layouts as users have them, coverage, and one clear error each."""
 
+import gzip
 import io
 import json
 import shutil
@@ -422,6 +423,75 @@ def test_answers_with_nulls_are_read(tmp_path: Path) -> None:
 def test_a_manifest_named_like_discovery_is_read(tmp_path: Path) -> None:
     snapshot = files.capture(written(tmp_path, "discovery-service.json", DEPLOYMENT))
     assert [d.name for d in snapshot.objects[Deployment]] == ["shop"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("name", ["a.json", "a.yaml"])
+def test_text_of_other_encodings_is_read(tmp_path: Path, name: str, encoding: str) -> None:
+    (tmp_path / name).write_text(json.dumps(DEPLOYMENT), encoding=encoding)
+    assert [d.name for d in files.capture(tmp_path).objects[Deployment]] == ["shop"]
+
+
+def test_text_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe{\x00\x00\xd8")
+    with pytest.raises(UsageError, match=r"a\.json: not valid JSON: 'utf-16"):
+        files.capture(tmp_path)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("name", ["deployments.json.gz", "DEPLOYMENTS.JSON", "deployments.YAML", "deployments.yml.GZ"])
+def test_names_and_compression_as_users_have_them(tmp_path: Path, name: str, alone: bool) -> None:
+    raw = json.dumps({"apiVersion": "apps/v1", "kind": "DeploymentList", "items": [DEPLOYMENT]}).encode()
+    (tmp_path / name).write_bytes(gzip.compress(raw) if name.casefold().endswith(".gz") else raw)
+    snapshot = files.capture(tmp_path / name if alone else tmp_path)
+    assert (snapshot.state(Deployment).state, snapshot.state(Deployment).kept) == ("collected", 1)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2"])
+@pytest.mark.parametrize("member", ["a.json", "a.json.gz"])
+def test_tars_of_every_compression(tmp_path: Path, mode: str, member: str) -> None:
+    raw = json.dumps(DEPLOYMENT).encode()
+    raw = gzip.compress(raw) if member.endswith(".gz") else raw
+    target = tmp_path / f"dump.tar.{mode[2:]}".removesuffix(".")
+    with tarfile.open(target, mode) as archive:  # type: ignore[call-overload]
+        info = tarfile.TarInfo(member)
+        info.size = len(raw)
+        archive.addfile(info, io.BytesIO(raw))
+    assert [d.name for d in files.capture(target).objects[Deployment]] == ["shop"]
+
+
+def test_a_lone_gz_that_is_cut_is_named(tmp_path: Path) -> None:
+    whole = gzip.compress(json.dumps(DEPLOYMENT).encode())
+    (tmp_path / "a.json.gz").write_bytes(whole[:-12])
+    with pytest.raises(UsageError, match=r"a\.json\.gz: the archive is damaged or truncated"):
+        files.capture(tmp_path / "a.json.gz")
+
+
+def test_json_lines_are_read_by_line(tmp_path: Path) -> None:
+    other = {**DEPLOYMENT, "metadata": {"name": "bank", "namespace": "web"}}
+    written(tmp_path, "all.jsonl", f"{json.dumps(DEPLOYMENT)}\n\n{json.dumps(other)}\n")
+    assert [d.name for d in files.capture(tmp_path).objects[Deployment]] == ["bank", "shop"]
+
+
+def test_a_link_to_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dump").mkdir()
+    written(tmp_path / "dump", "a.json", DEPLOYMENT)
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "prod").symlink_to(tmp_path / "dump")
+    with pytest.raises(UsageError, match="prod: a link to a folder"):
+        files.capture(tmp_path / "given")
+    assert files.capture(tmp_path / "given" / "prod").state(Deployment).kept == 1
+
+
+def test_files_of_other_kinds_are_named_in_coverage(tmp_path: Path) -> None:
+    written(tmp_path, "a.json", DEPLOYMENT)
+    written(tmp_path, ".hidden", "x")
+    for number in range(7):
+        written(tmp_path, f"{number}.md", "x")
+    (row,) = [c for c in files.capture(tmp_path).coverage if c.resource == "files"]
+    assert row.state == "not read"
+    assert row.note.startswith("files without objects of a cluster: 0.md (no JSON or YAML), 1.md")
+    assert row.note.endswith(" and 2 more")
 
 
 def test_a_truncated_archive_is_named(tmp_path: Path, recordings: Path) -> None:

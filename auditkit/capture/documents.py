@@ -1,6 +1,7 @@
 """What the files of a dump or of manifests hold: lists, single objects, and what kubectl says about the cluster."""
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -53,10 +54,14 @@ class Found:
 
 @dataclass
 class Reading:
-    """What was read so far from all files; `others` counts the objects of kinds that auditkit does not read."""
+    """What was read so far from all files.
+
+    `others` counts the objects of kinds that auditkit does not read, `unread` says why a file holds no objects.
+    """
 
     found: dict[type[Kind], Found] = field(default_factory=lambda: defaultdict(Found))
     others: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    unread: dict[str, str] = field(default_factory=dict)
     supplied: bool = False
     version: str = ""
     identity: Identity = field(default_factory=Identity)
@@ -95,7 +100,7 @@ def read_file(name: str, place: str, raw: bytes, reading: Reading) -> None:
     Raises UsageError that names `place` where the file cannot be understood: what it may hold would be missing.
     """
     try:
-        _read(File(name, place, hashlib.sha256(raw).hexdigest()), raw, reading)
+        _read(File(name, place, hashlib.sha256(raw).hexdigest()), _utf8(raw), reading)
     except RecursionError:
         raise UsageError(f"{place}: nested too deeply for a Kubernetes object; leave the file out") from None
     except msgspec.ValidationError as error:
@@ -104,17 +109,31 @@ def read_file(name: str, place: str, raw: bytes, reading: Reading) -> None:
         ) from None
     except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{place}: not valid {'JSON' if name.endswith('json') else 'YAML'}: {reason}") from None
+        raise UsageError(f"{place}: not valid {_language(name)}: {reason}") from None
+
+
+def _language(name: str) -> str:
+    suffix = PurePosixPath(name).suffix.casefold()
+    return "JSON" if suffix.startswith(".json") else "YAML" if suffix in (".yaml", ".yml") else "JSON or YAML"
+
+
+def _utf8(raw: bytes) -> bytes:
+    """The text as UTF-8 without a byte order mark: `>` in PowerShell writes UTF-16."""
+    encoding = json.detect_encoding(raw)
+    return raw if encoding == "utf-8" else raw.decode(encoding).encode()
 
 
 def _read(file: File, raw: bytes, reading: Reading) -> None:
-    stem = PurePosixPath(file.name).name
+    stem = PurePosixPath(file.name).name.casefold()
     if stem == "recorded-as":
         reading.recorded = msgspec.json.decode(raw, type=answers.RecordedAs)
     elif stem == "version.json":
         reading.version = answers.version(raw)
     elif stem.endswith(".json"):
         _read_json(file, raw, reading)
+    elif stem.endswith(".jsonl"):
+        for line in filter(bytes.strip, raw.splitlines()):
+            _read_document(file, msgspec.json.decode(line), reading)
     else:
         for document in yaml.load_all(raw, _Loader):
             _read_document(file, document, reading)
@@ -233,7 +252,7 @@ def _keep(
 
 def _kind_of_file(name: str) -> type[Kind] | None:
     """The kind that a file is named after (pods.json, deployments.apps.json): an empty `kind: List` does not say."""
-    stem = PurePosixPath(name).stem.removesuffix(".core")
+    stem = PurePosixPath(name).stem.casefold().removesuffix(".core")
     return kinds.BY_RESOURCE.get(stem) or next(
         (k for k in kinds.ALL if k.plural == stem and k.group in kinds.BUILT_IN), None
     )

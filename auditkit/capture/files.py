@@ -29,7 +29,12 @@ def capture(
     """
     reading = Reading()
     for name, raw in archive.files(path):
-        read_file(name, str(path if path.is_file() and name == path.name else f"{path}/{name}"), raw, reading)
+        if raw is None:
+            reading.unread[name] = "no JSON or YAML"
+        else:
+            read_file(
+                name, str(path if path.is_file() and path.name.startswith(name) else f"{path}/{name}"), raw, reading
+            )
     if not reading.found and not reading.others:
         raise UsageError(
             f"{path}: no Kubernetes objects found; give a folder or archive of `kubectl get KIND -A -o json` output or of manifests"
@@ -120,6 +125,11 @@ def _coverage(reading: Reading, objects: dict[type[Kind], list[Kind]], options: 
             yield Coverage(resource=name, state="excluded", note=EXCLUDED[name], seen=count)
         elif name in reading.others:
             yield Coverage(resource=name, state="not read", note="auditkit has no use for this kind", seen=count)
+    if reading.unread:
+        named = [f"{name} ({why})" for name, why in sorted(reading.unread.items())]
+        more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+        note = f"files without objects of a cluster: {', '.join(named[:5])}{more}"
+        yield Coverage(resource="files", state="not read", note=note)
 
 
 def _custom(reading: Reading) -> set[str] | None:
