@@ -393,6 +393,7 @@ def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes, says: st
         ),
         ("pods.json", b'{"kind": "PodList", "apiVersion": "v1", "metadata": 7, "items": []}', "not as Kubernetes"),
         ("pods.yaml", b"{kind: PodList, apiVersion: v1, metadata: 7, items: []}", "not as Kubernetes"),
+        ("pods.yaml", b"{kind: PodList, apiVersion: v1, items: 7}", "not as Kubernetes"),
     ],
 )
 def test_files_that_are_not_what_they_should_be_are_named(tmp_path: Path, name: str, content: bytes, says: str) -> None:
@@ -492,6 +493,35 @@ def test_files_of_other_kinds_are_named_in_coverage(tmp_path: Path) -> None:
     assert row.state == "not read"
     assert row.note.startswith("files without objects of a cluster: 0.md (no JSON or YAML), 1.md")
     assert row.note.endswith(" and 2 more")
+
+
+@pytest.mark.parametrize(
+    "content", ["[1]", '{"kind": 1}', '{"kind": "youtube#video"}', '{"name": "app", "version": "1"}', '"text"']
+)
+@pytest.mark.parametrize("name", ["other.json", "other.yaml"])
+def test_a_foreign_file_is_named_and_ends_nothing(tmp_path: Path, name: str, content: str) -> None:
+    written(tmp_path, "a.json", DEPLOYMENT)
+    snapshot = files.capture(written(tmp_path, name, content))
+    assert snapshot.state(Deployment).kept == 1
+    assert [c.note for c in snapshot.coverage if c.resource == "files"] == [
+        f"files without objects of a cluster: {name} (no kind and apiVersion)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("pods.json", json.dumps([DEPLOYMENT]), "objects outside a List"),
+        ("pods.json", json.dumps({"items": [DEPLOYMENT]}), "objects outside a List"),
+        ("pods.json", '{"kind": "PodList", "items": []}', "a PodList without apiVersion"),
+        ("pod.yaml", "kind: Pod\nmetadata: {name: a}\n", "a Pod without apiVersion"),
+        ("deploy.yaml", "kind: Pod\n{{ if .Values.x }}\n", "not valid YAML: .*; render templates first"),
+    ],
+)
+def test_what_may_hold_objects_is_refused(tmp_path: Path, name: str, content: str, says: str) -> None:
+    written(tmp_path, "a.json", DEPLOYMENT)
+    with pytest.raises(UsageError, match=rf"{name}: {says}"):
+        files.capture(written(tmp_path, name, content))
 
 
 def test_a_truncated_archive_is_named(tmp_path: Path, recordings: Path) -> None:

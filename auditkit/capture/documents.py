@@ -109,7 +109,10 @@ def read_file(name: str, place: str, raw: bytes, reading: Reading) -> None:
         ) from None
     except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
-        raise UsageError(f"{place}: not valid {_language(name)}: {reason}") from None
+        hint = (
+            "render templates first, or leave the file out" if b"{{" in raw else "take it again, or leave the file out"
+        )
+        raise UsageError(f"{place}: not valid {_language(name)}: {reason}; {hint}") from None
 
 
 def _language(name: str) -> str:
@@ -150,7 +153,10 @@ def _read_about(document: dict[str, Any], reading: Reading) -> None:
 
 def _read_json(file: File, raw: bytes, reading: Reading) -> None:
     """A list of a known kind is decoded typed, which is fast; all else goes by way of plain dicts."""
-    head = msgspec.json.decode(raw, type=_Head)
+    try:
+        head = msgspec.json.decode(raw, type=_Head)
+    except msgspec.ValidationError:
+        head = _Head()
     group, _, version = head.api_version.rpartition("/")
     kind = kinds.BY_KIND.get((group, head.kind.removesuffix("List")))
     if kind and head.kind.endswith("List") and head.items and version in kind.versions:
@@ -170,14 +176,28 @@ def _named(document: Any) -> bool:
     )
 
 
+def _pass_over(file: File, document: Any, reading: Reading) -> None:
+    """Note a document that is none of Kubernetes; refuse one that may be, as its objects would be missing."""
+    told = document if isinstance(document, dict) else {"items": document}
+    items, kind = told.get("items"), told.get("kind")
+    if isinstance(items, list) and any(map(_named, items)):
+        raise UsageError(f"{file.place}: objects outside a List; give the answer of `kubectl get -o json` as it is")
+    if isinstance(kind, str) and kind.removesuffix("List") in {name for _, name in kinds.BY_KIND}:
+        raise UsageError(f"{file.place}: a {kind} without apiVersion; add it, or leave the file out")
+    if document is not None:
+        reading.unread[file.name] = "no kind and apiVersion"
+
+
 def _read_document(file: File, document: Any, reading: Reading) -> None:
+    if isinstance(document, dict) and document.get("kind") in answers.ABOUT:
+        _read_about(document, reading)
+        return
     if not _named(document):
+        _pass_over(file, document, reading)
         return
     kind = str(document["kind"])
     group = str(document["apiVersion"]).rpartition("/")[0]
-    if kind in answers.ABOUT:
-        _read_about(document, reading)
-    elif kind.endswith("List") and "items" in document:
+    if kind.endswith("List") and "items" in document:
         _read_list(file, document, reading)
     elif kind == "List" or (kind.endswith("List") and (group, kind.removesuffix("List")) in kinds.BY_KIND):
         raise UsageError(f"{file.place}: a {kind} without items; take it again")
@@ -188,7 +208,7 @@ def _read_document(file: File, document: Any, reading: Reading) -> None:
 
 def _read_list(file: File, document: dict[str, Any], reading: Reading) -> None:
     """A list of one kind, or kubectl's `kind: List` of objects that each say what they are."""
-    items = document["items"] or []
+    items = msgspec.convert(document["items"] or [], list[Any])
     meta = msgspec.convert(document.get("metadata") or {}, ListMeta)
     if document["kind"] != "List":
         _listed(file, _add(file, document["apiVersion"], document["kind"].removesuffix("List"), items, reading), meta)
