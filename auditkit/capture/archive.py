@@ -1,5 +1,9 @@
 """Reads the files of a folder or an archive, without unpacking: nothing in an archive decides where anything is written."""
 
+import gzip
+import io
+import lzma
+import os
 import tarfile
 import zipfile
 import zlib
@@ -9,17 +13,21 @@ from pathlib import Path, PurePosixPath
 from auditkit.errors import UsageError
 
 SUFFIXES = (".json", ".yaml", ".yml", ".jsonl")
+GZIPPED = tuple(f"{suffix}.gz" for suffix in SUFFIXES)
+TARS = (".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz")
 # Files that tell about a dump and carry no suffix.
 NAMES = ("recorded-as",)
 # A dump of the largest supported cluster (150,000 pods) stays under 2 GiB.
 LARGEST = 4 << 30
 
 
-def files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name (relative, with /) and bytes of every JSON or YAML file of a folder, .zip, .tar, .tar.gz, .tgz or a single file.
+def files(path: Path) -> Iterator[tuple[str, bytes | None]]:
+    """Name (relative, with /) and bytes of every file of a folder, .zip, .tar (plain, .gz, .bz2, .xz) or a single file.
 
-    Raises UsageError where there is nothing to read, or where an archive is truncated or hostile: names that
-    lead out of it, links, devices, more than 4 GiB of content.
+    The bytes are None where the name is not that of a JSON or YAML file; those compressed alone (.json.gz) are
+    unpacked. Hidden files are left out. Raises UsageError where there is nothing to read, where a folder holds a link
+    to another, or where an archive is truncated or hostile: names that lead out of it, links, devices, more than
+    4 GiB of content.
     """
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
@@ -28,24 +36,38 @@ def files(path: Path) -> Iterator[tuple[str, bytes]]:
             yield from _folder(path)
         elif zipfile.is_zipfile(path):
             yield from _zip(path)
-        elif path.suffix in (".tar", ".tgz", ".gz"):
+        elif _is_tar(path):
             yield from _tar(path)
         else:
-            yield path.name, path.read_bytes()
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+            raw = path.read_bytes()
+            # The user names this one, so that its suffix does not matter.
+            yield _unpacked(path, path.name, raw) if path.suffix.casefold() == ".gz" else (path.name, raw)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise UsageError(f"{path}: the archive is damaged or truncated ({error}); copy it again") from None
     except PermissionError as error:
         raise UsageError(f"{error.filename}: not readable; check its permissions") from None
 
 
-def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
+def _is_tar(path: Path) -> bool:
+    name = path.name.casefold()
+    return name.endswith(TARS) or (name.endswith(".gz") and not name.endswith(GZIPPED) and tarfile.is_tarfile(path))
+
+
+def _folder(path: Path) -> Iterator[tuple[str, bytes | None]]:
     for file in sorted(path.rglob("*")):
         name = file.relative_to(path).as_posix()
-        if _wanted(name) and file.is_file():
-            yield name, file.read_bytes()
+        if _hidden(name):
+            continue
+        if file.is_symlink() and not file.is_file():
+            raise UsageError(f"{file}: a link to a folder or to nothing; give that folder itself, or take the link out")
+        if file.is_dir():
+            # rglob passes over a folder that may not be read; this raises.
+            os.scandir(file).close()
+        elif file.is_file():
+            yield _unpacked(path, name, file.read_bytes()) if _wanted(name) else (name, None)
 
 
-def _zip(path: Path) -> Iterator[tuple[str, bytes]]:
+def _zip(path: Path) -> Iterator[tuple[str, bytes | None]]:
     with zipfile.ZipFile(path) as archive:
         members = sorted(archive.infolist(), key=lambda m: m.filename)
         for member in members:
@@ -53,12 +75,13 @@ def _zip(path: Path) -> Iterator[tuple[str, bytes]]:
             _refuse_hostile(path, member.filename, link=link)
         _refuse_large(path, sum(m.file_size for m in members))
         for member in members:
-            if not member.is_dir() and _wanted(member.filename):
-                with archive.open(member) as stream:
-                    yield member.filename, stream.read(LARGEST)
+            name = member.filename
+            if member.is_dir() or _hidden(name):
+                continue
+            yield _unpacked(path, name, archive.read(member)) if _wanted(name) else (name, None)
 
 
-def _tar(path: Path) -> Iterator[tuple[str, bytes]]:
+def _tar(path: Path) -> Iterator[tuple[str, bytes | None]]:
     # Streamed: a bomb is noticed as it unfolds, not after it was unpacked.
     total = 0
     with tarfile.open(path, "r|*") as archive:
@@ -66,16 +89,28 @@ def _tar(path: Path) -> Iterator[tuple[str, bytes]]:
             _refuse_hostile(path, member.name, link=not (member.isfile() or member.isdir()))
             total += member.size
             _refuse_large(path, total)
-            stream = archive.extractfile(member) if member.isfile() and _wanted(member.name) else None
-            if stream:
-                yield member.name, stream.read()
+            if not member.isfile() or _hidden(member.name):
+                continue
+            stream = archive.extractfile(member) if _wanted(member.name) else None
+            yield _unpacked(path, member.name, stream.read()) if stream else (member.name, None)
 
 
 def _wanted(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    return (name.endswith(SUFFIXES) or parts[-1] in NAMES) and not any(
-        p.startswith((".", "__MACOSX")) for p in parts if p != "."
-    )
+    return name.casefold().endswith((*SUFFIXES, *GZIPPED)) or PurePosixPath(name).name in NAMES
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts if part != ".")
+
+
+def _unpacked(path: Path, name: str, raw: bytes) -> tuple[str, bytes]:
+    """The file itself, or what it is where it was compressed alone."""
+    if not name.casefold().endswith(".gz"):
+        return name, raw
+    with gzip.open(io.BytesIO(raw)) as stream:
+        content = stream.read(LARGEST + 1)
+    _refuse_large(path, len(content))
+    return name[: -len(".gz")], content
 
 
 def _refuse_hostile(path: Path, name: str, *, link: bool) -> None:

@@ -141,14 +141,10 @@ class Snapshot:
         """The kinds of which evidence is missing; excluded by policy is not among them."""
         return tuple(c for c in self.coverage if c.state in INCOMPLETE)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """sha256 over the kept objects as canonical JSON: equal for two captures of the same state."""
-        digest = hashlib.sha256(f"{SCHEMA}\n".encode())
-        for kind in self.objects:
-            for obj in self.objects[kind]:
-                digest.update(f"{resource(kind)} ".encode() + _canonical(obj) + b"\n")
-        return digest.hexdigest()
+        return self.objects.once(_digest)
 
     def __repr__(self) -> str:
         counts = [len(self.objects[kind]) for kind in self.objects if self.objects[kind]]
@@ -158,6 +154,14 @@ class Snapshot:
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
+
+
+def _digest(objects: Objects) -> str:
+    digest = hashlib.sha256(f"{SCHEMA}\n".encode())
+    for kind in objects:
+        for obj in objects[kind]:
+            digest.update(f"{resource(kind)} ".encode() + _canonical(obj) + b"\n")
+    return digest.hexdigest()
 
 
 def _canonical(obj: Kind) -> bytes:
@@ -170,10 +174,11 @@ def _canonical(obj: Kind) -> bytes:
 
 
 def save(snapshot: Snapshot, folder: Path) -> None:
-    """Write origin.json, coverage.json and objects/<resource>.jsonl.zst into a new folder; the same snapshot gives the same bytes."""
+    """Write origin.json, coverage.json, digest and objects/<resource>.jsonl.zst into a new folder; the same snapshot gives the same bytes."""
     import pyarrow as pa
 
     (folder / "objects").mkdir(parents=True)
+    (folder / "digest").write_text(f"{snapshot.digest}\n")
     (folder / "origin.json").write_bytes(_pretty(snapshot.origin))
     (folder / "coverage.json").write_bytes(_pretty(snapshot.coverage))
     for kind in snapshot.objects:
@@ -186,10 +191,9 @@ def save(snapshot: Snapshot, folder: Path) -> None:
 def load(folder: Path) -> Snapshot:
     """Read a saved snapshot.
 
-    Raises UsageError where the folder is not one, or was written by a version with another schema.
+    Raises UsageError where the folder is not one, was written by a version with another schema, or does not hold
+    the objects that were saved: too few of a kind, or others.
     """
-    import pyarrow as pa
-
     origin = _read(folder / "origin.json", Origin)
     coverage = _read(folder / "coverage.json", tuple[Coverage, ...])
     objects: dict[type[Kind], list[Kind]] = {}
@@ -199,12 +203,39 @@ def load(folder: Path) -> Snapshot:
             raise UsageError(
                 f"{path}: this version of auditkit does not read that kind; use the one named in origin.json ({origin.tool})"
             )
-        with pa.CompressedInputStream(str(path), "zstd") as stream:
-            lines = stream.read().splitlines()
-        decoder = msgspec.json.Decoder(kind)
-        with collection_paused():
-            objects[kind] = [decoder.decode(line) for line in lines]
-    return Snapshot(origin=origin, coverage=coverage, objects=objects)
+        objects[kind] = _read_objects(path, kind)
+    snapshot = Snapshot(origin=origin, coverage=coverage, objects=objects)
+    _refuse_changed(folder, snapshot)
+    return snapshot
+
+
+def _read_objects(path: Path, kind: type[K]) -> list[K]:
+    import pyarrow as pa
+
+    decoder = msgspec.json.Decoder(kind)
+    try:
+        with pa.CompressedInputStream(str(path), "zstd") as stream, collection_paused():
+            return [decoder.decode(line) for line in stream.read().splitlines()]
+    except (OSError, msgspec.MsgspecError) as error:
+        raise UsageError(f"{path}: damaged ({error}); copy the snapshot again") from None
+
+
+def _refuse_changed(folder: Path, snapshot: Snapshot) -> None:
+    """Raises UsageError where the objects are not those that coverage counts and `digest` commits to."""
+    for kind in kinds.ALL:
+        kept, found = snapshot.state(kind).kept, len(snapshot.objects[kind])
+        if kept != found:
+            raise UsageError(
+                f"{folder}: {found} {resource(kind)} where {kept} were saved; copy the snapshot again, or take a new one"
+            )
+    path = folder / "digest"
+    if not path.is_file():
+        raise UsageError(f"{folder}: digest is missing, so its objects cannot be checked; take the snapshot again")
+    if path.read_text().strip() != snapshot.digest:
+        raise UsageError(
+            f"{folder}: the objects are not those that were saved, their digest is {snapshot.digest}; copy the snapshot "
+            f"again, or read it with the version named in origin.json ({snapshot.origin.tool})"
+        )
 
 
 def _pretty(value: object) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 from auditkit.kinds import admission, certificates, delivery, network, platform, rbac, workloads
 from auditkit.kinds.base import (
+    BUILT_IN,
     Closed,
     Kind,
     ListMeta,
@@ -20,10 +21,12 @@ from auditkit.kinds.base import (
     read,
     read_all,
     resource,
+    unread,
 )
 
 __all__ = [
     "ALL",
+    "BUILT_IN",
     "BY_RESOURCE",
     "Closed",
     "Kind",
@@ -40,6 +43,7 @@ __all__ = [
     "read",
     "read_all",
     "resource",
+    "unread",
 ]
 
 ALL: tuple[type[Kind], ...] = tuple(

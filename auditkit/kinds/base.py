@@ -11,6 +11,35 @@ import msgspec
 
 from auditkit.resources import folder
 
+# The groups that the API server itself serves, which no CRD defines: the folders of k8s.io/api, with apiextensions and
+# kube-aggregator. A group is no CRD's because it ends in k8s.io: gateway.networking.k8s.io is one's.
+BUILT_IN = (
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "extensions",
+    "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+)
+
 T = TypeVar("T")
 K = TypeVar("K", bound="Kind")
 
@@ -153,14 +182,15 @@ def read_all(kind: type[K], documents: Iterable[Any]) -> tuple[list[K], list[Mal
         try:
             objects.append(read(kind, document))
         except msgspec.ValidationError as error:
-            meta = document.get("metadata") if isinstance(document, dict) else None
-            place = meta if isinstance(meta, dict) else {}
-            faults.append(
-                Malformed(
-                    namespace=str(place.get("namespace") or ""), name=str(place.get("name") or ""), fault=str(error)
-                )
-            )
+            faults.append(unread(document, str(error)))
     return objects, faults
+
+
+def unread(document: Any, fault: str) -> Malformed:
+    """A parsed document that is not read, by its name where it says one."""
+    meta = document.get("metadata") if isinstance(document, dict) else None
+    place = meta if isinstance(meta, dict) else {}
+    return Malformed(namespace=str(place.get("namespace") or ""), name=str(place.get("name") or ""), fault=fault)
 
 
 def read(kind: type[T], document: Any) -> T:
