@@ -9,7 +9,7 @@ import msgspec
 import pandas as pd
 
 from auditkit import engagement as _engagement
-from auditkit import evaluate, seal
+from auditkit import evaluate, frameworks, seal
 from auditkit.analysis.access import Access
 from auditkit.capture import from_files, live, open_source
 from auditkit.capture.snapshot import Options
@@ -92,8 +92,9 @@ def who_can(
 
 def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> Run:
     """Write a sealed pack of a source into a new folder; options are those of auditkit.run.run."""
+    engagement = frameworks.settled(Path(config) if config else None)
     snapshot = source if isinstance(source, Snapshot) else load(source)
-    return _run(snapshot, Path(out), engagement=_engagement.load(Path(config) if config else None), **options)
+    return _run(snapshot, Path(out), engagement=engagement, **options)
 
 
 def verify(pack: str | Path, *, key: str | Path | None = None) -> Verdict:

@@ -228,8 +228,10 @@ def run(
     **source: Any,
 ) -> int:
     """Read a cluster, test it, and write a sealed pack."""
-    from auditkit import api
+    from auditkit import api, frameworks
 
+    # Before the cluster is read: what the user wrote can be mended at once.
+    frameworks.settled(config)
     done = api.run(
         opened(**source),
         out,

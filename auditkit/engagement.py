@@ -225,6 +225,13 @@ def _files(engagement: Engagement) -> list[str]:
         for n in engagement.frameworks
         if n not in there
     ]
+    own = [Path(name).stem for name in engagement.files.frameworks]
+    faults += [f"files.frameworks: {n}.toml has the name of a framework of ours" for n in own if n in shipped]
+    faults += [
+        f'files.frameworks: {n}.toml is not used; name it too: frameworks = [..., "{n}"]'
+        for n in own
+        if n not in engagement.frameworks
+    ]
     return faults
 
 

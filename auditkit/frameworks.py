@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auditkit.declare import CHECKS
 from auditkit.engagement import Engagement, faults_of, parse
+from auditkit.engagement import load as load_engagement
 from auditkit.errors import Faults, UsageError
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Results
 from auditkit.resources import folder
@@ -61,7 +62,8 @@ class Requirement(_Data):
 class Framework(_Data):
     """A catalogue of requirements, e.g. the 61 criteria of SOC 2."""
 
-    name: str
+    # It names a sheet of the workbook: " coverage" follows, and a sheet has 31 characters.
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,22}$")
     title: str
     requirement: tuple[Requirement, ...]
 
@@ -126,9 +128,23 @@ def load(name: str | Path) -> Framework:
     ids = Counter(r.id for r in framework.requirement)
     faults = [f"{id}: stands there {n} times" for id, n in ids.items() if n > 1]
     faults += [f"{r.id}.checks: no check {c}" for r in framework.requirement for c in r.checks if c not in CHECKS]
+    if own.suffix == ".toml":
+        faults += [
+            f"{r.id}: neither `checks` nor `manual` (why nothing in a cluster answers it)"
+            for r in framework.requirement
+            if not (r.checks or r.manual)
+        ]
     if faults:
         raise Faults(str(path), faults)
     return framework
+
+
+def settled(config: Path | None) -> Engagement:
+    """The engagement, with every file that it names looked at: its frameworks and controls. Raises as they do."""
+    engagement = load_engagement(config)
+    chosen(engagement)
+    controls(engagement)
+    return engagement
 
 
 def chosen(engagement: Engagement) -> tuple[Framework, ...]:

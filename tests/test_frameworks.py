@@ -161,3 +161,22 @@ def test_own_controls_change_ours_key_by_key(tmp_path: Path) -> None:
 def test_an_unknown_framework_names_those_there_are() -> None:
     with pytest.raises(UsageError, match="soc2-2017"):
         frameworks.load("iso")
+
+
+@pytest.mark.parametrize(
+    ("written", "named", "says"),
+    [
+        ('name = "own"\ntitle = "t"\n[[requirement]]\nid = "1"\ntitle = "t"\n', ["own"], "1: neither `checks` nor"),
+        ('name = "a/b"\ntitle = "t"\nrequirement = []\n', ["own"], "name: string should match pattern"),
+        ('name = "own"\ntitle = "t"\nrequirement = []\n', ["soc2-2017"], "own.toml is not used; name it too"),
+    ],
+)
+def test_an_own_framework_is_looked_at_before_the_work(
+    tmp_path: Path, written: str, named: list[str], says: str
+) -> None:
+    (tmp_path / "own.toml").write_text(written)
+    config = tmp_path / "auditkit.toml"
+    config.write_text(f'frameworks = {named}\n[files]\nframeworks = ["own.toml"]\n')
+    with pytest.raises(Faults) as caught:
+        frameworks.settled(config)
+    assert says in str(caught.value)
