@@ -69,6 +69,15 @@ def test_no_canary_is_kept(october: Snapshot, recordings: Path, tmp_path: Path) 
     assert b"PRIVATE KEY" not in kept
 
 
+def test_a_snapshot_of_which_other_fields_were_kept_is_partial(october: Snapshot, tmp_path: Path) -> None:
+    save(october, tmp_path / "s")
+    fields = json.loads((tmp_path / "s" / "fields.json").read_text())
+    (tmp_path / "s" / "fields.json").write_text(json.dumps({**fields, "pods": "0" * 16}))
+    found = load(tmp_path / "s")
+    assert [c.resource for c in found.coverage if c.state == "partial"] == ["pods"]
+    assert "capture again" in found.state(Pod).note
+
+
 def test_a_saved_snapshot_is_the_same(october: Snapshot, tmp_path: Path) -> None:
     save(october, tmp_path / "a")
     again = load(tmp_path / "a")

@@ -174,13 +174,17 @@ def _canonical(obj: Kind) -> bytes:
 
 
 def save(snapshot: Snapshot, folder: Path) -> None:
-    """Write origin.json, coverage.json, digest and objects/<resource>.jsonl.zst into a new folder; the same snapshot gives the same bytes."""
+    """Write origin.json, coverage.json, digest, fields.json and objects/<resource>.jsonl.zst into a new folder.
+
+    `fields.json` says which fields this version keeps of each kind. The same snapshot gives the same bytes.
+    """
     import pyarrow as pa
 
     (folder / "objects").mkdir(parents=True)
     (folder / "digest").write_text(f"{snapshot.digest}\n")
     (folder / "origin.json").write_bytes(_pretty(snapshot.origin))
     (folder / "coverage.json").write_bytes(_pretty(snapshot.coverage))
+    (folder / "fields.json").write_bytes(_pretty({resource(kind): kinds.fields_of(kind) for kind in kinds.ALL}))
     for kind in snapshot.objects:
         found = snapshot.objects[kind]
         if found:
@@ -189,7 +193,7 @@ def save(snapshot: Snapshot, folder: Path) -> None:
 
 
 def load(folder: Path) -> Snapshot:
-    """Read a saved snapshot.
+    """Read a saved snapshot. A kind of which it keeps other fields than this version would is partial.
 
     Raises UsageError where the folder is not one, was written by a version with another schema, or does not hold
     the objects that were saved: too few of a kind, or others.
@@ -204,9 +208,20 @@ def load(folder: Path) -> Snapshot:
                 f"{path}: this version of auditkit does not read that kind; use the one named in origin.json ({origin.tool})"
             )
         objects[kind] = _read_objects(path, kind)
+    kept = _read(folder / "fields.json", dict[str, str])
+    coverage = tuple(_as_read_today(one, kept, origin.tool) for one in coverage)
     snapshot = Snapshot(origin=origin, coverage=coverage, objects=objects)
     _refuse_changed(folder, snapshot)
     return snapshot
+
+
+def _as_read_today(coverage: Coverage, kept: Mapping[str, str], tool: str) -> Coverage:
+    """Partial where the fields that were kept are not today's: what was dropped then would read as absent."""
+    kind = kinds.BY_RESOURCE.get(coverage.resource)
+    if kind is None or coverage.state != "collected" or kept.get(coverage.resource) == kinds.fields_of(kind):
+        return coverage
+    note = f"{tool} kept other fields of it than this version reads; capture again"
+    return msgspec.structs.replace(coverage, state="partial", note=note)
 
 
 def _read_objects(path: Path, kind: type[K]) -> list[K]:

@@ -1,11 +1,12 @@
 """What every Kubernetes kind shares, and how JSON becomes the few fields that auditkit keeps."""
 
+import hashlib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
 from types import UnionType
-from typing import Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -133,6 +134,23 @@ class Kind(Struct):
 def resource(kind: type[Kind]) -> str:
     """The kind's name as kubectl prints it, e.g. "deployments.apps"; the core group adds nothing."""
     return f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+
+
+@cache
+def fields_of(kind: type[Kind]) -> str:
+    """A hash of the dotted names of all fields that are kept of a kind: whether two versions keep the same."""
+    return hashlib.sha256("\n".join(sorted(set(_paths(kind, "", ())))).encode()).hexdigest()[:16]
+
+
+def _paths(hint: Any, prefix: str, within: tuple[Any, ...]) -> Iterator[str]:
+    for option in _options(hint):
+        if isinstance(option, type) and issubclass(option, msgspec.Struct) and option not in within:
+            for field in msgspec.structs.fields(option):
+                yield f"{prefix}.{field.encode_name}"
+                yield from _paths(field.type, f"{prefix}.{field.encode_name}", (*within, option))
+        elif get_origin(option) in (list, tuple, dict, Annotated):
+            for inner in get_args(option):
+                yield from _paths(inner, prefix, within)
 
 
 class ListMeta(Struct):
