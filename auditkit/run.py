@@ -261,7 +261,7 @@ def _summary(out: Path, snapshot: Snapshot, results: Results, engagement: Engage
         [
             narrative.conclude(list(results.values()), snapshot),
             f"{len(controls)} controls; {verdict}"
-            + (f": {', '.join(c.resource for c in snapshot.incomplete)}" if snapshot.incomplete else ""),
+            + (f": {snapshots.in_short(snapshot.incomplete)}" if snapshot.incomplete else ""),
             f"pack: {out}",
         ]
     )

@@ -533,6 +533,19 @@ def test_what_may_hold_objects_is_refused(tmp_path: Path, name: str, content: st
         files.capture(written(tmp_path, name, content))
 
 
+def test_many_missing_kinds_are_counted_few_are_named(tmp_path: Path, recordings: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "all").mkdir()
+    manifests = files.capture(written(tmp_path / "one", "a.json", DEPLOYMENT))
+    assert repr(manifests).endswith(
+        f"1 objects of 1 kinds, incomplete: {len(manifests.incomplete)} kinds (failed, see coverage)>"
+    )
+    for file in (recordings / "northwind-prod" / "2026-10-31").iterdir():
+        if not file.name.startswith(("pods.", "nodes.")):
+            shutil.copy(file, tmp_path / "all")
+    assert repr(files.capture(tmp_path / "all")).endswith("incomplete: nodes, pods (failed)>")
+
+
 def test_a_truncated_archive_is_named(tmp_path: Path, recordings: Path) -> None:
     whole = archived(recordings / "http", tmp_path / "x.tar.gz").read_bytes()
     (tmp_path / "cut.tar.gz").write_bytes(whole[: len(whole) // 2])

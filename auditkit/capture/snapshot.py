@@ -116,6 +116,17 @@ class Objects(Mapping[type[Kind], Sequence[Kind]]):
         return len(self._objects)
 
 
+def in_short(coverage: Sequence[Coverage]) -> str:
+    """The kinds by name and state; those of one state are counted where they are more than six."""
+    by_state: dict[State, list[str]] = {}
+    for one in coverage:
+        by_state.setdefault(one.state, []).append(one.resource)
+    return ", ".join(
+        f"{len(names)} kinds ({state}, see coverage)" if len(names) > 6 else f"{', '.join(names)} ({state})"
+        for state, names in by_state.items()
+    )
+
+
 class Snapshot:
     """Objects, coverage and origin; tables are derived from it (`snap.tables`), never stored in it."""
 
@@ -149,7 +160,7 @@ class Snapshot:
     def __repr__(self) -> str:
         counts = [len(self.objects[kind]) for kind in self.objects if self.objects[kind]]
         when = self.origin.taken_at.isoformat() if self.origin.taken_at else "undated"
-        missing = f", incomplete: {', '.join(c.resource for c in self.incomplete)}" if self.incomplete else ""
+        missing = f", incomplete: {in_short(self.incomplete)}" if self.incomplete else ""
         return f"<Snapshot {self.origin.cluster} {when}: {sum(counts)} objects of {len(counts)} kinds{missing}>"
 
 

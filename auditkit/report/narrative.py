@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from auditkit.capture.snapshot import Coverage
+from auditkit.capture.snapshot import Coverage, in_short
 from auditkit.declare import SEVERITIES
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Snapshot
 from auditkit.report.frames import said
@@ -59,8 +59,7 @@ def completeness(snapshot: Snapshot) -> str:
     kept = sum(c.kept for c in snapshot.coverage)
     text = f"{count(kept, 'object')} of {count(states.count('collected'), 'kind')} were completely read."
     if snapshot.incomplete:
-        named = ", ".join(f"{c.resource} ({c.state})" for c in snapshot.incomplete)
-        text += f" Evidence is incomplete: {named}. Tests that need these kinds are not passed."
+        text += f" Evidence is incomplete: {in_short(snapshot.incomplete)}. Tests that need these kinds are not passed."
     excluded = [c.resource for c in snapshot.coverage if c.state == "excluded"]
     if excluded:
         text += f" Left out by policy: {', '.join(excluded)}."
