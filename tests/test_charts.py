@@ -1,6 +1,7 @@
 """Charts say in cells and labels what the tables say."""
 
 import numpy as np
+import pytest
 from builders import snapshot
 from test_connections import CALICO
 from test_reachability import CLUSTER, policy
@@ -90,3 +91,17 @@ def test_a_namespace_of_which_little_is_known_is_not_counted_as_bare():
     assert (bare, unknown > 0) == (0, True)
     assert f"Of {words.shape[1]} namespaces {bare} " in picture.alt
     assert f"of {unknown} more not all is known or tested" in picture.alt
+
+
+@pytest.mark.parametrize("name", ["levels", "policies", "reachability", "registries"])
+def test_names_are_drawn_as_they_are_not_as_formulas(name):
+    place = {"namespace": "$\\frac$", "name": "p$x_{2}$"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": place,
+        "spec": {"containers": [{"name": "a", "image": "$\\q$"}]},
+    }
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "$\\frac$"}}
+    picture = charts.draw(name, Snapshot.of(snapshot([pod, space])), [])
+    assert picture._repr_png_().startswith(b"\x89PNG")

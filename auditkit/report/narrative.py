@@ -56,7 +56,7 @@ def as_of(snapshot: Snapshot) -> str:
 def completeness(snapshot: Snapshot) -> str:
     """What was read and what was not, in one paragraph."""
     states = [c.state for c in snapshot.coverage]
-    kept = sum(c.kept for c in snapshot.coverage)
+    kept = sum(c.kept for c in snapshot.coverage if c.state == "collected")
     text = f"{count(kept, 'object')} of {count(states.count('collected'), 'kind')} were completely read."
     if snapshot.incomplete:
         text += f" Evidence is incomplete: {in_short(snapshot.incomplete)}. Tests that need these kinds are not passed."

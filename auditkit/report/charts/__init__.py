@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from auditkit.evaluate import Result, Snapshot
 from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, verdicts
-from auditkit.report.charts.drawing import Picture
+from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.relations import access_paths, reachability
 from auditkit.report.charts.tiles import policies, settings
 
@@ -36,4 +36,5 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
 
 def draw(name: str, snapshot: Snapshot, results: Sequence[Result]) -> Picture:
     """The chart of this name over the tables and results of a snapshot."""
-    return Picture(CHARTS[name](snapshot, results))
+    with as_written():
+        return Picture(CHARTS[name](snapshot, results))

@@ -1,11 +1,13 @@
 """What every chart is drawn with: colours, stacked bars, tiles, titles, and the picture that a notebook shows."""
 
 from collections.abc import Mapping, Sequence, Sized
+from contextlib import AbstractContextManager
 from io import BytesIO
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -38,6 +40,11 @@ CONCLUDED: Mapping[Conclusion, str] = MappingProxyType(
 MOST = 40
 
 
+def as_written() -> AbstractContextManager[None]:
+    """Text is drawn as it is: a name with $ in it is no formula."""
+    return rc_context({"text.parse_math": False})
+
+
 class Picture:
     """A figure that a notebook shows, whatever its matplotlib backend; the same figure gives the same bytes."""
 
@@ -52,7 +59,8 @@ class Picture:
 
     def _repr_png_(self) -> bytes:
         buffer = BytesIO()
-        self.figure.savefig(buffer, format="png", metadata={"Software": None})
+        with as_written():
+            self.figure.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:

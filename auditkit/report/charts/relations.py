@@ -77,12 +77,10 @@ def _tree(axes: Axes, places: Mapping[str, tuple[float, float]], ways: Mapping[s
             end = places[to] if to != SINK else (-0.3, y)
             style, colour = ("--", COLOURS["undetermined"]) if condition else ("-", COLOURS["ink"])
             axes.plot([x + 0.5, end[0] - 0.02], [y, end[1]], style, color=colour, linewidth=0.7)
-            axes.text(
-                x, y, short(node, 70), fontsize=7.5, va="bottom", color=COLOURS["ink"], parse_math=False, bbox=_BEHIND
-            )
+            axes.text(x, y, short(node, 70), fontsize=7.5, va="bottom", color=COLOURS["ink"], bbox=_BEHIND)
             does = how.rstrip(":") + (", on a condition" if condition else "")
             colour = COLOURS["exception"] if how == IS_ADMIN else "#555555"
-            axes.text(x, y, short(does, 70), fontsize=6.5, va="top", color=colour, parse_math=False, bbox=_BEHIND)
+            axes.text(x, y, short(does, 70), fontsize=6.5, va="top", color=colour, bbox=_BEHIND)
     axes.axvspan(-0.3, -0.24, color=COLOURS["exception"])
     axes.text(-0.27, rows / 2, SINK, rotation=90, color="white", ha="center", va="center", fontsize=9)
     axes.set_xlim(left - 0.02, -0.22)
