@@ -14,8 +14,12 @@ from auditkit.errors import AuditkitError, RetryLater, UsageError
 def publishing(out: Path) -> Iterator[Path]:
     """A folder to write into, renamed to `out` when the block ends well; else it stays as `<out>.incomplete`.
 
-    Raises UsageError where `out` exists or cannot be written, RetryLater where another run writes it now.
+    Raises UsageError where `out` exists, lies within a sealed pack or cannot be written, RetryLater where another
+    run writes it now.
     """
+    sealed = next((folder for folder in out.resolve().parents if (folder / "manifest.json").exists()), None)
+    if sealed:
+        raise UsageError(f"{out}: lies within {sealed}, a sealed pack, which would change; choose another --out")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         what = "already holds a pack; a new run is a new folder" if (out / "manifest.json").exists() else "is not empty"
         raise UsageError(f"{out}: {what}; choose another --out")

@@ -30,6 +30,18 @@ def test_a_pack_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "manifest.json").read_text() == "{}"
 
 
+@pytest.mark.parametrize("out", ["pack/sub", "pack/a/b", "link/sub", "pack/../pack/sub"])
+def test_nothing_is_written_into_a_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    (pack / "manifest.json").write_text("{}")
+    (tmp_path / "link").symlink_to(pack)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="a sealed pack"), store.publishing(Path(out)):
+        pytest.fail("must not be entered")
+    assert [path.name for path in pack.iterdir()] == ["manifest.json"]
+
+
 def test_a_second_writer_is_told_to_come_again(tmp_path: Path) -> None:
     with store.publishing(tmp_path / "pack"):
         for _ in range(2):  # a refused writer leaves the lock as it is
