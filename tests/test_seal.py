@@ -1,5 +1,7 @@
 """A seal names every changed, missing and added file."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,41 @@ def test_missing_and_added_files_are_named(pack: Path) -> None:
     (pack / "index.html").unlink()
     (pack / "tables" / "b.csv").write_text("late")
     assert seal.verify(pack).faults[:2] == ("index.html: missing", "tables/b.csv: added after sealing")
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "fault"),
+    [
+        ("index.html", "equal", "index.html: replaced by a link"),
+        ("index.html", "nowhere", "index.html: replaced by a link"),
+        ("index.html", "/dev/zero", "index.html: replaced by a link"),
+        ("index.html", "tables", "index.html: replaced by a link"),
+        ("late", "tables", "late: added after sealing"),
+        ("manifest.json", "/dev/zero", "manifest.json: replaced by a link"),
+        ("SHA256SUMS", "/dev/zero", "SHA256SUMS: replaced by a link"),
+        ("manifest.dsse.json", "/dev/zero", "manifest.dsse.json: replaced by a link"),
+    ],
+)
+def test_a_link_is_a_fault_and_never_followed(pack: Path, tmp_path: Path, name: str, target: str, fault: str) -> None:
+    shutil.copy(pack / "index.html", tmp_path / "equal")
+    (pack / name).unlink(missing_ok=True)
+    (pack / name).symlink_to({"equal": tmp_path / "equal", "tables": pack / "tables"}.get(target, target))
+    assert seal.verify(pack).faults[0] == fault
+    assert len(seal.irregular(pack)) == 1
+
+
+def test_what_is_no_file_is_a_fault(pack: Path) -> None:
+    os.mkfifo(pack / "pipe")
+    assert seal.verify(pack).faults == ("pipe: added after sealing",)
+    (pack / "pipe").unlink()
+    for name in ("manifest.json", "SHA256SUMS", "manifest.dsse.json", "index.html"):
+        (pack / name).rename(pack.parent / "aside")
+        (pack / name).mkdir()
+        fault = seal.verify(pack).faults[0]
+        assert fault in (f"{name}: replaced by what is not a file", f"{name}: missing")
+        (pack / name).rmdir()
+        (pack.parent / "aside").rename(pack / name)
+    assert seal.verify(pack).ok
 
 
 def test_another_key_is_refused(pack: Path, tmp_path: Path) -> None:

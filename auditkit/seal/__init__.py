@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from auditkit.errors import UsageError
+from auditkit.errors import UsageError, VerificationError
 from auditkit.seal import signature
 
 MANIFEST, SUMS, ENVELOPE = "manifest.json", "SHA256SUMS", "manifest.dsse.json"
 SCHEMA = "auditkit-manifest/1"
+CHANGED = "changed"
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,11 +85,21 @@ def check_inputs(*, previous: Path | None = None, key: Path | None = None) -> No
 
 
 def read(pack: Path) -> Manifest:
-    """The manifest of a pack; UsageError where the folder is none, or its manifest cannot be read."""
+    """The manifest of a pack.
+
+    Raises UsageError where the folder is none, VerificationError where its manifest is not one that was written here.
+    """
+    path = pack / MANIFEST
+    if fault := _irregular(path):
+        raise VerificationError(f"{MANIFEST}: {fault}")
     try:
-        return msgspec.json.decode((pack / MANIFEST).read_bytes(), type=Manifest)
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         raise UsageError(f"{pack}: no {MANIFEST}; this is no pack, or its run did not end") from None
+    except OSError as error:
+        raise VerificationError(f"{MANIFEST}: cannot be read ({error.strerror})") from None
+    except msgspec.MsgspecError as error:
+        raise VerificationError(f"{MANIFEST}: changed, it cannot be read ({error})") from None
 
 
 def verify(pack: Path, *, key: Path | None = None) -> Verdict:
@@ -98,10 +109,8 @@ def verify(pack: Path, *, key: Path | None = None) -> Verdict:
     """
     try:
         manifest = read(pack)
-    except msgspec.MsgspecError as error:
-        return Verdict(
-            pack=pack, faults=(f"{MANIFEST}: changed, it cannot be read ({error})",), level="unverified", files=0
-        )
+    except VerificationError as error:
+        return Verdict(pack=pack, faults=(str(error),), level="unverified", files=0)
     blank = msgspec.structs.replace(manifest, digest="")
     faults = []
     if hashlib.sha256(_encoded(blank)).hexdigest() != manifest.digest or (pack / MANIFEST).read_bytes() != _encoded(
@@ -112,23 +121,51 @@ def verify(pack: Path, *, key: Path | None = None) -> Verdict:
     present = dict(_content(pack))
     faults += [f"{path}: missing" for path in sorted(set(sealed) - set(present))]
     faults += [f"{path}: added after sealing" for path in sorted(set(present) - set(sealed))]
-    faults += [f"{path}: changed" for path, f in present.items() if path in sealed and sha256(f) != sealed[path].sha256]
-    if not (pack / SUMS).is_file():
-        faults.append(f"{SUMS}: missing")
-    elif (pack / SUMS).read_bytes() != _sums(manifest, sha256(pack / MANIFEST)).encode() and not faults:
-        faults.append(f"{SUMS}: changed")
+    found = {path: _changed(f, sealed[path]) for path, f in present.items() if path in sealed}
+    faults += [f"{path}: {fault}" for path, fault in found.items() if fault]
+    sums = _sums(manifest, sha256(pack / MANIFEST)).encode()
+    fault = _changed(pack / SUMS, File(path=SUMS, size=len(sums), sha256=hashlib.sha256(sums).hexdigest()))
+    if fault and (fault != CHANGED or not faults):
+        faults.append(f"{SUMS}: {fault}")
     level, signed = _level(pack, key)
     return Verdict(pack=pack, faults=(*faults, *signed), level=level, files=len(manifest.files))
 
 
+def irregular(pack: Path) -> list[str]:
+    """What in a pack is a link, or neither file nor folder, as "path: what": reading it might never end."""
+    found = ((path, _irregular(path)) for path in sorted(pack.rglob("*")) if not path.is_dir() or path.is_symlink())
+    return [f"{path.relative_to(pack).as_posix()}: {fault}" for path, fault in found if fault]
+
+
+def _irregular(path: Path) -> str:
+    if path.is_symlink():
+        return "replaced by a link"
+    return "replaced by what is not a file" if path.exists() and not path.is_file() else ""
+
+
+def _changed(path: Path, sealed: File) -> str:
+    """How a file differs from what was sealed; empty where it does not."""
+    if fault := _irregular(path):
+        return fault
+    try:
+        same = path.stat().st_size == sealed.size and sha256(path) == sealed.sha256
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "" if same else CHANGED
+
+
 def _level(pack: Path, key: Path | None) -> tuple[str, list[str]]:
     path = pack / ENVELOPE
-    if not path.is_file():
+    if fault := _irregular(path):
+        return "signature broken", [f"{ENVELOPE}: {fault}"]
+    if not path.exists():
         missing = [f"{ENVELOPE}: missing, so nothing is signed by {key}"] if key else []
         return "unsigned: finds accidents, not forgery", missing
     try:
         subjects, fingerprint = signature.opened(path.read_bytes(), signature.public_key(key) if key else None)
-    except signature.BadSignature as error:
+    except (signature.BadSignature, OSError) as error:
         return "signature broken", [f"{ENVELOPE}: {error}"]
     differing = [n for n in (MANIFEST, SUMS) if not (pack / n).is_file() or subjects.get(n) != sha256(pack / n)]
     faults = [f"{name}: not what was signed" for name in differing]
@@ -142,8 +179,8 @@ def sha256(path: Path) -> str:
 
 
 def _content(pack: Path) -> list[tuple[str, Path]]:
-    """All files but the seal's own, sorted by path; a link is content of its own and never followed out."""
-    found = ((f.relative_to(pack).as_posix(), f) for f in pack.rglob("*") if f.is_file() or f.is_symlink())
+    """All that is no folder but the seal's own, sorted by path; a link is content of its own and never followed out."""
+    found = ((f.relative_to(pack).as_posix(), f) for f in pack.rglob("*") if f.is_symlink() or not f.is_dir())
     return sorted((path, f) for path, f in found if path not in (MANIFEST, SUMS, ENVELOPE))
 
 
