@@ -251,7 +251,8 @@ def run(
 def verify(pack: Path, key: Path | None, reperform: bool) -> int:
     """Check a pack against its seal."""
     from auditkit import api
-    from auditkit.run import reperform as again
+    from auditkit.reperform import NOT_AGAIN
+    from auditkit.reperform import reperform as again
 
     verdict = api.verify(pack, key=key)
     click.echo(str(verdict))
@@ -259,7 +260,8 @@ def verify(pack: Path, key: Path | None, reperform: bool) -> int:
     if reperform:
         click.echo(
             "performed again: "
-            + ("every table and result is the same" if not faults else f"{len(faults)} difference(s)")
+            + ("every table and result and the workbook are the same" if not faults else f"{len(faults)} difference(s)")
+            + f"; not performed again: {NOT_AGAIN}"
         )
     for fault in faults:
         click.echo(f"  - {fault}")

@@ -66,12 +66,12 @@ def run(
     with store.publishing(out) as pack:
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
         snapshots.save(snapshot, pack / "snapshot")
-        inputs = _write_inputs(pack / "inputs", engagement)
+        _write_inputs(pack / "inputs", engagement)
         results = evaluated(snapshot, engagement)
-        _write_tables(pack, snapshot)
-        _write_results(pack / "results", results)
+        write_tables(pack, snapshot)
+        write_results(pack / "results", results)
         say(f"tests     {narrative.conclude(list(results.values()), snapshot)}")
-        identity = hashlib.sha256(f"{snapshot.digest}\n{inputs}\n{tool()}".encode()).hexdigest()[:16]
+        identity = identify(pack, snapshot.digest, tool())
         ended = notebooks.execute(pack, names, done=lambda e: say(f"notebook  {e.path.name}"))
         notebooks.raise_for(ended)
         _write_binder(pack, snapshot, results, engagement, identity, names)
@@ -93,60 +93,41 @@ def exit_code(snapshot: snapshots.Snapshot, results: Results, fail_on_exceptions
     return EXCEPTIONS if fail_on_exceptions and results.frame["exceptions"].sum() else COMPLETE
 
 
-def reperform(pack: Path) -> list[str]:
-    """Rebuild tables and results from snapshot/ and inputs/ alone; what differs from the pack, by file."""
-    from tempfile import TemporaryDirectory
+def identify(pack: Path, digest: str, by: str) -> str:
+    """The run id: 16 hex digits over the snapshot's digest, every byte of snapshot/ and inputs/, and the tool `by`.
 
-    from auditkit.engagement import load
-
-    snapshot = Snapshot.of(snapshots.load(pack / "snapshot"))
-    results = evaluated(snapshot, load(pack / "inputs" / "auditkit.toml"))
-    with TemporaryDirectory() as folder_:
-        again = Path(folder_)
-        _write_tables(again, snapshot)
-        _write_results(again / "results", results)
-        made = {p.relative_to(again).as_posix(): p for p in again.rglob("*") if p.is_file()}
-        kept = {
-            p.relative_to(pack).as_posix()
-            for part in ("tables", "results")
-            for p in (pack / part).rglob("*")
-            if p.is_file()
-        }
-        faults = [f"{path}: in the pack, but no test gives it" for path in sorted(kept - set(made))]
-        faults += [f"{path}: a test gives it, but it is not in the pack" for path in sorted(set(made) - kept)]
-        return faults + [
-            f"{p}: differs when performed again" for p in sorted(kept & set(made)) if not _same(pack / p, made[p])
-        ]
+    The digest leaves out what two captures of one state may differ in, yet verdicts rest on it too: time, coverage,
+    options, field managers.
+    """
+    whole = "\n".join([digest, _digest(pack / "snapshot"), _digest(pack / "inputs"), by])
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def _same(kept: Path, made: Path) -> bool:
-    """Equal as bytes or, of Parquet (whose bytes change with its writer's version), as rows."""
-    if kept.suffix != ".parquet" or kept.read_bytes() == made.read_bytes():
-        return kept.read_bytes() == made.read_bytes()
-    import pyarrow.parquet as pq
+def _digest(folder_: Path) -> str:
+    """sha256 over names and content of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder_.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(folder_).as_posix()} {seal.sha256(path)}\n".encode())
+    return digest.hexdigest()
 
-    return bool(pq.read_table(kept).equals(pq.read_table(made)))
 
-
-def _write_inputs(inputs: Path, engagement: Engagement) -> str:
-    """Copy every file that influences a number; returns the sha256 over them."""
+def _write_inputs(inputs: Path, engagement: Engagement) -> None:
+    """Copy every file that influences a number."""
     inputs.mkdir()
     (inputs / "auditkit.toml").write_text(engagement.text)
     for source in engagement.inputs():
         shutil.copy(source, inputs / source.name)
-    digest = hashlib.sha256()
-    for path in sorted(inputs.iterdir()):
-        digest.update(f"{path.name} {seal.sha256(path)}\n".encode())
-    return digest.hexdigest()
 
 
-def _write_tables(pack: Path, snapshot: Snapshot) -> None:
+def write_tables(pack: Path, snapshot: Snapshot) -> None:
+    """Write every table into `pack`/tables, as Parquet and CSV."""
     for name in snapshot.tables:
         write_parquet(snapshot.tables[name], pack / "tables" / f"{name}.parquet")
         write_csv(snapshot.tables[name], pack / "tables" / f"{name}.csv")
 
 
-def _write_results(place: Path, results: Results) -> None:
+def write_results(place: Path, results: Results) -> None:
+    """Write what every test found: conclusions, populations with verdicts, exceptions."""
     frame = results.frame.astype({"population": "Int64", "exceptions": "Int64", "undetermined": "Int64"})
     text = ["id", "title", "severity", "conclusion", "note"]
     frame = frame.astype(dict.fromkeys(text, "string"))
@@ -194,18 +175,23 @@ def _write_run(path: Path, snapshot: Snapshot, results: Results, identity: str, 
 
 def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:
     """What the manifest says of how the pack was made."""
-    package = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        package.update(f"{path.relative_to(PACKAGE).as_posix()} {seal.sha256(path)}\n".encode())
     return {
         "run_id": identity,
         "snapshot_digest": snapshot.digest,
         "tool": tool(),
-        "package_sha256": package.hexdigest(),
+        "package_sha256": package(),
         "notebooks": {p.name: seal.sha256(p) for p in sorted(folder("notebooks").glob("*.ipynb"))},
         "tree": _tree(),
         "sealed_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def package() -> str:
+    """sha256 over the code that ran."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()} {seal.sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _tree() -> str:

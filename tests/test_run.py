@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 import auditkit as ak
 from auditkit import engagement, seal
+from auditkit.capture import tool
 from auditkit.cli import cli
+from auditkit.reperform import reperform
 from auditkit.report.frames import write_parquet
-from auditkit.run import reperform
+from auditkit.run import identify, write_results, write_tables
 
 FILES = ("index.html", "control-matrix.xlsx", "run.json", "manifest.json", "SHA256SUMS", "VERIFY.md")
 
@@ -36,11 +40,61 @@ def test_an_exception_edited_out_is_found_though_all_is_hashed_again(pack: Path,
     kept = rows[rows["verdict"] != "exception"]
     assert 0 < len(kept) < len(rows)
     kept.to_parquet(path)
-    for name in ("manifest.json", "SHA256SUMS"):
-        (forged / name).unlink()
-    seal.seal(forged, {})
+    seal.seal(forged, seal.read(forged).facts)
     assert ak.verify(forged).ok
-    assert reperform(forged) == ["results/populations/RBAC-01.parquet: differs when performed again"]
+    assert "results/populations/RBAC-01.parquet: differs when performed again" in reperform(forged)
+
+
+def test_objects_forged_away_are_found_though_all_is_made_and_hashed_again(pack: Path, tmp_path: Path) -> None:
+    forged = Path(shutil.copytree(pack, tmp_path / "forged"))
+    (forged / "snapshot" / "objects" / "clusterrolebindings.rbac.authorization.k8s.io.jsonl.zst").unlink()
+    for part in ("tables", "results"):
+        shutil.rmtree(forged / part)
+    snapshot = ak.load(forged)
+    write_tables(forged, snapshot)
+    write_results(forged / "results", ak.check(snapshot))
+    seal.seal(forged, seal.read(forged).facts)
+    assert ak.verify(forged).ok
+    faults = reperform(forged)
+    for name in ("manifest.json", "run.json"):
+        for key in ("snapshot_digest", "run_id"):
+            assert f"{name}: {key} is not that of snapshot/ and inputs/" in faults
+    assert "control-matrix.xlsx: differs when performed again" in faults
+
+
+@pytest.mark.parametrize("name", ["snapshot/origin.json", "snapshot/coverage.json"])
+def test_the_run_id_covers_time_and_coverage(pack: Path, tmp_path: Path, name: str) -> None:
+    changed = Path(shutil.copytree(pack, tmp_path / "changed"))
+    digest, by = ak.load(pack).digest, tool()
+    assert identify(pack, digest, by) == seal.read(pack).facts["run_id"]
+    (changed / name).write_bytes((changed / name).read_bytes() + b" ")
+    assert identify(changed, digest, by) != identify(pack, digest, by)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("inputs/auditkit.toml", None),
+        ("snapshot/origin.json", None),
+        ("snapshot/origin.json", b"[]"),
+        ("snapshot/objects/pods.jsonl.zst", b"garbage"),
+        ("snapshot/objects/pods.jsonl.zst", pa.compress(b"garbage\n", codec="zstd", asbytes=True)),
+        ("run.json", b"{"),
+        ("control-matrix.xlsx", b"garbage"),
+    ],
+)
+def test_what_cannot_be_read_is_a_fault_of_the_pack(
+    pack: Path, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    damaged = Path(shutil.copytree(pack, tmp_path / "damaged"))
+    (damaged / name).unlink(missing_ok=True)
+    if content is not None:
+        (damaged / name).write_bytes(content)
+    seal.seal(damaged, {**seal.read(damaged).facts, "tool": "auditkit/0.0"})
+    ended = CliRunner().invoke(cli, ["verify", str(damaged), "--reperform"], standalone_mode=False)
+    assert ended.return_value == 5, ended.exception
+    assert f"{name}: differs" in ended.stdout or "cannot be performed again: " in ended.stdout
+    assert "made by auditkit/0.0 (code " in ended.stdout.splitlines()[-1]
 
 
 def test_a_changed_byte_is_named(pack: Path, tmp_path: Path) -> None:
