@@ -9,10 +9,11 @@ import msgspec
 import pandas as pd
 
 from auditkit import engagement as _engagement
-from auditkit import evaluate, seal
+from auditkit import evaluate, seal, store
 from auditkit.analysis.access import Access
 from auditkit.capture import from_files, live, open_source
 from auditkit.capture.snapshot import Options
+from auditkit.capture.snapshot import save as _save
 from auditkit.declare import CHECKS, TABLES
 from auditkit.errors import UsageError
 from auditkit.evaluate import Results, Snapshot
@@ -21,7 +22,7 @@ from auditkit.kinds import resource as resource_name
 from auditkit.report import workpaper as _workpaper
 from auditkit.run import Run
 from auditkit.run import run as _run
-from auditkit.seal import Verdict
+from auditkit.seal import Verdict, leaks
 
 
 def capture(
@@ -51,6 +52,13 @@ def capture(
 def load(path: str | Path) -> Snapshot:
     """Open a pack, a saved snapshot, a dump or manifests; also "demo" and "context:NAME"."""
     return Snapshot.of(open_source(path))
+
+
+def save(snapshot: Snapshot, out: str | Path) -> None:
+    """Write a snapshot into a new folder. Raises LeakError where a kept object holds a secret: then nothing is left."""
+    with store.publishing(Path(out)) as draft:
+        _save(snapshot, draft)
+        leaks.refuse(draft)
 
 
 def demo() -> Snapshot:

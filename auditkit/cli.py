@@ -119,12 +119,10 @@ config_option = click.option("--config", type=click.Path(path_type=Path), help="
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the snapshot.")
 def capture(out: Path, **source: Any) -> int:
     """Read a cluster once and save the snapshot."""
-    from auditkit import store
-    from auditkit.capture.snapshot import save
+    from auditkit import api
 
     snapshot = opened(**source)
-    with store.publishing(out) as draft:
-        save(snapshot, draft)
+    api.save(snapshot, out)
     click.echo(f"{snapshot!r}\ndigest {snapshot.digest}\nsnapshot: {out}")
     return 3 if snapshot.incomplete else 0
 

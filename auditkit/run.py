@@ -18,7 +18,6 @@ from auditkit import frameworks, seal, store
 from auditkit.capture import snapshot as snapshots
 from auditkit.capture import tool
 from auditkit.engagement import Engagement
-from auditkit.errors import LeakError
 from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
 from auditkit.report.frames import write_csv, write_parquet
@@ -78,9 +77,7 @@ def run(
         matrix.write(pack, snapshot, results, engagement, identity)
         (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY.md").read_text())
         _write_run(pack / "run.json", snapshot, results, identity, time.monotonic() - started)
-        found = leaks.scan(pack)
-        if found:
-            raise LeakError("not sealed, as secrets were found in: " + "; ".join(found))
+        leaks.refuse(pack)
         seal.seal(pack, _facts(snapshot, identity), previous=previous, key=key)
     code = exit_code(snapshot, results, fail_on_exceptions)
     return Run(pack=out, results=results, exit_code=code, summary=_summary(out, snapshot, results, engagement))

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from auditkit.errors import AuditkitError, RetryLater, UsageError
+from auditkit.errors import AuditkitError, LeakError, RetryLater, UsageError
 
 
 @contextmanager
 def publishing(out: Path) -> Iterator[Path]:
     """A folder to write into, renamed to `out` when the block ends well; else it stays as `<out>.incomplete`.
+
+    Of what a LeakError stopped nothing stays.
 
     Raises UsageError where `out` exists, lies within a sealed pack or cannot be written, RetryLater where another
     run writes it now.
@@ -33,6 +35,9 @@ def publishing(out: Path) -> Iterator[Path]:
             if out.exists():
                 out.rmdir()
             draft.rename(out)
+        except LeakError:
+            shutil.rmtree(draft)
+            raise
         except OSError as error:
             if error.errno is None:
                 raise

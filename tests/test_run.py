@@ -1,5 +1,6 @@
 """A run gives a sealed pack; flipped, edited or leaking packs are found."""
 
+import json
 import shlex
 import shutil
 import subprocess
@@ -12,9 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 import auditkit as ak
-from auditkit import engagement, seal
+from auditkit import api, engagement, seal
 from auditkit.capture import tool
 from auditkit.cli import cli
+from auditkit.kinds.workloads import Pod
 from auditkit.reperform import reperform
 from auditkit.report.frames import write_parquet
 from auditkit.run import identify, write_results, write_tables
@@ -132,7 +134,40 @@ def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ak.run("demo", tmp_path / "pack", config=leaking, names=["scope"])
     assert "hunter2" not in str(caught.value)
     assert not (tmp_path / "pack").exists()
-    assert not (tmp_path / "pack.incomplete" / "manifest.json").exists()
+    assert list(tmp_path.iterdir()) == [leaking]
+
+
+def leaking_dump(folder: Path, metadata: dict[str, object], **fields: object) -> Path:
+    folder.mkdir()
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "web", "name": "p", **metadata}, **fields}
+    (folder / "pods.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod]}))
+    return folder
+
+
+def test_a_credential_in_a_label_or_kept_annotation_is_withheld(tmp_path: Path) -> None:
+    labels = {"app": "web", "tok": "AKIA" + "ABCDEFGHIJKLMNOP"}
+    annotations = {
+        "kubernetes.io/ingress.class": "-----BEGIN RSA PRIVATE KEY-----",
+        "kubernetes.io/config.source": "api",
+    }
+    dump = leaking_dump(tmp_path / "dump", {"labels": labels, "annotations": annotations})
+    ended = CliRunner().invoke(cli, ["capture", "--from", str(dump), "--out", str(tmp_path / "s")])
+    assert (tmp_path / "s" / "origin.json").is_file(), ended.exception
+    (pod,) = ak.load(tmp_path / "s").objects[Pod]
+    assert pod.labels == {"app": "web", "tok": "(withheld)"}
+    assert list(pod.annotations.values()) == ["api", "(withheld)"]
+
+
+def test_a_leaking_capture_names_the_object_and_leaves_nothing(tmp_path: Path) -> None:
+    from auditkit.errors import LeakError
+
+    token = "AKIA" + "ABCDEFGHIJKLMNOP"
+    dump = leaking_dump(tmp_path / "dump", {}, spec={"serviceAccountName": token, "containers": []})
+    with pytest.raises(LeakError) as caught:
+        api.save(ak.load(dump), tmp_path / "s")
+    assert "objects/pods.jsonl.zst: an AWS access key in web/p spec.serviceAccountName" in str(caught.value)
+    assert token not in str(caught.value)
+    assert list(tmp_path.iterdir()) == [dump]
 
 
 @pytest.mark.parametrize(
