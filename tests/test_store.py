@@ -53,3 +53,25 @@ def test_a_place_below_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="not writable"), store.publishing(tmp_path / "file" / "pack"):
         pytest.fail("must not be entered")
+
+
+def test_a_draft_is_begun_again_and_a_folder_of_the_user_is_not_deleted(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="stop"), store.publishing(tmp_path / "pack") as draft:
+        (draft / "x").write_text("x")
+        raise ValueError("stop")
+    with store.publishing(tmp_path / "pack") as draft:
+        (draft / "y").write_text("y")
+    assert [p.name for p in (tmp_path / "pack").iterdir()] == ["y"]
+    (tmp_path / "mine.incomplete").mkdir()
+    (tmp_path / "mine.incomplete" / "work").write_text("of a year")
+    with pytest.raises(UsageError, match="in the way"), store.publishing(tmp_path / "mine"):
+        pytest.fail("must not be entered")
+    assert (tmp_path / "mine.incomplete" / "work").read_text() == "of a year"
+
+
+def test_an_empty_folder_may_be_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with store.publishing(Path()) as draft:
+        (draft / "x").write_text("x")
+    assert [p.name for p in (tmp_path / "here").iterdir()] == ["x"]
