@@ -101,9 +101,9 @@ def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | 
     return _run(snapshot, Path(out), engagement=_engagement.load(Path(config) if config else None), **options)
 
 
-def verify(pack: str | Path, *, key: str | Path | None = None) -> Verdict:
-    """Compare a pack with its seal; `str()` of the verdict names every fault."""
-    return seal.verify(Path(pack), key=Path(key) if key else None)
+def verify(pack: str | Path, *, key: str | Path | None = None, previous: str | Path | None = None) -> Verdict:
+    """Compare a pack with its seal, and with the pack that it must follow; `str()` of the verdict names every fault."""
+    return seal.verify(Path(pack), key=Path(key) if key else None, previous=Path(previous) if previous else None)
 
 
 def workpaper(name: str, source: str | Path = "demo") -> _workpaper.Workpaper:

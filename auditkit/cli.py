@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from auditkit.errors import AuditkitError, UsageError
+from auditkit.errors import AuditkitError, UsageError, VerificationError
 
 if TYPE_CHECKING:
     from auditkit.evaluate import Snapshot
@@ -245,14 +245,15 @@ def run(
 @cli.command()
 @click.argument("pack", type=click.Path(path_type=Path))
 @click.option("--key", type=click.Path(path_type=Path), help="The public key (PEM) that you trust.")
+@click.option("--previous", type=click.Path(path_type=Path), help="The pack before this one: is it the one named?")
 @click.option("--reperform", is_flag=True, help="Rebuild tables, run the tests again, and compare.")
-def verify(pack: Path, key: Path | None, reperform: bool) -> int:
+def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool) -> int:
     """Check a pack against its seal."""
     from auditkit import api
     from auditkit.reperform import NOT_AGAIN
     from auditkit.reperform import reperform as again
 
-    verdict = api.verify(pack, key=key)
+    verdict = api.verify(pack, key=key, previous=previous)
     click.echo(str(verdict))
     faults = again(pack) if reperform else []
     if reperform:
@@ -263,7 +264,7 @@ def verify(pack: Path, key: Path | None, reperform: bool) -> int:
         )
     for fault in faults:
         click.echo(f"  - {fault}")
-    return 0 if verdict.ok and not faults else 5
+    return 0 if verdict.ok and not faults else VerificationError.exit_code
 
 
 @cli.command()

@@ -13,6 +13,7 @@ from auditkit.seal import signature
 MANIFEST, SUMS, ENVELOPE = "manifest.json", "SHA256SUMS", "manifest.dsse.json"
 SCHEMA = "auditkit-manifest/1"
 CHANGED = "changed"
+SIGNER = "signed_by"
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +28,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Every file of a pack but the seal itself, and what it was made of.
 
     `facts` holds run id, snapshot digest, package version and hash, notebooks' digests, whether the tree was
-    dirty, and the time of sealing; `previous` is the sha256 of the preceding pack's manifest; `digest` is the
+    dirty, the time of sealing, and the fingerprint of the key where it is signed; `previous` is the sha256 of the preceding pack's manifest; `digest` is the
     sha256 of this document with `digest` empty, so that a change of the manifest shows in the manifest.
     """
 
@@ -66,20 +67,25 @@ def seal(pack: Path, facts: dict[str, Any], *, previous: Path | None = None, key
     """
     files = tuple(File(path=p, size=f.stat().st_size, sha256=sha256(f)) for p, f in _content(pack))
     before = sha256(previous / MANIFEST) if previous else ""
+    private = signature.private_key(key) if key else None
+    # The manifest names its signer, so that an envelope taken away is missed.
+    facts = {**facts, SIGNER: signature.fingerprint(private.public_key())} if private else facts
     manifest = Manifest(schema=SCHEMA, facts=facts, files=files, previous=before)
     manifest = msgspec.structs.replace(manifest, digest=hashlib.sha256(_encoded(manifest)).hexdigest())
     (pack / MANIFEST).write_bytes(_encoded(manifest))
     (pack / SUMS).write_text(_sums(manifest, sha256(pack / MANIFEST)))
-    if key:
+    if private:
         subjects = {name: sha256(pack / name) for name in (MANIFEST, SUMS)}
-        (pack / ENVELOPE).write_bytes(signature.envelope(subjects, {"facts": facts}, signature.private_key(key)))
+        (pack / ENVELOPE).write_bytes(signature.envelope(subjects, {"facts": facts}, private))
     return manifest
 
 
 def check_inputs(*, previous: Path | None = None, key: Path | None = None) -> None:
-    """Raises UsageError where the previous pack is none or the private key cannot be read."""
-    if previous:
-        read(previous)
+    """Raises UsageError where the previous pack is none or the private key cannot be read, VerificationError where
+    the previous pack is not as it was sealed.
+    """
+    if previous and not (verdict := verify(previous)).ok:
+        raise VerificationError(f"a chain must not rest on it: {verdict}")
     if key:
         signature.private_key(key)
 
@@ -93,19 +99,22 @@ def read(pack: Path) -> Manifest:
     if fault := _irregular(path):
         raise VerificationError(f"{MANIFEST}: {fault}")
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         raise UsageError(f"{pack}: no {MANIFEST}; this is no pack, or its run did not end") from None
     except OSError as error:
         raise VerificationError(f"{MANIFEST}: cannot be read ({error.strerror})") from None
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise VerificationError(f"{MANIFEST}: changed, it cannot be read ({error})") from None
+    if manifest.schema != SCHEMA:
+        raise VerificationError(f"{MANIFEST}: schema {manifest.schema!r}; this version reads {SCHEMA}")
+    return manifest
 
 
-def verify(pack: Path, *, key: Path | None = None) -> Verdict:
+def verify(pack: Path, *, key: Path | None = None, previous: Path | None = None) -> Verdict:
     """Compare every file of a pack with its seal; `key` is the public key (PEM) that you trust.
 
-    Raises UsageError where there is no manifest.
+    `previous` is the pack that it must follow, itself as sealed. Raises UsageError where there is no manifest.
     """
     try:
         manifest = read(pack)
@@ -127,8 +136,18 @@ def verify(pack: Path, *, key: Path | None = None) -> Verdict:
     fault = _changed(pack / SUMS, File(path=SUMS, size=len(sums), sha256=hashlib.sha256(sums).hexdigest()))
     if fault and (fault != CHANGED or not faults):
         faults.append(f"{SUMS}: {fault}")
-    level, signed = _level(pack, key)
+    level, signed = _level(pack, manifest, key)
+    if previous:
+        faults += _unchained(manifest, previous)
     return Verdict(pack=pack, faults=(*faults, *signed), level=level, files=len(manifest.files))
+
+
+def _unchained(manifest: Manifest, previous: Path) -> list[str]:
+    before = verify(previous)
+    if before.ok and manifest.previous == sha256(previous / MANIFEST):
+        return []
+    named = f"{MANIFEST}: does not follow {previous}" + ("" if manifest.previous else ", nor any other pack")
+    return [f"{previous}: {fault}" for fault in before.faults] or [named]
 
 
 def irregular(pack: Path) -> list[str]:
@@ -156,19 +175,23 @@ def _changed(path: Path, sealed: File) -> str:
     return "" if same else CHANGED
 
 
-def _level(pack: Path, key: Path | None) -> tuple[str, list[str]]:
+def _level(pack: Path, manifest: Manifest, key: Path | None) -> tuple[str, list[str]]:
     path = pack / ENVELOPE
     if fault := _irregular(path):
         return "signature broken", [f"{ENVELOPE}: {fault}"]
     if not path.exists():
-        missing = [f"{ENVELOPE}: missing, so nothing is signed by {key}"] if key else []
-        return "unsigned: finds accidents, not forgery", missing
+        by = key or manifest.facts.get(SIGNER)
+        return "unsigned: finds accidents, not forgery", [f"{ENVELOPE}: missing, so nothing is signed by {by}"] * bool(
+            by
+        )
     try:
         subjects, fingerprint = signature.opened(path.read_bytes(), signature.public_key(key) if key else None)
     except (signature.BadSignature, OSError) as error:
         return "signature broken", [f"{ENVELOPE}: {error}"]
     differing = [n for n in (MANIFEST, SUMS) if not (pack / n).is_file() or subjects.get(n) != sha256(pack / n)]
     faults = [f"{name}: not what was signed" for name in differing]
+    if manifest.facts.get(SIGNER, fingerprint) != fingerprint:
+        faults.append(f"{ENVELOPE}: signed by another key than the manifest names")
     trust = "the key you gave" if key else "a key named only by the pack itself; give --key to know whose"
     return f"signed by {fingerprint[:16]} ({trust})", faults
 
