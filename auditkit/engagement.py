@@ -16,6 +16,8 @@ from auditkit.errors import Faults, UsageError
 from auditkit.resources import folder
 
 NAME = "auditkit.toml"
+# The folder beside it in a pack, with the data files of the auditkit that made it.
+SHIPPED = "shipped"
 
 
 class _Section(BaseModel):
@@ -211,6 +213,7 @@ def _files(engagement: Engagement) -> list[str]:
         f"files: two files are named {n}; a pack keeps them in one folder"
         for n in sorted({n for n in flat if flat.count(n) > 1})
     ]
+    faults += [f"files: {n} lies in {SHIPPED}/, auditkit's own in a pack" for n in named if Path(n).parts[0] == SHIPPED]
     if NAME in flat:
         faults.append(f"files: {NAME} is the engagement's own name")
     shipped = {path.stem for path in (folder("data") / "frameworks").glob("*.toml")}

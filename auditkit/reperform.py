@@ -16,12 +16,13 @@ from auditkit import engagement as engagements
 from auditkit import seal
 from auditkit.capture import snapshot as snapshots
 from auditkit.capture import tool
-from auditkit.engagement import Engagement
+from auditkit.engagement import SHIPPED, Engagement
 from auditkit.errors import AuditkitError
 from auditkit.evaluate import Snapshot
 from auditkit.report import matrix
 from auditkit.report.workpaper import evaluated
-from auditkit.run import identify, package, write_results, write_tables
+from auditkit.resources import folder
+from auditkit.run import identify, package, shipped, write_results, write_tables
 
 NOT_AGAIN = "notebooks/, binder/, index.html and the texts of run.json"
 _PARTS = ("tables", "results", "listings")
@@ -59,8 +60,20 @@ def _performed(pack: Path, facts: Mapping[str, Any]) -> list[str]:
         for key, value in found.items()
         if not isinstance(said, dict) or said.get(key) != value
     ]
-    with TemporaryDirectory() as folder:
-        return faults + _differing(pack, Path(folder), snapshot, engagement, identity)
+    with TemporaryDirectory() as again:
+        return faults + _other_data(pack) + _differing(pack, Path(again), snapshot, engagement, identity)
+
+
+def _other_data(pack: Path) -> list[str]:
+    """The data files of which this installation has others, so that numbers may differ."""
+    kept, data = pack / "inputs" / SHIPPED, folder("data")
+    here = {p.relative_to(data): p.read_bytes() for p in shipped()}
+    there = {p.relative_to(kept): p.read_bytes() for p in kept.rglob("*") if p.is_file()}
+    return [
+        f"inputs/{SHIPPED}/{name.as_posix()}: differs from that of this installation"
+        for name in sorted({*here, *there})
+        if here.get(name) != there.get(name)
+    ]
 
 
 def _other_tool(facts: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ import pandas as pd
 from auditkit import frameworks, seal, store
 from auditkit.capture import snapshot as snapshots
 from auditkit.capture import tool
-from auditkit.engagement import Engagement
+from auditkit.engagement import SHIPPED, Engagement
 from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
 from auditkit.report.frames import write_csv, write_parquet
@@ -109,11 +109,15 @@ def _digest(folder_: Path) -> str:
 
 
 def _write_inputs(inputs: Path, engagement: Engagement) -> None:
-    """Copy every file that influences a number."""
+    """Copy every file that influences a number: the engagement's, and under shipped/ those that come with auditkit."""
     inputs.mkdir()
     (inputs / "auditkit.toml").write_text(engagement.text)
     for source in engagement.inputs():
         shutil.copy(source, inputs / source.name)
+    for source in shipped():
+        target = inputs / SHIPPED / source.relative_to(folder("data"))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
 
 
 def write_tables(pack: Path, snapshot: Snapshot) -> None:
@@ -183,11 +187,24 @@ def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:
     }
 
 
+def shipped() -> list[Path]:
+    """The data files of this installation: controls, frameworks, what agents, networks and stock roles are known by."""
+    data = folder("data")
+    return sorted(p for p in (*data.glob("*"), *(data / "frameworks").glob("*")) if p.is_file())
+
+
 def package() -> str:
-    """sha256 over the code that ran."""
+    """sha256 over the code that ran, with its data and templates."""
+    code = {f"auditkit/{p.relative_to(PACKAGE).as_posix()}": p for p in PACKAGE.rglob("*.py")}
+    beside = {
+        f"{name}/{p.relative_to(folder(name)).as_posix()}": p
+        for name in ("data", "templates")
+        for p in folder(name).rglob("*")
+        if p.is_file()
+    }
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        digest.update(f"{path.relative_to(PACKAGE).as_posix()} {seal.sha256(path)}\n".encode())
+    for name, path in sorted({**code, **beside}.items()):
+        digest.update(f"{name} {seal.sha256(path)}\n".encode())
     return digest.hexdigest()
 
 

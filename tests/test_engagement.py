@@ -83,6 +83,13 @@ def test_files_are_found_again_in_a_pack(tmp_path: Path) -> None:
     assert engagement.load(written(pack, text)).controls_path == pack / "controls.toml"
 
 
+def test_a_file_in_the_folder_of_shipped_ones_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "a.toml").touch()
+    with pytest.raises(Faults, match=r"shipped/a\.toml lies in shipped/, auditkit's own in a pack"):
+        engagement.load(written(tmp_path, '[files]\ncontrols = "shipped/a.toml"'))
+
+
 def test_scope_marks_and_never_drops(tmp_path: Path) -> None:
     text = '[scope]\nnamespaces = ["web*", "kube-system"]\nexclude_namespaces = ["web-test"]\n'
     namespaces = pd.Series(["web", "web-test", "kube-system", "ops", "", None], index=[5, 4, 3, 2, 1, 0])

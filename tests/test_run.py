@@ -19,6 +19,7 @@ from auditkit.cli import cli
 from auditkit.kinds.workloads import Pod
 from auditkit.reperform import reperform
 from auditkit.report.frames import write_parquet
+from auditkit.resources import folder
 from auditkit.run import identify, write_results, write_tables
 
 FILES = ("index.html", "control-matrix.xlsx", "run.json", "manifest.json", "SHA256SUMS", "VERIFY.md")
@@ -231,6 +232,17 @@ def test_the_engagement_travels_with_the_pack(tmp_path: Path) -> None:
     pack = ak.run("demo", tmp_path / "pack", config=config, names=["scope"]).pack
     assert engagement.load(pack / "inputs" / "auditkit.toml").entity == "Northwind Pay"
     assert "Northwind Pay" in (pack / "index.html").read_text()
+
+
+def test_what_ships_with_auditkit_is_an_input_too(pack: Path, tmp_path: Path) -> None:
+    for name in ("controls.toml", "catalogue.toml", "frameworks/soc2-2017.toml", "networks.toml"):
+        assert (pack / "inputs" / "shipped" / name).read_bytes() == (folder("data") / name).read_bytes()
+    changed = Path(shutil.copytree(pack, tmp_path / "changed"))
+    with (changed / "inputs" / "shipped" / "controls.toml").open("a") as file:
+        file.write("# another control")
+    faults = reperform(changed)
+    assert "inputs/shipped/controls.toml: differs from that of this installation" in faults
+    assert "manifest.json: run_id is not that of snapshot/ and inputs/" in faults
 
 
 def test_parquet_keeps_what_is_missing(tmp_path: Path) -> None:
