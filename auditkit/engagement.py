@@ -54,11 +54,10 @@ class Labels(_Section):
 
 
 class Files(_Section):
-    """Files beside auditkit.toml that change controls, add frameworks, or waive exceptions."""
+    """Files beside auditkit.toml that change controls or add frameworks."""
 
     controls: str = ""
     frameworks: list[str] = []
-    waivers: str = ""
 
 
 class Engagement(_Section):
@@ -101,10 +100,6 @@ class Engagement(_Section):
         """The entity's own controls, or None."""
         return self._path(self.files.controls) if self.files.controls else None
 
-    @property
-    def waivers_path(self) -> Path | None:
-        return self._path(self.files.waivers) if self.files.waivers else None
-
     def framework(self, name: str) -> str | Path:
         """What `frameworks.load` takes for one of `frameworks`: the path of an own file, else the name of ours."""
         return next((self._path(file) for file in self.files.frameworks if Path(file).stem == name), name)
@@ -114,7 +109,7 @@ class Engagement(_Section):
         return tuple(self._path(name) for name in self._named())
 
     def _named(self) -> list[str]:
-        return [name for name in (self.files.controls, *self.files.frameworks, self.files.waivers) if name]
+        return [name for name in (self.files.controls, *self.files.frameworks) if name]
 
     def _path(self, name: str) -> Path:
         """Beside auditkit.toml as written; within a pack the file lies flat beside it."""

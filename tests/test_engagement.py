@@ -34,6 +34,7 @@ def written(folder: Path, text: str) -> Path:
         ('[checks.XX-01]\ndays = "1"', "checks.XX-01.days: '1' does not fit; the default is 30"),
         ("[checks.XX-01]\ndays = true", "checks.XX-01.days: True does not fit; the default is 30"),
         ("[checks.XX-99]\ndays = 1", "checks.XX-99: no such check; `auditkit checks` lists them"),
+        ('[files]\nwaivers = "a.toml"', "files.waivers: unknown key"),
         ("entitty = 1", "entitty: unknown key"),
         ("entity = 1", "entity: input should be a valid string"),
         ('type = "III"', "type: input should be 'I' or 'II'"),
