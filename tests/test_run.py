@@ -22,6 +22,7 @@ from auditkit.report.frames import write_parquet
 from auditkit.resources import folder
 from auditkit.run import identify, write_results, write_tables
 
+DUMP = Path(__file__).parent / "recordings" / "northwind-prod" / "2026-10-31"
 FILES = ("index.html", "control-matrix.xlsx", "run.json", "manifest.json", "SHA256SUMS", "VERIFY.md")
 
 
@@ -182,6 +183,11 @@ def test_a_leaking_capture_names_the_object_and_leaves_nothing(tmp_path: Path) -
         (["run", "--from", "demo", "--config", "none.toml", "--out", "x"], 2, "none.toml"),
         (["check", "demo", "--fail-on", "exceptions"], 4, ""),
         (["check", "demo", "--secrets"], 2, "cannot add to it"),
+        (["check", "demo", "--qps", "5"], 2, "--qps cannot add to it"),
+        (["check", str(DUMP), "--qps", "0"], 2, "--qps cannot add to it"),
+        (["check", "context:x", "--taken-at", "2026-01-01"], 2, "--taken-at cannot add to it"),
+        (["check", "demo", "--rows"], 2, "--rows: only with --json"),
+        (["run", "--from", "demo", "--notebooks", "scope, scoop", "--out", "x"], 2, "no notebook scoop; there"),
         (["capture", "--from", "demo", "--out", "/proc/pack"], 2, "not writable"),
         (["run", "--from", "demo", "--notebooks", "scoop", "--out", "x"], 2, "no notebook scoop; there are: scope"),
         (["run", "--from", "demo", "--key", "none.pem", "--out", "x"], 2, "no readable private key"),
