@@ -271,7 +271,7 @@ def run(
 @click.argument("pack", type=click.Path(path_type=Path))
 @click.option("--key", type=click.Path(path_type=Path), help="The public key (PEM) that you trust.")
 @click.option("--previous", type=click.Path(path_type=Path), help="The pack before this one: is it the one named?")
-@click.option("--reperform", is_flag=True, help="Rebuild tables, run the tests again, and compare.")
+@click.option("--reperform", is_flag=True, help="Rebuild tables and workbook, run the tests again, compare.")
 def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool) -> int:
     """Check a pack against its seal."""
     from auditkit import api
