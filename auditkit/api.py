@@ -9,10 +9,11 @@ import msgspec
 import pandas as pd
 
 from auditkit import engagement as _engagement
-from auditkit import evaluate, frameworks, seal
+from auditkit import evaluate, frameworks, seal, store
 from auditkit.analysis.access import Access
 from auditkit.capture import from_files, live, open_source
 from auditkit.capture.snapshot import Options
+from auditkit.capture.snapshot import save as _save
 from auditkit.declare import CHECKS, TABLES
 from auditkit.errors import UsageError
 from auditkit.evaluate import Results, Snapshot
@@ -21,7 +22,7 @@ from auditkit.kinds import resource as resource_name
 from auditkit.report import workpaper as _workpaper
 from auditkit.run import Run
 from auditkit.run import run as _run
-from auditkit.seal import Verdict
+from auditkit.seal import Verdict, leaks
 
 
 def capture(
@@ -51,6 +52,13 @@ def capture(
 def load(path: str | Path) -> Snapshot:
     """Open a pack, a saved snapshot, a dump or manifests; also "demo" and "context:NAME"."""
     return Snapshot.of(open_source(path))
+
+
+def save(snapshot: Snapshot, out: str | Path) -> None:
+    """Write a snapshot into a new folder. Raises LeakError where a kept object holds a secret: then nothing is left."""
+    with store.publishing(Path(out)) as draft:
+        _save(snapshot, draft)
+        leaks.refuse(draft)
 
 
 def demo() -> Snapshot:
@@ -97,9 +105,9 @@ def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | 
     return _run(snapshot, Path(out), engagement=engagement, **options)
 
 
-def verify(pack: str | Path, *, key: str | Path | None = None) -> Verdict:
-    """Compare a pack with its seal; `str()` of the verdict names every fault."""
-    return seal.verify(Path(pack), key=Path(key) if key else None)
+def verify(pack: str | Path, *, key: str | Path | None = None, previous: str | Path | None = None) -> Verdict:
+    """Compare a pack with its seal, and with the pack that it must follow; `str()` of the verdict names every fault."""
+    return seal.verify(Path(pack), key=Path(key) if key else None, previous=Path(previous) if previous else None)
 
 
 def workpaper(name: str, source: str | Path = "demo") -> _workpaper.Workpaper:

@@ -1,5 +1,6 @@
 """The library said aloud: each verb calls one function."""
 
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,10 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from auditkit.errors import AuditkitError, UsageError
+from auditkit.errors import AuditkitError, UsageError, VerificationError
 
 if TYPE_CHECKING:
     from auditkit.evaluate import Snapshot
+
+
+# Control characters but newline and tab, marks that turn the direction of text, and halves of characters.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text of a cluster as it may stand on a terminal: what would act there is shown escaped, as JSON does."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    click.echo(printable(text), err=err, nl=nl)
 
 
 def main() -> None:
@@ -24,10 +38,10 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except AuditkitError as error:
-        click.echo(f"auditkit: {error}", err=True)
+        say(f"auditkit: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        click.echo(f"auditkit: {error.filename or 'input/output'}: {error.strerror or error}", err=True)
+        say(f"auditkit: {error.filename or 'input/output'}: {error.strerror or error}", err=True)
         sys.exit(1)
 
 
@@ -50,7 +64,7 @@ READING = [
     click.option("--secrets", is_flag=True, help="Metadata of Secrets; never values."),
     click.option("--tls-secrets", is_flag=True, help="Public certificates of TLS Secrets."),
     click.option("--secret-facts", is_flag=True, help="Expiry and usage of token Secrets."),
-    click.option("--qps", default=50.0, show_default=True, help="Requests a second at most; 0 is no limit."),
+    click.option("--qps", type=float, show_default="50", help="Requests a second at most; 0 is no limit."),
 ]
 SOURCE = [
     click.option("--context", metavar="NAME", help="A context of your kubeconfig; empty for the current one."),
@@ -92,15 +106,24 @@ def opened(
     if path is not None and str(path).startswith("context:"):
         context, path = str(path).removeprefix("context:"), None
     if path is not None and (str(path) == "demo" or (path / "origin.json").is_file() or (path / "snapshot").is_dir()):
-        given = [name for name in ("secrets", "tls_secrets", "secret_facts") if options.get(name)] + [
-            "taken_at"
-        ] * bool(taken_at)
-        if given:
-            names = ", ".join("--" + name.replace("_", "-") for name in given)
-            raise UsageError(f"{path}: a snapshot holds what was read when it was taken; {names} cannot add to it")
+        _refuse(f"{path}: a snapshot holds what was read when it was taken", taken_at=taken_at, **options)
         return api.load(path)
+    if path is not None:
+        _refuse(f"{path}: files are read as they are", qps=options.pop("qps"))
+    else:
+        _refuse("a running cluster says itself what time it is", taken_at=taken_at)
+        options["qps"] = 50.0 if options["qps"] is None else options["qps"]
     when = _time(taken_at) if taken_at else None
     return api.capture(context=context, in_cluster=in_cluster, path=path, taken_at=when, **options)
+
+
+def _refuse(why: str, **options: Any) -> None:
+    """Raises UsageError where one of these options was given, as it would have no effect."""
+    given = [
+        f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None and value is not False
+    ]
+    if given:
+        raise UsageError(f"{why}; {', '.join(given)} cannot add to it")
 
 
 def _time(text: str) -> datetime:
@@ -119,13 +142,11 @@ config_option = click.option("--config", type=click.Path(path_type=Path), help="
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the snapshot.")
 def capture(out: Path, **source: Any) -> int:
     """Read a cluster once and save the snapshot."""
-    from auditkit import store
-    from auditkit.capture.snapshot import save
+    from auditkit import api
 
     snapshot = opened(**source)
-    with store.publishing(out) as draft:
-        save(snapshot, draft)
-    click.echo(f"{snapshot!r}\ndigest {snapshot.digest}\nsnapshot: {out}")
+    api.save(snapshot, out)
+    say(f"{snapshot!r}\ndigest {snapshot.digest}\nsnapshot: {out}")
     return 3 if snapshot.incomplete else 0
 
 
@@ -150,6 +171,8 @@ def check(
     from auditkit import api, engagement
     from auditkit.run import exit_code
 
+    if rows and not as_json:
+        raise UsageError("--rows: only with --json")
     snapshot = opened(path=path, **reading)
     results = api.check(snapshot, ids or None, settings=engagement.load(config).settings)
     frame = results.frame
@@ -160,8 +183,8 @@ def check(
         ]
         _print_json(listed)
     else:
-        click.echo(frame.to_string(index=False))
-        click.echo(repr(results))
+        say(frame.to_string(index=False))
+        say(repr(results))
     return exit_code(snapshot, results, fail_on == "exceptions")
 
 
@@ -178,9 +201,9 @@ def who_can(verb: str, resource: str, path: Path, namespace: str | None, as_json
 
     frame, unread = api.who_can(api.load(path), verb, resource, namespace=namespace)
     _print(frame, as_json)
-    click.echo(OUTSIDE_RBAC, err=True)
+    say(OUTSIDE_RBAC, err=True)
     if unread:
-        click.echo(f"incomplete: not all collected: {', '.join(unread)}", err=True)
+        say(f"incomplete: not all collected: {', '.join(unread)}", err=True)
     return 3 if unread else 0
 
 
@@ -206,7 +229,7 @@ def reach(source: str, target: str, path: Path, protocol: str, enforced: bool) -
     answer = Reachability.from_tables(tables, enforced=True if enforced else None).why(
         source, end.removeprefix("[").removesuffix("]"), port, protocol
     )
-    click.echo(str(answer))
+    say(str(answer))
     return 3 if answer.value is None else 0
 
 
@@ -236,36 +259,39 @@ def run(
         opened(**source),
         out,
         config=config,
-        names=names.split(",") if names else None,
+        names=[name.strip() for name in names.split(",")] if names else None,
         key=key,
         previous=previous,
         fail_on_exceptions=fail_on == "exceptions",
-        say=lambda line: click.echo(line, err=True),
+        say=lambda line: say(line, err=True),
     )
-    click.echo(done.summary)
+    say(done.summary)
     return done.exit_code
 
 
 @cli.command()
 @click.argument("pack", type=click.Path(path_type=Path))
 @click.option("--key", type=click.Path(path_type=Path), help="The public key (PEM) that you trust.")
-@click.option("--reperform", is_flag=True, help="Rebuild tables, run the tests again, and compare.")
-def verify(pack: Path, key: Path | None, reperform: bool) -> int:
+@click.option("--previous", type=click.Path(path_type=Path), help="The pack before this one: is it the one named?")
+@click.option("--reperform", is_flag=True, help="Rebuild tables and workbook, run the tests again, compare.")
+def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool) -> int:
     """Check a pack against its seal."""
     from auditkit import api
-    from auditkit.run import reperform as again
+    from auditkit.reperform import NOT_AGAIN
+    from auditkit.reperform import reperform as again
 
-    verdict = api.verify(pack, key=key)
-    click.echo(str(verdict))
+    verdict = api.verify(pack, key=key, previous=previous)
+    say(str(verdict))
     faults = again(pack) if reperform else []
     if reperform:
-        click.echo(
+        say(
             "performed again: "
-            + ("every table and result is the same" if not faults else f"{len(faults)} difference(s)")
+            + ("every table and result and the workbook are the same" if not faults else f"{len(faults)} difference(s)")
+            + f"; not performed again: {NOT_AGAIN}"
         )
     for fault in faults:
-        click.echo(f"  - {fault}")
-    return 0 if verdict.ok and not faults else 5
+        say(f"  - {fault}")
+    return 0 if verdict.ok and not faults else VerificationError.exit_code
 
 
 @cli.command()
@@ -313,7 +339,7 @@ def notebooks(to: Path) -> None:
     from auditkit.report import notebooks as report
 
     for path in report.copy(to):
-        click.echo(path)
+        say(str(path))
 
 
 @cli.command()
@@ -329,7 +355,7 @@ def role(secrets: bool, tls_secrets: bool, secret_facts: bool) -> None:
     from auditkit.capture.snapshot import Options
 
     options = Options(secrets=secrets, tls_secrets=tls_secrets, secret_facts=secret_facts)
-    click.echo(yaml.safe_dump(cluster_role(kinds.ALL, options), sort_keys=False), nl=False)
+    say(yaml.safe_dump(cluster_role(kinds.ALL, options), sort_keys=False), nl=False)
 
 
 @cli.command()
@@ -341,16 +367,14 @@ def init(path: Path) -> None:
     if path.exists():
         raise UsageError(f"{path}: exists already; choose another name")
     path.write_text(engagement.template())
-    click.echo(
-        f"{path}: fill in entity, system and period, then: auditkit run --config {path} --context NAME --out DIR"
-    )
+    say(f"{path}: fill in entity, system and period, then: auditkit run --config {path} --context NAME --out DIR")
 
 
 def _print(frame: Any, as_json: bool) -> None:
     if as_json:
         _print_json(_rows(frame))
     else:
-        click.echo(frame.to_string(index=False, max_colwidth=80))
+        say(frame.to_string(index=False, max_colwidth=80))
 
 
 def _rows(frame: Any) -> list[dict[str, Any]]:
@@ -371,4 +395,4 @@ def _plain(value: Any) -> Any:
 def _print_json(value: Any) -> None:
     import json
 
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+    say(json.dumps(value, indent=1, ensure_ascii=False, default=str))

@@ -16,6 +16,8 @@ from auditkit.errors import Faults, UsageError
 from auditkit.resources import folder
 
 NAME = "auditkit.toml"
+# The folder beside it in a pack, with the data files of the auditkit that made it.
+SHIPPED = "shipped"
 
 
 class _Section(BaseModel):
@@ -52,11 +54,10 @@ class Labels(_Section):
 
 
 class Files(_Section):
-    """Files beside auditkit.toml that change controls, add frameworks, or waive exceptions."""
+    """Files beside auditkit.toml that change controls or add frameworks."""
 
     controls: str = ""
     frameworks: list[str] = []
-    waivers: str = ""
 
 
 class Engagement(_Section):
@@ -104,10 +105,6 @@ class Engagement(_Section):
         """The entity's own controls, or None."""
         return self._path(self.files.controls) if self.files.controls else None
 
-    @property
-    def waivers_path(self) -> Path | None:
-        return self._path(self.files.waivers) if self.files.waivers else None
-
     def framework(self, name: str) -> str | Path:
         """What `frameworks.load` takes for one of `frameworks`: the path of an own file, else the name of ours."""
         return next((self._path(file) for file in self.files.frameworks if Path(file).stem == name), name)
@@ -117,7 +114,7 @@ class Engagement(_Section):
         return tuple(self._path(name) for name in self._named())
 
     def _named(self) -> list[str]:
-        return [name for name in (self.files.controls, *self.files.frameworks, self.files.waivers) if name]
+        return [name for name in (self.files.controls, *self.files.frameworks) if name]
 
     def _path(self, name: str) -> Path:
         """Beside auditkit.toml as written; within a pack the file lies flat beside it."""
@@ -216,6 +213,7 @@ def _files(engagement: Engagement) -> list[str]:
         f"files: two files are named {n}; a pack keeps them in one folder"
         for n in sorted({n for n in flat if flat.count(n) > 1})
     ]
+    faults += [f"files: {n} lies in {SHIPPED}/, auditkit's own in a pack" for n in named if Path(n).parts[0] == SHIPPED]
     if NAME in flat:
         faults.append(f"files: {NAME} is the engagement's own name")
     shipped = {path.stem for path in (folder("data") / "frameworks").glob("*.toml")}

@@ -17,8 +17,7 @@ import pandas as pd
 from auditkit import frameworks, seal, store
 from auditkit.capture import snapshot as snapshots
 from auditkit.capture import tool
-from auditkit.engagement import Engagement
-from auditkit.errors import LeakError
+from auditkit.engagement import SHIPPED, Engagement
 from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
 from auditkit.report.frames import write_csv, write_parquet
@@ -66,12 +65,12 @@ def run(
     with store.publishing(out) as pack:
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
         snapshots.save(snapshot, pack / "snapshot")
-        inputs = _write_inputs(pack / "inputs", engagement)
+        _write_inputs(pack / "inputs", engagement)
         results = evaluated(snapshot, engagement)
-        _write_tables(pack, snapshot)
-        _write_results(pack / "results", results)
+        write_tables(pack, snapshot)
+        write_results(pack / "results", results)
         say(f"tests     {narrative.conclude(list(results.values()), snapshot)}")
-        identity = hashlib.sha256(f"{snapshot.digest}\n{inputs}\n{tool()}".encode()).hexdigest()[:16]
+        identity = identify(pack, snapshot.digest, tool())
         ended = notebooks.execute(pack, names, done=lambda e: say(f"notebook  {e.path.name}"))
         notebooks.raise_for(ended)
         prepared = datetime.now(UTC)
@@ -80,9 +79,7 @@ def run(
         matrix.write(pack, snapshot, results, engagement, identity)
         (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY.md").read_text())
         _write_run(pack / "run.json", snapshot, results, identity, prepared, time.monotonic() - started)
-        found = leaks.scan(pack)
-        if found:
-            raise LeakError("not sealed, as secrets were found in: " + "; ".join(found))
+        leaks.refuse(pack)
         seal.seal(pack, _facts(snapshot, identity), previous=previous, key=key)
     code = exit_code(snapshot, results, fail_on_exceptions)
     return Run(pack=out, results=results, exit_code=code, summary=_summary(out, snapshot, results, engagement))
@@ -95,60 +92,45 @@ def exit_code(snapshot: snapshots.Snapshot, results: Results, fail_on_exceptions
     return EXCEPTIONS if fail_on_exceptions and results.frame["exceptions"].sum() else COMPLETE
 
 
-def reperform(pack: Path) -> list[str]:
-    """Rebuild tables and results from snapshot/ and inputs/ alone; what differs from the pack, by file."""
-    from tempfile import TemporaryDirectory
+def identify(pack: Path, digest: str, by: str) -> str:
+    """The run id: 16 hex digits over the snapshot's digest, every byte of snapshot/ and inputs/, and the tool `by`.
 
-    from auditkit.engagement import load
-
-    snapshot = Snapshot.of(snapshots.load(pack / "snapshot"))
-    results = evaluated(snapshot, load(pack / "inputs" / "auditkit.toml"))
-    with TemporaryDirectory() as folder_:
-        again = Path(folder_)
-        _write_tables(again, snapshot)
-        _write_results(again / "results", results)
-        made = {p.relative_to(again).as_posix(): p for p in again.rglob("*") if p.is_file()}
-        kept = {
-            p.relative_to(pack).as_posix()
-            for part in ("tables", "results")
-            for p in (pack / part).rglob("*")
-            if p.is_file()
-        }
-        faults = [f"{path}: in the pack, but no test gives it" for path in sorted(kept - set(made))]
-        faults += [f"{path}: a test gives it, but it is not in the pack" for path in sorted(set(made) - kept)]
-        return faults + [
-            f"{p}: differs when performed again" for p in sorted(kept & set(made)) if not _same(pack / p, made[p])
-        ]
+    The digest leaves out what two captures of one state may differ in, yet verdicts rest on it too: time, coverage,
+    options, field managers.
+    """
+    whole = "\n".join([digest, _digest(pack / "snapshot"), _digest(pack / "inputs"), by])
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def _same(kept: Path, made: Path) -> bool:
-    """Equal as bytes or, of Parquet (whose bytes change with its writer's version), as rows."""
-    if kept.suffix != ".parquet" or kept.read_bytes() == made.read_bytes():
-        return kept.read_bytes() == made.read_bytes()
-    import pyarrow.parquet as pq
+def _digest(folder_: Path) -> str:
+    """sha256 over names and content of all files below a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder_.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(folder_).as_posix()} {seal.sha256(path)}\n".encode())
+    return digest.hexdigest()
 
-    return bool(pq.read_table(kept).equals(pq.read_table(made)))
 
-
-def _write_inputs(inputs: Path, engagement: Engagement) -> str:
-    """Copy every file that influences a number; returns the sha256 over them."""
+def _write_inputs(inputs: Path, engagement: Engagement) -> None:
+    """Copy every file that influences a number: the engagement's, and under shipped/ those that come with auditkit."""
     inputs.mkdir()
     (inputs / "auditkit.toml").write_text(engagement.text)
     for source in engagement.inputs():
         shutil.copy(source, inputs / source.name)
-    digest = hashlib.sha256()
-    for path in sorted(inputs.iterdir()):
-        digest.update(f"{path.name} {seal.sha256(path)}\n".encode())
-    return digest.hexdigest()
+    for source in shipped():
+        target = inputs / SHIPPED / source.relative_to(folder("data"))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
 
 
-def _write_tables(pack: Path, snapshot: Snapshot) -> None:
+def write_tables(pack: Path, snapshot: Snapshot) -> None:
+    """Write every table into `pack`/tables, as Parquet and CSV."""
     for name in snapshot.tables:
         write_parquet(snapshot.tables[name], pack / "tables" / f"{name}.parquet")
         write_csv(snapshot.tables[name], pack / "tables" / f"{name}.csv")
 
 
-def _write_results(place: Path, results: Results) -> None:
+def write_results(place: Path, results: Results) -> None:
+    """Write what every test found: conclusions, populations with verdicts, exceptions."""
     frame = results.frame.astype({"population": "Int64", "exceptions": "Int64", "undetermined": "Int64"})
     text = ["id", "title", "severity", "conclusion", "note"]
     frame = frame.astype(dict.fromkeys(text, "string"))
@@ -217,18 +199,36 @@ def _write_run(
 
 def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:
     """What the manifest says of how the pack was made."""
-    package = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        package.update(f"{path.relative_to(PACKAGE).as_posix()} {seal.sha256(path)}\n".encode())
     return {
         "run_id": identity,
         "snapshot_digest": snapshot.digest,
         "tool": tool(),
-        "package_sha256": package.hexdigest(),
+        "package_sha256": package(),
         "notebooks": {p.name: seal.sha256(p) for p in sorted(folder("notebooks").glob("*.ipynb"))},
         "tree": _tree(),
         "sealed_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def shipped() -> list[Path]:
+    """The data files of this installation: controls, frameworks, what agents, networks and stock roles are known by."""
+    data = folder("data")
+    return sorted(p for p in (*data.glob("*"), *(data / "frameworks").glob("*")) if p.is_file())
+
+
+def package() -> str:
+    """sha256 over the code that ran, with its data and templates."""
+    code = {f"auditkit/{p.relative_to(PACKAGE).as_posix()}": p for p in PACKAGE.rglob("*.py")}
+    beside = {
+        f"{name}/{p.relative_to(folder(name)).as_posix()}": p
+        for name in ("data", "templates")
+        for p in folder(name).rglob("*")
+        if p.is_file()
+    }
+    digest = hashlib.sha256()
+    for name, path in sorted({**code, **beside}.items()):
+        digest.update(f"{name} {seal.sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _tree() -> str:

@@ -7,34 +7,57 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from auditkit.errors import AuditkitError, RetryLater, UsageError
+from auditkit.errors import AuditkitError, LeakError, RetryLater, UsageError
+
+# A folder in a draft, so that nobody else's folder is taken for one; a file would get into the manifest.
+MARK = ".auditkit-draft"
 
 
 @contextmanager
 def publishing(out: Path) -> Iterator[Path]:
     """A folder to write into, renamed to `out` when the block ends well; else it stays as `<out>.incomplete`.
 
-    Raises UsageError where `out` exists or cannot be written, RetryLater where another run writes it now.
+    Of what a LeakError stopped nothing stays.
+
+    Raises UsageError where `out` exists, lies within a sealed pack or cannot be written, RetryLater where another
+    run writes it now.
     """
+    out = out.resolve()
+    sealed = next((folder for folder in out.parents if (folder / "manifest.json").exists()), None)
+    if sealed:
+        raise UsageError(f"{out}: lies within {sealed}, a sealed pack, which would change; choose another --out")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         what = "already holds a pack; a new run is a new folder" if (out / "manifest.json").exists() else "is not empty"
         raise UsageError(f"{out}: {what}; choose another --out")
     draft = out.with_name(f"{out.name}.incomplete")
     with _locked(out):
         try:
-            if draft.exists():
-                shutil.rmtree(draft)
+            _remove(draft)
             draft.mkdir()
+            (draft / MARK).mkdir()
             yield draft
             if out.exists():
                 out.rmdir()
             draft.rename(out)
+            (out / MARK).rmdir()
+        except LeakError:
+            _remove(draft)
+            raise
         except OSError as error:
             if error.errno is None:
                 raise
             raise AuditkitError(
                 f"{error.filename or out}: {error.strerror}; nothing was published, {draft.name} is incomplete"
             ) from error
+
+
+def _remove(draft: Path) -> None:
+    """Delete what a run before left; raises UsageError where no run of auditkit made it."""
+    if not (draft / MARK).is_dir():
+        if draft.exists() or draft.is_symlink():
+            raise UsageError(f"{draft}: is in the way and no draft of auditkit; move it, or choose another --out")
+        return
+    shutil.rmtree(draft)
 
 
 @contextmanager

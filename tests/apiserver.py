@@ -27,7 +27,7 @@ GZIP_FROM = 128 * 1024
 DISCOVERY = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}}
 REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 410: "Expired"}
 
-Do = Literal["answer", "truncate", "cut", "drop", "wait", "malform", "shift", "repeat", "promise", "other"]
+Do = Literal["answer", "truncate", "cut", "drop", "wait", "malform", "shift", "repeat", "promise", "other", "login"]
 
 
 @dataclass
@@ -36,7 +36,8 @@ class Fault:
 
     `status` answers with an error; `do` "truncate" sends half the body and hangs up, "cut" sends half as if it were
     whole, "drop" hangs up unanswered, "wait" answers after `seconds`, "malform" breaks the first item, "shift"
-    changes the resourceVersion, "repeat" gives the same continue token again, "promise" announces five objects too many, "other" sends a document of another kind.
+    changes the resourceVersion, "repeat" gives the same continue token again, "promise" announces five objects too many, "other" sends a document of another kind,
+    "login" a page for people.
     """
 
     to: str = ""
@@ -329,6 +330,8 @@ def status_body(status: Status) -> dict[str, Any]:
 def altered(body: bytes, fault: Fault) -> bytes:
     if fault.do == "cut":
         return body[: len(body) // 2]
+    if fault.do == "login":
+        return b"<!DOCTYPE html><title>Sign in</title>"
     if fault.do == "other":
         return encoded({"kind": "Greeting"})
     if fault.do in ("malform", "shift", "repeat", "promise"):

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import auditkit as ak
-from auditkit.cli import cli
+from auditkit.cli import cli, main
 
 
 def asked(*arguments: str) -> Result:
@@ -49,3 +49,37 @@ def test_who_can_of_what_was_not_all_collected(tmp_path: Path, recordings: Path)
     answer = asked("get", "secrets", str(dump))
     assert answer.return_value == 3
     assert "rolebindings.rbac.authorization.k8s.io" in answer.stderr
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_text_of_a_cluster_does_not_act_on_the_terminal(tmp_path: Path, as_json: list[str]) -> None:
+    evil = "eve\x1b]0;x\x07\x9b31m\u202etxt"
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "b"},
+        "subjects": [{"kind": "User", "name": evil, "apiGroup": "rbac.authorization.k8s.io"}],
+        "roleRef": {"kind": "ClusterRole", "name": "r", "apiGroup": "rbac.authorization.k8s.io"},
+    }
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "r"},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}],
+    }
+    dump = tmp_path / "list.json"
+    dump.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [binding, role]}))
+    answer = asked("get", "secrets", str(dump), *as_json)
+    assert r"eve\u001b]0;x\u0007\u009b31m\u202etxt" in answer.stdout
+    assert not any(sign in answer.stdout for sign in "\x1b\x07\x9b\u202e")
+    if as_json:
+        assert evil in {row["subject"] for row in json.loads(answer.stdout)}
+
+
+def test_an_error_does_not_act_on_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["auditkit", "check", "\x1b[31mnowhere"])
+    with pytest.raises(SystemExit):
+        main()
+    assert r"\u001b[31mnowhere" in capsys.readouterr().err

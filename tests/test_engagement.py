@@ -34,6 +34,7 @@ def written(folder: Path, text: str) -> Path:
         ('[checks.XX-01]\ndays = "1"', "checks.XX-01.days: '1' does not fit; the default is 30"),
         ("[checks.XX-01]\ndays = true", "checks.XX-01.days: True does not fit; the default is 30"),
         ("[checks.XX-99]\ndays = 1", "checks.XX-99: no such check; `auditkit checks` lists them"),
+        ('[files]\nwaivers = "a.toml"', "files.waivers: unknown key"),
         ("entitty = 1", "entitty: unknown key"),
         ("entity = 1", "entity: input should be a valid string"),
         ('type = "III"', "type: input should be 'I' or 'II'"),
@@ -81,6 +82,13 @@ def test_files_are_found_again_in_a_pack(tmp_path: Path) -> None:
     pack.mkdir()
     (pack / "controls.toml").touch()
     assert engagement.load(written(pack, text)).controls_path == pack / "controls.toml"
+
+
+def test_a_file_in_the_folder_of_shipped_ones_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "a.toml").touch()
+    with pytest.raises(Faults, match=r"shipped/a\.toml lies in shipped/, auditkit's own in a pack"):
+        engagement.load(written(tmp_path, '[files]\ncontrols = "shipped/a.toml"'))
 
 
 def test_scope_marks_and_never_drops(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from auditkit.capture import files
 from auditkit.capture.snapshot import Snapshot
 from auditkit.cli import main
 from auditkit.declare import CHECKS
+from auditkit.errors import UsageError
 from auditkit.kinds.rbac import ClusterRole
 
 CLUSTER_ROLES = "clusterroles.rbac.authorization.k8s.io"
@@ -105,3 +106,17 @@ def test_a_cluster_that_cannot_be_read_leaves_nothing(
     assert says in said
     assert len(said.strip().splitlines()) == 1
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_login_page_is_not_tried_again(october: ApiServer, tmp_path: Path) -> None:
+    october.faults = [Fault(to=".", do="login")]
+    with pytest.raises(UsageError, match="not the answer of a Kubernetes API server; check the address"):
+        take(october, tmp_path)
+    assert len(october.requests) == 2
+
+
+def test_one_list_that_a_login_page_answers_fails_alone(october: ApiServer, tmp_path: Path) -> None:
+    october.faults = [Fault(to=r"/clusterroles\?", do="login")]
+    coverage = take(october, tmp_path).state(ClusterRole)
+    assert (coverage.state, coverage.note) == ("failed", "the answer is not JSON")
+    assert len(october.asked(r"/clusterroles$")) == 1

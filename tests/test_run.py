@@ -13,14 +13,21 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 import auditkit as ak
-from auditkit import engagement, seal
+from auditkit import api, engagement, seal
+from auditkit.capture import tool
 from auditkit.cli import cli
+from auditkit.kinds.workloads import Pod
+from auditkit.reperform import reperform
 from auditkit.report.frames import write_parquet
-from auditkit.run import reperform
+from auditkit.resources import folder
+from auditkit.run import identify, write_results, write_tables
 
+DUMP = Path(__file__).parent / "recordings" / "northwind-prod" / "2026-10-31"
 FILES = ("index.html", "control-matrix.xlsx", "run.json", "manifest.json", "SHA256SUMS", "VERIFY.md")
 
 
@@ -42,11 +49,61 @@ def test_an_exception_edited_out_is_found_though_all_is_hashed_again(pack: Path,
     kept = rows[rows["verdict"] != "exception"]
     assert 0 < len(kept) < len(rows)
     kept.to_parquet(path)
-    for name in ("manifest.json", "SHA256SUMS"):
-        (forged / name).unlink()
-    seal.seal(forged, {})
+    seal.seal(forged, seal.read(forged).facts)
     assert ak.verify(forged).ok
-    assert reperform(forged) == ["results/populations/RBAC-01.parquet: differs when performed again"]
+    assert "results/populations/RBAC-01.parquet: differs when performed again" in reperform(forged)
+
+
+def test_objects_forged_away_are_found_though_all_is_made_and_hashed_again(pack: Path, tmp_path: Path) -> None:
+    forged = Path(shutil.copytree(pack, tmp_path / "forged"))
+    (forged / "snapshot" / "objects" / "clusterrolebindings.rbac.authorization.k8s.io.jsonl.zst").unlink()
+    for part in ("tables", "results"):
+        shutil.rmtree(forged / part)
+    snapshot = ak.load(forged)
+    write_tables(forged, snapshot)
+    write_results(forged / "results", ak.check(snapshot))
+    seal.seal(forged, seal.read(forged).facts)
+    assert ak.verify(forged).ok
+    faults = reperform(forged)
+    for name in ("manifest.json", "run.json"):
+        for key in ("snapshot_digest", "run_id"):
+            assert f"{name}: {key} is not that of snapshot/ and inputs/" in faults
+    assert "control-matrix.xlsx: differs when performed again" in faults
+
+
+@pytest.mark.parametrize("name", ["snapshot/origin.json", "snapshot/coverage.json"])
+def test_the_run_id_covers_time_and_coverage(pack: Path, tmp_path: Path, name: str) -> None:
+    changed = Path(shutil.copytree(pack, tmp_path / "changed"))
+    digest, by = ak.load(pack).digest, tool()
+    assert identify(pack, digest, by) == seal.read(pack).facts["run_id"]
+    (changed / name).write_bytes((changed / name).read_bytes() + b" ")
+    assert identify(changed, digest, by) != identify(pack, digest, by)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("inputs/auditkit.toml", None),
+        ("snapshot/origin.json", None),
+        ("snapshot/origin.json", b"[]"),
+        ("snapshot/objects/pods.jsonl.zst", b"garbage"),
+        ("snapshot/objects/pods.jsonl.zst", pa.compress(b"garbage\n", codec="zstd", asbytes=True)),
+        ("run.json", b"{"),
+        ("control-matrix.xlsx", b"garbage"),
+    ],
+)
+def test_what_cannot_be_read_is_a_fault_of_the_pack(
+    pack: Path, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    damaged = Path(shutil.copytree(pack, tmp_path / "damaged"))
+    (damaged / name).unlink(missing_ok=True)
+    if content is not None:
+        (damaged / name).write_bytes(content)
+    seal.seal(damaged, {**seal.read(damaged).facts, "tool": "auditkit/0.0"})
+    ended = CliRunner().invoke(cli, ["verify", str(damaged), "--reperform"], standalone_mode=False)
+    assert ended.return_value == 5, ended.exception
+    assert f"{name}: differs" in ended.stdout or "cannot be performed again: " in ended.stdout
+    assert "made by auditkit/0.0 (code " in ended.stdout.splitlines()[-1]
 
 
 def test_a_changed_byte_is_named(pack: Path, tmp_path: Path) -> None:
@@ -84,7 +141,40 @@ def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ak.run("demo", tmp_path / "pack", config=leaking, names=["scope"])
     assert "hunter2" not in str(caught.value)
     assert not (tmp_path / "pack").exists()
-    assert not (tmp_path / "pack.incomplete" / "manifest.json").exists()
+    assert list(tmp_path.iterdir()) == [leaking]
+
+
+def leaking_dump(folder: Path, metadata: dict[str, object], **fields: object) -> Path:
+    folder.mkdir()
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "web", "name": "p", **metadata}, **fields}
+    (folder / "pods.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod]}))
+    return folder
+
+
+def test_a_credential_in_a_label_or_kept_annotation_is_withheld(tmp_path: Path) -> None:
+    labels = {"app": "web", "tok": "AKIA" + "ABCDEFGHIJKLMNOP"}
+    annotations = {
+        "kubernetes.io/ingress.class": "-----BEGIN RSA PRIVATE KEY-----",
+        "kubernetes.io/config.source": "api",
+    }
+    dump = leaking_dump(tmp_path / "dump", {"labels": labels, "annotations": annotations})
+    ended = CliRunner().invoke(cli, ["capture", "--from", str(dump), "--out", str(tmp_path / "s")])
+    assert (tmp_path / "s" / "origin.json").is_file(), ended.exception
+    (pod,) = ak.load(tmp_path / "s").objects[Pod]
+    assert pod.labels == {"app": "web", "tok": "(withheld)"}
+    assert list(pod.annotations.values()) == ["api", "(withheld)"]
+
+
+def test_a_leaking_capture_names_the_object_and_leaves_nothing(tmp_path: Path) -> None:
+    from auditkit.errors import LeakError
+
+    token = "AKIA" + "ABCDEFGHIJKLMNOP"
+    dump = leaking_dump(tmp_path / "dump", {}, spec={"serviceAccountName": token, "containers": []})
+    with pytest.raises(LeakError) as caught:
+        api.save(ak.load(dump), tmp_path / "s")
+    assert "objects/pods.jsonl.zst: an AWS access key in web/p spec.serviceAccountName" in str(caught.value)
+    assert token not in str(caught.value)
+    assert list(tmp_path.iterdir()) == [dump]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +188,11 @@ def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (["run", "--from", "demo", "--config", "none.toml", "--out", "x"], 2, "none.toml"),
         (["check", "demo", "--fail-on", "exceptions"], 4, ""),
         (["check", "demo", "--secrets"], 2, "cannot add to it"),
+        (["check", "demo", "--qps", "5"], 2, "--qps cannot add to it"),
+        (["check", str(DUMP), "--qps", "0"], 2, "--qps cannot add to it"),
+        (["check", "context:x", "--taken-at", "2026-01-01"], 2, "--taken-at cannot add to it"),
+        (["check", "demo", "--rows"], 2, "--rows: only with --json"),
+        (["run", "--from", "demo", "--notebooks", "scope, scoop", "--out", "x"], 2, "no notebook scoop; there"),
         (["capture", "--from", "demo", "--out", "/proc/pack"], 2, "not writable"),
         (["run", "--from", "demo", "--notebooks", "scoop", "--out", "x"], 2, "no notebook scoop; there are: scope"),
         (["run", "--from", "demo", "--key", "none.pem", "--out", "x"], 2, "no readable private key"),
@@ -148,6 +243,17 @@ def test_the_engagement_travels_with_the_pack(tmp_path: Path) -> None:
     pack = ak.run("demo", tmp_path / "pack", config=config, names=["scope"]).pack
     assert engagement.load(pack / "inputs" / "auditkit.toml").entity == "Northwind Pay"
     assert "Northwind Pay" in (pack / "index.html").read_text()
+
+
+def test_what_ships_with_auditkit_is_an_input_too(pack: Path, tmp_path: Path) -> None:
+    for name in ("controls.toml", "catalogue.toml", "frameworks/soc2-2017.toml", "networks.toml"):
+        assert (pack / "inputs" / "shipped" / name).read_bytes() == (folder("data") / name).read_bytes()
+    changed = Path(shutil.copytree(pack, tmp_path / "changed"))
+    with (changed / "inputs" / "shipped" / "controls.toml").open("a") as file:
+        file.write("# another control")
+    faults = reperform(changed)
+    assert "inputs/shipped/controls.toml: differs from that of this installation" in faults
+    assert "manifest.json: run_id is not that of snapshot/ and inputs/" in faults
 
 
 def test_parquet_keeps_what_is_missing(tmp_path: Path) -> None:

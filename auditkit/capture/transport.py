@@ -17,6 +17,7 @@ from auditkit.errors import RetryLater, UsageError
 
 # Answers that another attempt may mend; 401 and 403 are decisions, 404 and 410 are facts.
 PASSING = frozenset({0, 429, 500, 502, 503, 504})
+NOT_JSON = "the answer is not JSON"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,11 +84,12 @@ class Transport:
     def _patiently(self, method: str, path: str, accept: str, body: bytes | None) -> Reply:
         """The last of the attempts' replies.
 
-        Raises UsageError on 401 and on a TLS failure, RetryLater where the server is unreachable or throttles to the end.
+        Raises UsageError on 401, on a TLS failure and where something else answers, such as a login page, RetryLater where the server is unreachable or throttles to the end.
         """
         reply = self._once(method, path, accept, body)
         for attempt in range(1, self.patience.attempts):
-            if reply.status not in PASSING or (reply.retry_after or 0) > self.patience.longest:
+            final = reply.status not in PASSING or reply.fault == NOT_JSON
+            if final or (reply.retry_after or 0) > self.patience.longest:
                 break
             time.sleep(self._wait(attempt, reply.retry_after))
             reply = self._once(method, path, accept, body)
@@ -95,9 +97,17 @@ class Transport:
             raise RetryLater(f"{self.server} throttles this identity (429 on {path}); try later, or with a lower --qps")
         if reply.status == 401:
             raise UsageError(f"{self.server} does not accept the credentials (401 Unauthorized){self._renew}")
-        if reply.status == 0 and self._once("GET", "/version", "application/json", None).status == 0:
-            raise RetryLater(f"{self.server} is not reachable ({reply.fault}); check network and address, or try later")
+        if reply.status == 0:
+            self._reachable(reply.fault)
         return reply
+
+    def _reachable(self, fault: str) -> None:
+        """Whether only that request failed, such as one that an aggregated API answers."""
+        version = self._once("GET", "/version", "application/json", None)
+        if version.fault == NOT_JSON:
+            raise UsageError(f"{self.server}: not the answer of a Kubernetes API server; check the address")
+        if version.status == 0:
+            raise RetryLater(f"{self.server} is not reachable ({fault}); check network and address, or try later")
 
     def _wait(self, attempt: int, retry_after: float | None) -> float:
         backoff: float = self.patience.pause * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.5)
@@ -127,8 +137,10 @@ class Transport:
             raise UsageError(f"{self.server}: not the address of a server ({error}); check your kubeconfig") from None
         except urllib3.exceptions.HTTPError as error:
             return Reply(status=0, fault=f"no complete answer: {error}")
-        if response.status == 200 and not response.data.rstrip().endswith(b"}"):
-            return Reply(status=0, fault="no complete answer: the body is cut or is not JSON")
+        text = response.data.strip()
+        if response.status == 200 and not text.endswith(b"}"):
+            cut = not text or text.startswith(b"{")
+            return Reply(status=0, fault="no complete answer: the body is cut" if cut else NOT_JSON)
         return Reply(
             status=response.status,
             body=response.data,

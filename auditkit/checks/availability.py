@@ -11,7 +11,7 @@ def cpu_limit(resourced_containers: pd.DataFrame) -> pd.Series:
 
     One that spins takes the time that its neighbours did not reserve.
 
-    Fix: set `resources.limits.cpu`, or waive it where requests are enough.
+    Fix: set `resources.limits.cpu`, or accept in writing where requests are enough.
     """
     return resourced_containers.cpu_limit.isna()
 

@@ -20,7 +20,7 @@ def default_service_account(workload_service_accounts: pd.DataFrame) -> pd.Serie
 def mounted_tokens(workload_tokens: pd.DataFrame) -> pd.Series:
     """Workloads hold no token of the API server.
 
-    A token in a pod is there for whoever takes it over. Workloads that use the API are waived.
+    A token in a pod is there for whoever takes it over. Workloads that use the API are accepted in writing.
 
     Fix: set `automountServiceAccountToken: false` for the pod or its ServiceAccount.
     """

@@ -16,7 +16,7 @@ def cluster_admins(bindings: pd.DataFrame) -> pd.Series:
     cluster-admin does everything; by a RoleBinding, everything in that namespace. The shipped binding to
     system:masters is no exception: that group is allowed outside RBAC, and its members are in certificates.
 
-    Fix: bind a narrower role; keep cluster-admin for a break-glass account and waive it.
+    Fix: bind a narrower role; keep cluster-admin for a break-glass account and accept it in writing.
     """
     admin = (bindings.role_kind == "ClusterRole") & (bindings.role == "cluster-admin")
     return admin & bindings.subject.notna() & ~bindings.stock
@@ -184,7 +184,7 @@ def shipped_roles_escalate(grants: pd.DataFrame, origin: pd.DataFrame) -> pd.Ser
     RBAC-17 to 25 of roles that Kubernetes did not ship. edit and admin, system:kubelet-api-admin and some roles of
     controllers give it too. A role that manifests name and do not hold is undetermined.
 
-    Fix: bind view, or a role of what is needed; a kubelet's API to the API server only, and waive that.
+    Fix: bind view, or a role of what is needed; a kubelet's API to the API server only, accepted in writing.
     """
     escalates = grants.binds_roles | grants.escalates_roles | grants.writes_rbac | grants.writes_admission
     becomes = grants.impersonates | grants.impersonates_details | grants.creates_tokens | grants.proxies_nodes

@@ -33,7 +33,7 @@ def read_secrets(roles: pd.DataFrame) -> pd.Series:
 
     get, list and watch all return the values. A rule limited by resourceNames counts for those names.
 
-    Fix: drop secrets from the rule, or name single Secrets and allow get only, and waive those that a controller needs.
+    Fix: drop secrets from the rule, or name single Secrets and allow get only, and accept in writing those that a controller needs.
     """
     return roles.reads_secrets
 
@@ -110,7 +110,7 @@ def bind_roles(roles: pd.DataFrame) -> pd.Series:
 
     bind hands out rights that one does not hold. resourceNames limit which roles; the row remains.
 
-    Fix: drop bind, or limit it by resourceNames to harmless roles and waive it.
+    Fix: drop bind, or limit it by resourceNames to harmless roles and accept it in writing.
     """
     return roles.binds_roles
 
@@ -165,7 +165,7 @@ def write_admission(roles: pd.DataFrame) -> pd.Series:
 
     Who changes admission switches off the controls that it enforces, or reads every object sent to it.
 
-    Fix: leave them to their controllers and waive those.
+    Fix: leave them to their controllers and accept those in writing.
     """
     return roles.writes_admission
 

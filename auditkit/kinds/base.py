@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, 
 
 import msgspec
 
+from auditkit.kinds import judge
 from auditkit.resources import folder
 
 # The groups that the API server itself serves, which no CRD defines: the folders of k8s.io/api, with apiextensions and
@@ -84,7 +85,7 @@ class ManagedField(Struct):
 
 
 class ObjectMeta(Struct):
-    """metadata of an object; of annotations only those of data/annotations.toml."""
+    """metadata of an object; of annotations only those of data/annotations.toml; a value that is a credential is withheld."""
 
     name: str = ""
     generate_name: str = ""
@@ -100,7 +101,9 @@ class ObjectMeta(Struct):
 
     def __post_init__(self) -> None:
         if self.annotations:
-            self.annotations = kept_annotations(self.annotations)
+            self.annotations = _without_credentials(kept_annotations(self.annotations))
+        if self.labels:
+            self.labels = _without_credentials(self.labels)
 
 
 class Kind(Struct):
@@ -255,6 +258,12 @@ def _annotation_rules() -> tuple[frozenset[str], tuple[str, ...], frozenset[str]
         frozenset(n for n in present if not n.startswith("*")),
         tuple(n[1:] for n in present if n.startswith("*")),
     )
+
+
+def _without_credentials(values: dict[str, str] | None) -> dict[str, str] | None:
+    if not values or not any(map(judge.is_credential, values.values())):
+        return values
+    return {name: judge.WITHHELD if judge.is_credential(value) else value for name, value in values.items()}
 
 
 def kept_annotations(annotations: dict[str, str]) -> dict[str, str] | None:

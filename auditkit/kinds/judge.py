@@ -13,6 +13,17 @@ COMPONENTS = frozenset({"kube-apiserver", "kube-controller-manager", "kube-sched
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _WRAPPERS = _SHELLS | {"go-runner", "hyperkube", "watch-termination", "tini", "dumb-init"}
 
+# Credentials that cannot be taken for anything else; no file of a pack may hold one.
+UNMISTAKABLE = {
+    "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    "a JSON web token": r"\beyJ[A-Za-z0-9_-]{16,}\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+    "an AWS access key": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+    "a GitHub token": r"\bgh[pousr]_[A-Za-z0-9]{36}\b",
+    "a Slack token": r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
+    "a password in a URL": r"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"'<>]{1,64}:[^\s/@\"'<>]{3,64}@[\w.-]+",
+}
+_UNMISTAKABLE = re.compile("|".join(UNMISTAKABLE.values()), re.ASCII)
+
 # Every repetition is bounded: the text is a cluster's own and must not make the search slow.
 # A credential, whatever its name: private key, JWT, cloud and vendor keys, a password in a URL or DSN.
 _CREDENTIAL = re.compile(
@@ -52,6 +63,13 @@ _ABOUT = frozenset(
     TIMEOUT TTL TYPE URI URL USER USERNAME VERSION
     """.split()  # noqa: SIM905
 )
+
+
+# Labels of many objects have the same values.
+@lru_cache(maxsize=65536)
+def is_credential(value: str) -> bool:
+    """Whether a text holds one of UNMISTAKABLE."""
+    return bool(_UNMISTAKABLE.search(value))
 
 
 @lru_cache(maxsize=65536)

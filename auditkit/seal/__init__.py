@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
-from auditkit.errors import UsageError
+from auditkit.errors import UsageError, VerificationError
 from auditkit.seal import signature
 
 MANIFEST, SUMS, ENVELOPE = "manifest.json", "SHA256SUMS", "manifest.dsse.json"
 SCHEMA = "auditkit-manifest/1"
+CHANGED = "changed"
+SIGNER = "signed_by"
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +28,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Every file of a pack but the seal itself, and what it was made of.
 
     `facts` holds run id, snapshot digest, package version and hash, notebooks' digests, whether the tree was
-    dirty, and the time of sealing; `previous` is the sha256 of the preceding pack's manifest; `digest` is the
+    dirty, the time of sealing, and the fingerprint of the key where it is signed; `previous` is the sha256 of the preceding pack's manifest; `digest` is the
     sha256 of this document with `digest` empty, so that a change of the manifest shows in the manifest.
     """
 
@@ -65,43 +67,59 @@ def seal(pack: Path, facts: dict[str, Any], *, previous: Path | None = None, key
     """
     files = tuple(File(path=p, size=f.stat().st_size, sha256=sha256(f)) for p, f in _content(pack))
     before = sha256(previous / MANIFEST) if previous else ""
+    private = signature.private_key(key) if key else None
+    # The manifest names its signer, so that an envelope taken away is missed.
+    facts = {**facts, SIGNER: signature.fingerprint(private.public_key())} if private else facts
     manifest = Manifest(schema=SCHEMA, facts=facts, files=files, previous=before)
     manifest = msgspec.structs.replace(manifest, digest=hashlib.sha256(_encoded(manifest)).hexdigest())
     (pack / MANIFEST).write_bytes(_encoded(manifest))
     (pack / SUMS).write_text(_sums(manifest, sha256(pack / MANIFEST)))
-    if key:
+    if private:
         subjects = {name: sha256(pack / name) for name in (MANIFEST, SUMS)}
-        (pack / ENVELOPE).write_bytes(signature.envelope(subjects, {"facts": facts}, signature.private_key(key)))
+        (pack / ENVELOPE).write_bytes(signature.envelope(subjects, {"facts": facts}, private))
     return manifest
 
 
 def check_inputs(*, previous: Path | None = None, key: Path | None = None) -> None:
-    """Raises UsageError where the previous pack is none or the private key cannot be read."""
-    if previous:
-        read(previous)
+    """Raises UsageError where the previous pack is none or the private key cannot be read, VerificationError where
+    the previous pack is not as it was sealed.
+    """
+    if previous and not (verdict := verify(previous)).ok:
+        raise VerificationError(f"a chain must not rest on it: {verdict}")
     if key:
         signature.private_key(key)
 
 
 def read(pack: Path) -> Manifest:
-    """The manifest of a pack; UsageError where the folder is none, or its manifest cannot be read."""
+    """The manifest of a pack.
+
+    Raises UsageError where the folder is none, VerificationError where its manifest is not one that was written here.
+    """
+    path = pack / MANIFEST
+    if fault := _irregular(path):
+        raise VerificationError(f"{MANIFEST}: {fault}")
     try:
-        return msgspec.json.decode((pack / MANIFEST).read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except FileNotFoundError:
         raise UsageError(f"{pack}: no {MANIFEST}; this is no pack, or its run did not end") from None
+    except OSError as error:
+        raise VerificationError(f"{MANIFEST}: cannot be read ({error.strerror})") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise VerificationError(f"{MANIFEST}: changed, it cannot be read ({error})") from None
+    if manifest.schema != SCHEMA:
+        raise VerificationError(f"{MANIFEST}: schema {manifest.schema!r}; this version reads {SCHEMA}")
+    return manifest
 
 
-def verify(pack: Path, *, key: Path | None = None) -> Verdict:
+def verify(pack: Path, *, key: Path | None = None, previous: Path | None = None) -> Verdict:
     """Compare every file of a pack with its seal; `key` is the public key (PEM) that you trust.
 
-    Raises UsageError where there is no manifest.
+    `previous` is the pack that it must follow, itself as sealed. Raises UsageError where there is no manifest.
     """
     try:
         manifest = read(pack)
-    except msgspec.MsgspecError as error:
-        return Verdict(
-            pack=pack, faults=(f"{MANIFEST}: changed, it cannot be read ({error})",), level="unverified", files=0
-        )
+    except VerificationError as error:
+        return Verdict(pack=pack, faults=(str(error),), level="unverified", files=0)
     blank = msgspec.structs.replace(manifest, digest="")
     faults = []
     if hashlib.sha256(_encoded(blank)).hexdigest() != manifest.digest or (pack / MANIFEST).read_bytes() != _encoded(
@@ -112,26 +130,68 @@ def verify(pack: Path, *, key: Path | None = None) -> Verdict:
     present = dict(_content(pack))
     faults += [f"{path}: missing" for path in sorted(set(sealed) - set(present))]
     faults += [f"{path}: added after sealing" for path in sorted(set(present) - set(sealed))]
-    faults += [f"{path}: changed" for path, f in present.items() if path in sealed and sha256(f) != sealed[path].sha256]
-    if not (pack / SUMS).is_file():
-        faults.append(f"{SUMS}: missing")
-    elif (pack / SUMS).read_bytes() != _sums(manifest, sha256(pack / MANIFEST)).encode() and not faults:
-        faults.append(f"{SUMS}: changed")
-    level, signed = _level(pack, key)
+    found = {path: _changed(f, sealed[path]) for path, f in present.items() if path in sealed}
+    faults += [f"{path}: {fault}" for path, fault in found.items() if fault]
+    sums = _sums(manifest, sha256(pack / MANIFEST)).encode()
+    fault = _changed(pack / SUMS, File(path=SUMS, size=len(sums), sha256=hashlib.sha256(sums).hexdigest()))
+    if fault and (fault != CHANGED or not faults):
+        faults.append(f"{SUMS}: {fault}")
+    level, signed = _level(pack, manifest, key)
+    if previous:
+        faults += _unchained(manifest, previous)
     return Verdict(pack=pack, faults=(*faults, *signed), level=level, files=len(manifest.files))
 
 
-def _level(pack: Path, key: Path | None) -> tuple[str, list[str]]:
+def _unchained(manifest: Manifest, previous: Path) -> list[str]:
+    before = verify(previous)
+    if before.ok and manifest.previous == sha256(previous / MANIFEST):
+        return []
+    named = f"{MANIFEST}: does not follow {previous}" + ("" if manifest.previous else ", nor any other pack")
+    return [f"{previous}: {fault}" for fault in before.faults] or [named]
+
+
+def irregular(pack: Path) -> list[str]:
+    """What in a pack is a link, or neither file nor folder, as "path: what": reading it might never end."""
+    found = ((path, _irregular(path)) for path in sorted(pack.rglob("*")) if not path.is_dir() or path.is_symlink())
+    return [f"{path.relative_to(pack).as_posix()}: {fault}" for path, fault in found if fault]
+
+
+def _irregular(path: Path) -> str:
+    if path.is_symlink():
+        return "replaced by a link"
+    return "replaced by what is not a file" if path.exists() and not path.is_file() else ""
+
+
+def _changed(path: Path, sealed: File) -> str:
+    """How a file differs from what was sealed; empty where it does not."""
+    if fault := _irregular(path):
+        return fault
+    try:
+        same = path.stat().st_size == sealed.size and sha256(path) == sealed.sha256
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return "" if same else CHANGED
+
+
+def _level(pack: Path, manifest: Manifest, key: Path | None) -> tuple[str, list[str]]:
     path = pack / ENVELOPE
-    if not path.is_file():
-        missing = [f"{ENVELOPE}: missing, so nothing is signed by {key}"] if key else []
-        return "unsigned: finds accidents, not forgery", missing
+    if fault := _irregular(path):
+        return "signature broken", [f"{ENVELOPE}: {fault}"]
+    if not path.exists():
+        by = key or manifest.facts.get(SIGNER)
+        return "unsigned: finds accidents, not forgery", [f"{ENVELOPE}: missing, so nothing is signed by {by}"] * bool(
+            by
+        )
     try:
         subjects, fingerprint = signature.opened(path.read_bytes(), signature.public_key(key) if key else None)
-    except signature.BadSignature as error:
+    except (signature.BadSignature, OSError) as error:
         return "signature broken", [f"{ENVELOPE}: {error}"]
     differing = [n for n in (MANIFEST, SUMS) if not (pack / n).is_file() or subjects.get(n) != sha256(pack / n)]
     faults = [f"{name}: not what was signed" for name in differing]
+    if manifest.facts.get(SIGNER, fingerprint) != fingerprint:
+        faults.append(f"{ENVELOPE}: signed by another key than the manifest names")
     trust = "the key you gave" if key else "a key named only by the pack itself; give --key to know whose"
     return f"signed by {fingerprint[:16]} ({trust})", faults
 
@@ -142,8 +202,8 @@ def sha256(path: Path) -> str:
 
 
 def _content(pack: Path) -> list[tuple[str, Path]]:
-    """All files but the seal's own, sorted by path; a link is content of its own and never followed out."""
-    found = ((f.relative_to(pack).as_posix(), f) for f in pack.rglob("*") if f.is_file() or f.is_symlink())
+    """All that is no folder but the seal's own, sorted by path; a link is content of its own and never followed out."""
+    found = ((f.relative_to(pack).as_posix(), f) for f in pack.rglob("*") if f.is_symlink() or not f.is_dir())
     return sorted((path, f) for path, f in found if path not in (MANIFEST, SUMS, ENVELOPE))
 
 

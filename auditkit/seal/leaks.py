@@ -1,32 +1,60 @@
 """Looks for secrets in the finished files of a pack, inside archives too: the last gate before the seal."""
 
+import json
 import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-PATTERNS = {
-    "a private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-    "a JSON web token": re.compile(rb"\beyJ[A-Za-z0-9_-]{16,}\.eyJ[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
-    "an AWS access key": re.compile(rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
-    "a GitHub token": re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36}\b"),
-    "a Slack token": re.compile(rb"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
-    "a password in a URL": re.compile(rb"\b[a-z][a-z0-9+.-]{1,15}://[^\s/:@\"'<>]{1,64}:[^\s/@\"'<>]{3,64}@[\w.-]+"),
-}
+from auditkit.errors import LeakError
+from auditkit.kinds.judge import UNMISTAKABLE
+
+PATTERNS = {what: re.compile(text.encode()) for what, text in UNMISTAKABLE.items()}
+
+
+def refuse(folder: Path) -> None:
+    """Raises LeakError where a file of the folder holds a secret, and names file, object and field."""
+    if found := scan(folder):
+        raise LeakError("not published, as secrets were found in: " + "; ".join(found))
 
 
 def scan(folder: Path) -> list[str]:
-    """What was found, as "path: what"; the value itself is never repeated."""
+    """What was found, as "path: what", of a kept object "path: what in NAMESPACE/NAME FIELD"; the value is never repeated."""
     faults = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         for content in _contents(path):
-            faults += [
-                f"{path.relative_to(folder)}: {what}" for what, pattern in PATTERNS.items() if pattern.search(content)
-            ]
+            for what, pattern in PATTERNS.items():
+                if pattern.search(content):
+                    places = _places(content, pattern) if path.name.endswith(".jsonl.zst") else [""]
+                    faults += [f"{path.relative_to(folder)}: {what}{place}" for place in places]
     return list(dict.fromkeys(faults))
+
+
+def _places(content: bytes, pattern: re.Pattern[bytes]) -> list[str]:
+    """The objects, one JSON document a line, and their fields that hold what the pattern finds."""
+    found = []
+    for document in (json.loads(line) for line in content.splitlines() if pattern.search(line)):
+        name = "/".join(filter(None, (document["metadata"].get(key) for key in ("namespace", "name"))))
+        fields = [field for field, text in _texts(document) if pattern.search(text.encode())]
+        said = f" in {name} {', '.join(fields)}"
+        found.append("" if pattern.search(said.encode()) else said)
+    return found
+
+
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of a JSON document with its dotted place."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, f"{place}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _texts(inner, f"{place}[{number}]")
 
 
 def _contents(path: Path) -> Iterator[bytes]:

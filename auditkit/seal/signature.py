@@ -94,5 +94,10 @@ def _pae(payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
+def fingerprint(public: Ed25519PublicKey) -> str:
+    """sha256 of the raw public key, in hex."""
+    return _fingerprint(public.public_bytes_raw())
+
+
 def _fingerprint(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()
