@@ -17,7 +17,7 @@ def test_the_map_names_what_is_there() -> None:
     named = [
         line.split()[0]
         for line in lines
-        if line.startswith(("    auditkit/", "    notebooks/", "    data/", "    tests/"))
+        if line.startswith(("    auditkit/", "    notebooks/", "    data/", "    templates/", "    tests/"))
     ]
-    assert len(named) == 14
+    assert len(named) == 16
     assert [path for path in named if not (ROOT / path).exists()] == []
