@@ -325,6 +325,12 @@ def test_an_object_in_two_lists_is_kept_once(tmp_path: Path) -> None:
     assert coverage.request == "all.json, deployments.json"
 
 
+def test_a_list_in_a_list_is_read(tmp_path: Path) -> None:
+    inner = {"apiVersion": "apps/v1", "kind": "DeploymentList", "metadata": {"continue": "x"}, "items": [DEPLOYMENT]}
+    snapshot = files.capture(written(tmp_path, "all.json", {"apiVersion": "v1", "kind": "List", "items": [inner]}))
+    assert (snapshot.state(Deployment).state, snapshot.state(Deployment).kept) == ("partial", 1)
+
+
 def test_two_objects_of_one_name_are_refused(tmp_path: Path) -> None:
     written(tmp_path, "a.json", DEPLOYMENT)
     written(tmp_path, "b.json", {**DEPLOYMENT, "spec": {"replicas": 9}})

@@ -220,7 +220,10 @@ def _read_list(file: File, document: dict[str, Any], reading: Reading) -> None:
                 f"{file.place}: item {number} of the List has no kind or no apiVersion, which `kubectl get -o json` writes "
                 "for each; take it again"
             )
-        sorts[item["apiVersion"], item["kind"]].append(item)
+        if item["kind"].endswith("List"):
+            _read_document(file, item, reading)
+        else:
+            sorts[item["apiVersion"], item["kind"]].append(item)
     if not items and (kind := _kind_of_file(file.name)):
         found = _keep(file, kind, "", [], [], reading)
         found.notes.append(f"{file.name} is an empty List: its name says the kind")
