@@ -17,7 +17,6 @@ WORDS = (
     ("Population", "All rows that a test examines. Nothing is sampled."),
     ("Exception", "A row that does not meet what the test states, whether or not somebody approved it."),
     ("Not judged, undetermined", "A row that the evidence does not decide; it is not passed."),
-    ("Waived", "An exception that somebody approved, with a reason and until a day; it is counted all the same."),
     ("Subject", "A user, a group or a ServiceAccount that a binding gives rights to."),
     ("Stock", "Exactly as Kubernetes itself ships it, by content and not by name."),
     ("Variant", "A number where pods of one workload differ, as while a new version is rolled out; 0 is the newest."),
