@@ -25,6 +25,7 @@ def printed(id: str) -> str:
         ("RBAC-34", "UNAUTHENTICATED = ('system:anonymous', 'system:unauthenticated')"),
         ("AVL-61", "RUNNING = ['New', 'InProgress', 'WaitingForPluginOperations', 'Finalizing']"),
         ("POD-30", "ALLOWED_SOURCES = ('configMap',"),
+        ("RBAC-43", "POWERS = {\n    'reads_secrets': Power(doc='get, list or watch Secrets',"),
         ("POD-31", "LEVELS = ('privileged', 'baseline', 'restricted')"),
     ],
 )

@@ -142,7 +142,7 @@ def test_links_lead_somewhere(book: Workbook, pack: Path) -> None:
 
 def test_without_an_engagement_nothing_is_stated_for_management(book: Workbook) -> None:
     cover = {row[0].value: row[1].value for row in book["Cover"].iter_rows()}
-    assert (cover["Report"], cover["Period"]) == ("SOC 2, type not stated", "not stated")
+    assert (cover["Report"], cover["Period"]) == ("not stated", "not stated")
     assert cover["Scope"] == "clusters: this one; no register of clusters supplied; namespaces: all"
     for attribute in ("Control owner", "Frequency", "Nature", "Type", "Key"):
         assert all(str(value).endswith(" (proposed)") for value in column(book, "Control matrix", attribute))

@@ -5,6 +5,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from functools import cache
 from types import FunctionType, ModuleType
 from typing import Any
@@ -108,13 +109,19 @@ def names(function: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_plain, value.values()))
     if isinstance(value, (tuple, list, set, frozenset)):
         return all(map(_plain, value))
-    return isinstance(value, _PLAIN)
+    return isinstance(value, _PLAIN) or (is_dataclass(value) and not isinstance(value, type))
 
 
 def _value(value: Any) -> str:
-    """A constant as Python writes it, the same in every process."""
+    """A constant as Python writes it, whole and the same in every process."""
+    if isinstance(value, Mapping):
+        return "{\n" + "".join(f"    {key!r}: {_value(one)},\n" for key, one in value.items()) + "}"
     if isinstance(value, (set, frozenset)):
         return f"{{{', '.join(sorted(map(repr, value)))}}}"
+    if isinstance(value, re.Pattern):
+        return f"re.compile({value.pattern!r})"
     return repr(value)
