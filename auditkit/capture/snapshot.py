@@ -187,20 +187,23 @@ def _canonical(obj: Kind) -> bytes:
 def save(snapshot: Snapshot, folder: Path) -> None:
     """Write origin.json, coverage.json, digest, fields.json and objects/<resource>.jsonl.zst into a new folder.
 
-    `fields.json` says which fields this version keeps of each kind. The same snapshot gives the same bytes.
+    `digest` is the sha256 of all lines of objects/ in the order of their files, with what the snapshot's own digest
+    leaves out; `fields.json` says which fields this version keeps of each kind. The same snapshot gives the same bytes.
     """
     import pyarrow as pa
 
     (folder / "objects").mkdir(parents=True)
-    (folder / "digest").write_text(f"{snapshot.digest}\n")
     (folder / "origin.json").write_bytes(_pretty(snapshot.origin))
     (folder / "coverage.json").write_bytes(_pretty(snapshot.coverage))
     (folder / "fields.json").write_bytes(_pretty({resource(kind): kinds.fields_of(kind) for kind in kinds.ALL}))
-    for kind in snapshot.objects:
-        found = snapshot.objects[kind]
-        if found:
+    whole = hashlib.sha256()
+    for kind in sorted(snapshot.objects, key=resource):
+        if found := snapshot.objects[kind]:
+            lines = b"".join(_ENCODER.encode(obj) + b"\n" for obj in found)
+            whole.update(lines)
             with pa.CompressedOutputStream(str(folder / "objects" / f"{resource(kind)}.jsonl.zst"), "zstd") as stream:
-                stream.write(b"".join(_ENCODER.encode(obj) + b"\n" for obj in found))
+                stream.write(lines)
+    (folder / "digest").write_text(f"{whole.hexdigest()}\n")
 
 
 def load(folder: Path) -> Snapshot:
@@ -212,17 +215,20 @@ def load(folder: Path) -> Snapshot:
     origin = _read(folder / "origin.json", Origin)
     coverage = _read(folder / "coverage.json", tuple[Coverage, ...])
     objects: dict[type[Kind], list[Kind]] = {}
-    for path in sorted((folder / "objects").glob("*.jsonl.zst")):
-        kind = kinds.BY_RESOURCE.get(path.name.removesuffix(".jsonl.zst"))
+    whole = hashlib.sha256()
+    for name, path in sorted((p.name.removesuffix(".jsonl.zst"), p) for p in (folder / "objects").glob("*.jsonl.zst")):
+        kind = kinds.BY_RESOURCE.get(name)
         if kind is None:
             raise UsageError(
                 f"{path}: this version of auditkit does not read that kind; use the one named in origin.json ({origin.tool})"
             )
-        objects[kind] = _read_objects(path, kind)
+        lines = _unpacked(path)
+        whole.update(lines)
+        objects[kind] = _read_objects(path, kind, lines)
     kept = _read(folder / "fields.json", dict[str, str])
     coverage = tuple(_as_read_today(one, kept, origin.tool) for one in coverage)
     snapshot = Snapshot(origin=origin, coverage=coverage, objects=objects)
-    _refuse_changed(folder, snapshot)
+    _refuse_changed(folder, snapshot, whole.hexdigest())
     return snapshot
 
 
@@ -235,18 +241,26 @@ def _as_read_today(coverage: Coverage, kept: Mapping[str, str], tool: str) -> Co
     return msgspec.structs.replace(coverage, state="partial", note=note)
 
 
-def _read_objects(path: Path, kind: type[K]) -> list[K]:
+def _unpacked(path: Path) -> bytes:
     import pyarrow as pa
 
-    decoder = msgspec.json.Decoder(kind)
     try:
-        with pa.CompressedInputStream(str(path), "zstd") as stream, collection_paused():
-            return [decoder.decode(line) for line in stream.read().splitlines()]
-    except (OSError, msgspec.MsgspecError) as error:
+        with pa.CompressedInputStream(str(path), "zstd") as stream:
+            return bytes(stream.read())
+    except OSError as error:
         raise UsageError(f"{path}: damaged ({error}); copy the snapshot again") from None
 
 
-def _refuse_changed(folder: Path, snapshot: Snapshot) -> None:
+def _read_objects(path: Path, kind: type[K], lines: bytes) -> list[K]:
+    decoder = msgspec.json.Decoder(kind)
+    try:
+        with collection_paused():
+            return [decoder.decode(line) for line in lines.splitlines()]
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{path}: damaged ({error}); copy the snapshot again") from None
+
+
+def _refuse_changed(folder: Path, snapshot: Snapshot, digest: str) -> None:
     """Raises UsageError where the objects are not those that coverage counts and `digest` commits to."""
     for kind in kinds.ALL:
         kept, found = snapshot.state(kind).kept, len(snapshot.objects[kind])
@@ -257,10 +271,9 @@ def _refuse_changed(folder: Path, snapshot: Snapshot) -> None:
     path = folder / "digest"
     if not path.is_file():
         raise UsageError(f"{folder}: digest is missing, so its objects cannot be checked; take the snapshot again")
-    if path.read_text().strip() != snapshot.digest:
+    if path.read_text().strip() != digest:
         raise UsageError(
-            f"{folder}: the objects are not those that were saved, their digest is {snapshot.digest}; copy the snapshot "
-            f"again, or read it with the version named in origin.json ({snapshot.origin.tool})"
+            f"{folder}: the objects are not those that were saved (sha256 {digest}); copy the snapshot again, or take a new one"
         )
 
 
