@@ -140,20 +140,22 @@ def resource(kind: type[Kind]) -> str:
 
 
 @cache
-def fields_of(kind: type[Kind]) -> str:
-    """A hash of the dotted names of all fields that are kept of a kind: whether two versions keep the same."""
-    return hashlib.sha256("\n".join(sorted(set(_paths(kind, "", ())))).encode()).hexdigest()[:16]
+def fields_of(struct: type[msgspec.Struct]) -> str:
+    """A hash of the names of all fields that are kept, to any depth: whether two versions keep the same."""
+    names = [
+        f"{field.encode_name}({','.join(map(fields_of, _structs(field.type)))})"
+        for field in msgspec.structs.fields(struct)
+    ]
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]
 
 
-def _paths(hint: Any, prefix: str, within: tuple[Any, ...]) -> Iterator[str]:
+def _structs(hint: Any) -> Iterator[type[msgspec.Struct]]:
     for option in _options(hint):
-        if isinstance(option, type) and issubclass(option, msgspec.Struct) and option not in within:
-            for field in msgspec.structs.fields(option):
-                yield f"{prefix}.{field.encode_name}"
-                yield from _paths(field.type, f"{prefix}.{field.encode_name}", (*within, option))
+        if isinstance(option, type) and issubclass(option, msgspec.Struct):
+            yield option
         elif get_origin(option) in (list, tuple, dict, Annotated):
             for inner in get_args(option):
-                yield from _paths(inner, prefix, within)
+                yield from _structs(inner)
 
 
 class ListMeta(Struct):
