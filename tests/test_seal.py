@@ -166,7 +166,10 @@ def test_a_folder_without_a_manifest_is_no_pack(tmp_path: Path) -> None:
 def test_stock_commands_check_a_pack(pack: Path) -> None:
     import subprocess
 
-    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=pack, check=True)
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=pack, capture_output=True, text=True
+    )
+    assert (checked.returncode, checked.stdout) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -8,26 +8,15 @@ from typing import Any
 
 from auditkit import kinds
 from auditkit.analysis import flags
+from auditkit.analysis.owners import MAKERS
 from auditkit.analysis.podsecurity import effective
 from auditkit.analysis.tokens import MIRROR, holds_token
 from auditkit.kinds import Kind
 from auditkit.kinds.certificates import Secret
 from auditkit.kinds.platform import ConfigMap, Namespace, Node, ServiceAccount
 from auditkit.kinds.pods import PodSpec
-from auditkit.kinds.workloads import (
-    CronJob,
-    DaemonSet,
-    Deployment,
-    Job,
-    Pod,
-    ReplicaSet,
-    ReplicationController,
-    StatefulSet,
-)
+from auditkit.kinds.workloads import Pod
 
-MAKERS: tuple[type[Kind], ...] = (
-    CronJob, DaemonSet, Deployment, Job, ReplicaSet, ReplicationController, StatefulSet,
-)  # fmt: skip
 SURROUNDINGS: tuple[type[Kind], ...] = (ServiceAccount, Namespace, Node, Pod, ConfigMap, Secret, *MAKERS)
 
 # Parts of a node's files that give the node away: its keys, the tokens of its pods, its container runtime.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from auditkit.analysis.access import KINDS, Access
 from auditkit.analysis.chains import chains
 from auditkit.analysis.escalation import Reached, paths, reached
-from auditkit.analysis.surroundings import MAKERS
+from auditkit.analysis.owners import MAKERS
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds import Kind

@@ -9,16 +9,7 @@ from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.platform import LimitRange, Namespace, ResourceQuota
 from auditkit.kinds.pods import Quantity
-from auditkit.kinds.workloads import (
-    CronJob,
-    DaemonSet,
-    Deployment,
-    Job,
-    Pod,
-    ReplicaSet,
-    ReplicationController,
-    StatefulSet,
-)
+from auditkit.tables.owners import POD_KINDS
 
 # Labels that say who answers for an object, what data it handles, which environment it is: the first that is there.
 OWNER = ("owner", "team", "app.kubernetes.io/owner", "app.kubernetes.io/managed-by-team", "cost-center")
@@ -28,8 +19,6 @@ APPLICATION = ("app.kubernetes.io/name", "app.kubernetes.io/part-of", "app.kuber
 
 # Made by every cluster itself (k8s.io/kubernetes pkg/controlplane/controller/systemnamespaces).
 SYSTEM = frozenset(["kube-system", "kube-public", "kube-node-lease"])
-
-WORKLOADS = (Deployment, StatefulSet, DaemonSet, CronJob, Job, ReplicaSet, ReplicationController, Pod)
 
 
 def first_label(labels: Mapping[str, str], names: tuple[str, ...]) -> str | None:
@@ -67,7 +56,7 @@ class NamespaceRow(_Labels, _Place):
             yield ("", "Namespace", found.name, *_labels(found.labels), found.name in SYSTEM, phase)
 
 
-@table("workload_labels", kinds=WORKLOADS, key=("namespace", "kind", "name"))
+@table("workload_labels", kinds=POD_KINDS, key=("namespace", "kind", "name"))
 class WorkloadLabels(_Labels, _Place):
     """One row per workload that people made: those that no controller owns, outside the system namespaces."""
 
@@ -75,7 +64,7 @@ class WorkloadLabels(_Labels, _Place):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for kind in WORKLOADS:
+        for kind in POD_KINDS:
             for found in objects[kind]:
                 owned = any(owner.controller for owner in found.metadata.owner_references or ())
                 if not owned and found.namespace not in SYSTEM:
