@@ -163,10 +163,10 @@ class Access:
         """Whether RBAC allows the request; None where what was not collected could still allow it.
 
         The arguments are those of a SubjectAccessReview and taken as they are: `groups` are all the groups of
-        the user, also those that the API server adds to every user of that name (`own_groups`). `path` makes it a request for a URL outside resources. A list or watch has a `name`
-        only with a fieldSelector on it. A request for one Namespace, as the API server reads it from a URL,
-        carries its name as `namespace` too (apiserver/pkg/endpoints/request/requestinfo.go), so that a
-        RoleBinding can allow it.
+        the user, also those that the API server adds to every user of that name (`own_groups`). `path` makes it
+        a request for a URL outside resources. A list or watch has a `name` only with a fieldSelector on it. A
+        request for one Namespace, as the API server reads it from a URL, carries its name as `namespace` too
+        (apiserver/pkg/endpoints/request/requestinfo.go), so that a RoleBinding can allow it.
         """
         request = Request(
             verb=verb,
