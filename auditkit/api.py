@@ -9,7 +9,7 @@ import msgspec
 import pandas as pd
 
 from auditkit import engagement as _engagement
-from auditkit import evaluate, frameworks, seal, store
+from auditkit import catalogue, evaluate, frameworks, seal, store
 from auditkit.analysis.access import Access
 from auditkit.capture import from_files, live, open_source
 from auditkit.capture.snapshot import Options
@@ -129,9 +129,15 @@ def tables() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def checks() -> pd.DataFrame:
-    """One row per check: id, title, severity, population (table), reads, settings."""
-    rows = [
+def checks(peer: str | None = None) -> pd.DataFrame:
+    """One row per check: id, title, severity, population (table), reads, settings, and what it answers.
+
+    `rows` are ids of `facts()`; `peers` are ids by tool, of tests that look at the same thing and may judge it otherwise;
+    `requirements` are ids by framework, every version. With `peer`, a tool or a framework: only the checks that it has
+    an equivalent of, with its ids. Raises UsageError where no such tool or framework is known.
+    """
+    answered = frameworks.answered()
+    found = [
         {
             "id": c.id,
             "title": c.title,
@@ -139,10 +145,24 @@ def checks() -> pd.DataFrame:
             "population": c.population,
             "reads": list(c.reads),
             "settings": dict(c.settings),
+            "rows": catalogue.rows(c.id),
+            "peers": catalogue.peers(c.id),
+            "requirements": answered.get(c.id, {}),
         }
         for _, c in sorted(CHECKS.items())
     ]
-    return pd.DataFrame(rows)
+    if peer is None:
+        return pd.DataFrame(found)
+    known = [*catalogue.names(), *frameworks.names()]
+    if peer not in known:
+        raise UsageError(f"no peer {peer}; there are: {', '.join(known)}")
+    equal = [(row["id"], row["title"], {**row["peers"], **row["requirements"]}.get(peer)) for row in found]
+    return pd.DataFrame([row for row in equal if row[2]], columns=["id", "title", peer])
+
+
+def facts() -> pd.DataFrame:
+    """One row per fact that auditkit set out to show: id, title, checks, imports, and what is left to a person, or why."""
+    return catalogue.facts()
 
 
 def diff(a: Snapshot, b: Snapshot) -> pd.DataFrame:

@@ -16,7 +16,7 @@ LAYERS = (
     ("tables",),
     ("checks",),
     ("evaluate",),
-    ("engagement", "frameworks"),
+    ("engagement", "catalogue", "frameworks"),
     ("seal", "store"),
     ("report",),
     ("run",),
