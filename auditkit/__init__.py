@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from auditkit.api import capture, check, checks, demo, diff, facts, load, run, tables, verify, who_can, workpaper
 
-__all__ = ["capture", "check", "checks", "demo", "diff", "facts", "load", "run", "tables", "verify", "who_can", "workpaper"]
+__all__ = [
+    "capture",
+    "check",
+    "checks",
+    "demo",
+    "diff",
+    "facts",
+    "load",
+    "run",
+    "tables",
+    "verify",
+    "who_can",
+    "workpaper",
+]
 
 
 class _Package(ModuleType):

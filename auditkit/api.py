@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from auditkit import engagement as _engagement
 from auditkit import catalogue, evaluate, frameworks, seal, store
+from auditkit import engagement as _engagement
 from auditkit.analysis.access import Access
 from auditkit.capture import from_files, live, open_source
 from auditkit.capture.snapshot import Options
@@ -137,7 +137,14 @@ def checks(peer: str | None = None) -> pd.DataFrame:
     an equivalent of, with its ids. Raises UsageError where no such tool or framework is known.
     """
     answered = frameworks.answered()
-    found = [
+    known = [*catalogue.names(), *frameworks.names()]
+    if peer is not None and peer not in known:
+        raise UsageError(f"no peer {peer}; there are: {', '.join(known)}")
+    if peer is not None:
+        named = {id: {**catalogue.peers(id), **answered.get(id, {})} for id in sorted(CHECKS)}
+        equal = [(id, CHECKS[id].title, ids[peer]) for id, ids in named.items() if peer in ids]
+        return pd.DataFrame(equal, columns=["id", "title", "ids"])
+    rows = [
         {
             "id": c.id,
             "title": c.title,
@@ -151,13 +158,7 @@ def checks(peer: str | None = None) -> pd.DataFrame:
         }
         for _, c in sorted(CHECKS.items())
     ]
-    if peer is None:
-        return pd.DataFrame(found)
-    known = [*catalogue.names(), *frameworks.names()]
-    if peer not in known:
-        raise UsageError(f"no peer {peer}; there are: {', '.join(known)}")
-    equal = [(row["id"], row["title"], {**row["peers"], **row["requirements"]}.get(peer)) for row in found]
-    return pd.DataFrame([row for row in equal if row[2]], columns=["id", "title", peer])
+    return pd.DataFrame(rows)
 
 
 def facts() -> pd.DataFrame:

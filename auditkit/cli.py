@@ -324,7 +324,8 @@ def controls(config: Path | None, as_json: bool) -> None:
     """List the control activities, their criteria and checks."""
     from auditkit import engagement, frameworks
 
-    _print(frameworks.controls_frame(frameworks.controls(engagement.load(config))), as_json)
+    frame = frameworks.controls_frame(frameworks.controls(engagement.load(config)))
+    _print(frame if as_json else frame.drop(columns="why"), as_json)
 
 
 @cli.command("frameworks")
@@ -379,7 +380,8 @@ def _print(frame: Any, as_json: bool) -> None:
     if as_json:
         _print_json(_rows(frame))
     else:
-        say(frame.to_string(index=False, max_colwidth=80))
+        text = frame.map(lambda value: ", ".join(value) if isinstance(value, list) else value)
+        say(text.to_string(index=False, max_colwidth=80))
 
 
 def _rows(frame: Any) -> list[dict[str, Any]]:

@@ -237,7 +237,7 @@ def _files(engagement: Engagement) -> list[str]:
 @cache
 def shipped() -> dict[str, Path]:
     """The files of our frameworks, by the name of each framework and of each other version that it tells."""
-    found = {}
+    found: dict[str, Path] = {}
     for path in sorted((folder("data") / "frameworks").glob("*.toml")):
         written = parse(path)
         found |= {named["name"]: path for named in (written, *written.get("version", ()))}

@@ -107,7 +107,7 @@ class Criteria(_Data):
 
 
 class Activity(_Data):
-    """A control as written in controls.toml, without its id."""
+    """A control as written in controls.toml, without its id; `why` says for each criterion why it speaks to it."""
 
     title: str
     statement: str
@@ -117,6 +117,7 @@ class Activity(_Data):
     nature: Literal["automated", "manual", "IT-dependent manual"]
     risk: str
     criteria: Criteria
+    why: dict[str, str] = {}
     checks: tuple[str, ...] = ()
     manual: tuple[str, ...] = ()
     key: bool = False
@@ -239,6 +240,8 @@ def _dangling(controls: Iterable[Control]) -> list[str]:
         faults += [f"{control.id}.checks: no check {check}" for check in control.checks if check not in CHECKS]
         criteria = (*control.primary, *control.supporting)
         faults += [f"{control.id}.criteria: no criterion {id}" for id in criteria if id not in requirements]
+        reasons = control.why if "why" in control.stated else ()
+        faults += [f"{control.id}.why: {id} is not among its criteria" for id in reasons if id not in criteria]
         named |= set(criteria)
     silent = (r for r in requirements.values() if r.id not in named and not r.checks and not r.manual)
     return faults + [f"criterion {r.id}: no control names it, and no `manual` says why" for r in silent]
@@ -366,6 +369,7 @@ def _covered(results: Results, requirement: Requirement, controls: tuple[Control
         "Controls": ", ".join(sorted({c.id for c in primary + supporting})),
         "Primary controls": ", ".join(sorted(c.id for c in primary)),
         "Supporting controls": ", ".join(sorted(c.id for c in supporting)),
+        "Why these controls": "\n".join(_reasons(requirement, [*primary, *supporting])),
         "Tests": ", ".join(sorted(checks)),
         "Exceptions": tally.exceptions if checks else None,
         "Undetermined": tally.undetermined if checks else None,
@@ -379,8 +383,13 @@ def _covered(results: Results, requirement: Requirement, controls: tuple[Control
     }
 
 
+def _reasons(requirement: Requirement, named: Iterable[Control]) -> list[str]:
+    """Why each of the controls that name the requirement speaks to it."""
+    return [f"{c.id}: {c.why[requirement.id]}" for c in named if requirement.id in c.why]
+
+
 def controls_frame(controls: Iterable[Control]) -> pd.DataFrame:
-    """One row per control: id, title, criteria, owner, frequency, checks."""
+    """One row per control: id, title, criteria, owner, frequency, checks, and why it speaks to each criterion."""
     rows = [
         {
             "id": c.id,
@@ -390,6 +399,7 @@ def controls_frame(controls: Iterable[Control]) -> pd.DataFrame:
             "owner": c.owner,
             "frequency": c.frequency,
             "checks": ", ".join(c.checks),
+            "why": c.why,
         }
         for c in controls
     ]
