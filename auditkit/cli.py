@@ -336,7 +336,8 @@ def frameworks_(name: str, as_json: bool) -> None:
     """List the requirements of a framework: soc2-2017, cis-1.12 (and versions: cis-2.0.1), nsa-1.2, pss."""
     from auditkit import frameworks
 
-    _print(frameworks.requirements_frame(frameworks.load(name)), as_json)
+    frame = frameworks.requirements_frame(frameworks.load(name), frameworks.controls())
+    _print(frame if as_json else frame.loc[:, (frame != "").any()], as_json)
 
 
 @cli.command()

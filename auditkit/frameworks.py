@@ -406,13 +406,16 @@ def controls_frame(controls: Iterable[Control]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def requirements_frame(framework: Framework) -> pd.DataFrame:
-    """One row per requirement: id, title, category, checks, imports, and what remains manual."""
+def requirements_frame(framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
+    """One row per requirement: id, title, category, controls that name it, checks, imports, and what remains manual."""
+    known = tuple(controls)
     rows = [
         {
             "id": r.id,
             "title": r.title,
             "category": r.category,
+            "primary controls": ", ".join(c.id for c in known if r.id in c.primary),
+            "supporting controls": ", ".join(c.id for c in known if r.id in c.supporting),
             "checks": ", ".join(r.checks),
             "imports": ", ".join(r.imports),
             "remains manual": r.remaining or r.manual,

@@ -138,3 +138,14 @@ def test_facts_are_listed() -> None:
     assert listed["A07"]["checks"] == ["RBAC-07", "RBAC-60"]
     assert listed["C09"]["imports"] == ["trivy", "grype", "vex", "kev", "kubescape"]
     assert len(asked("--rows").stdout.splitlines()) == 257
+
+
+def test_a_framework_is_listed_with_what_answers_it() -> None:
+    def listed(name: str) -> dict[str, dict[str, str]]:
+        answer = CliRunner().invoke(cli, ["frameworks", name, "--json"], standalone_mode=False)
+        return {row["id"]: row for row in json.loads(answer.stdout)}
+
+    assert listed("soc2-2017")["A1.3"]["primary controls"] == "AV-04"
+    assert listed("cis-1.10")["5.7.4"]["checks"] == "POD-43"
+    assert listed("nsa-1.2")["NS-9"]["imports"] == "kube-bench"
+    assert listed("pss")["baseline.privileged"]["checks"] == "POD-01"
