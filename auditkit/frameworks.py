@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auditkit import catalogue
 from auditkit.declare import CHECKS
-from auditkit.engagement import Engagement, faults_of, parse, shipped
+from auditkit.engagement import Engagement, parse, shipped
 from auditkit.engagement import load as load_engagement
-from auditkit.errors import Faults, UsageError
+from auditkit.errors import Faults, UsageError, faults_of
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Results
 from auditkit.resources import folder
 

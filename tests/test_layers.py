@@ -15,7 +15,7 @@ LAYERS = (
     ("capture",),
     ("tables",),
     ("checks",),
-    ("evaluate",),
+    ("waiving", "evaluate"),
     ("engagement", "catalogue", "frameworks"),
     ("seal", "store"),
     ("report",),
