@@ -49,7 +49,7 @@ def facts() -> pd.DataFrame:
         for row in rows(id):
             checks.setdefault(row, []).append(id)
     found = [
-        (row, fact["title"], checks.get(row, []), fact.get("imports", []), fact.get("manual", ""))
+        (row, fact["title"], checks.get(row, []), list(fact.get("imports", ())), fact.get("manual", ""))
         for row, fact in _data("rows.toml")["rows"].items()
     ]
     return pd.DataFrame(found, columns=["row", "title", "checks", "imports", "manual"])
