@@ -57,6 +57,9 @@ def test_a_version_is_the_same_items_by_its_own_numbers() -> None:
     assert {r.id: r for r in frameworks.load("cis-2.0.1").requirement} == ours
     oldest = {r.id: r for r in frameworks.load("cis-1.8").requirement}
     assert (oldest["1.2.13"].checks, oldest["1.2.30"].checks, oldest["1.2.12"].checks) == (("CP-12",), ("CP-28",), ())
+    assert [r.checks for r in frameworks.load("cis-1.11").requirement if r.id in ("2.1", "2.2", "2.8")] == [
+        *(("CP-41",), ("CP-41",), ("CP-47",))
+    ]
     older = {r.id: r for r in frameworks.load("cis-1.10").requirement}
     assert older["5.2.12"].checks == ours["5.2.11"].checks == ("POD-17",)
     assert older["5.7.4"].checks == ours["5.6.4"].checks
