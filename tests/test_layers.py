@@ -20,6 +20,7 @@ LAYERS = (
     ("seal", "store"),
     ("report",),
     ("run",),
+    ("review",),
     ("reperform",),
     ("api",),
     ("cli", "__init__", "__main__"),
