@@ -73,6 +73,12 @@ class Scope(_Section):
     exclude_namespaces: list[str] = []
 
 
+@cache
+def managers() -> Mapping[str, tuple[str, ...]]:
+    """Names of field managers by role, from data/managers.toml: `controllers`, `deployers`, `gitops`; shell patterns."""
+    return {role: tuple(names) for role, names in parse(folder("data") / "managers.toml").items()}
+
+
 class Changes(_Section):
     """What explains a change: an approved ticket of the last `ticket_days` days, or one of the agreed `deployers`.
 
@@ -81,12 +87,6 @@ class Changes(_Section):
 
     deployers: list[str] = Field(default_factory=lambda: list(managers()["deployers"]))
     ticket_days: int = Field(default=14, ge=0)
-
-
-@cache
-def managers() -> Mapping[str, tuple[str, ...]]:
-    """Names of field managers by role, from data/managers.toml: `controllers`, `deployers`, `gitops`; shell patterns."""
-    return {role: tuple(names) for role, names in parse(folder("data") / "managers.toml").items()}
 
 
 class Labels(_Section):

@@ -18,6 +18,7 @@ LAYERS = (
     ("evaluate",),
     ("engagement", "frameworks"),
     ("seal", "store"),
+    ("period",),
     ("report",),
     ("run",),
     ("reperform",),

@@ -1,27 +1,18 @@
 """What changed between two snapshots of a cluster: which object, which fields, by which manager."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
 import pandas as pd
 
-from auditkit.analysis.owners import is_mirror
 from auditkit.capture.snapshot import Snapshot
 from auditkit.engagement import Changes, managers
 from auditkit.errors import UsageError
-from auditkit.kinds import Kind
-from auditkit.kinds.certificates import Secret
 from auditkit.period import tickets as _tickets
-from auditkit.period.fields import Field, differing
+from auditkit.period.differences import CONTROLLERS, NOT_COMPARABLE, Change, differences, of_status
 from auditkit.period.frames import Capture, framed
-from auditkit.period.intervals import whole
-from auditkit.period.managers import Write, all_of, controllers, new_writes, tracked_by
-from auditkit.period.origins import Key, Origins
-
-CONTROLLERS = "by controllers"
+from auditkit.period.managers import all_of, controllers, tracked_by
 
 
 class ChangeRow:
@@ -32,7 +23,10 @@ class ChangeRow:
     owner's row, or in a row `by controllers` where the owner itself did not change.
     """
 
-    change: Annotated[str, "added; removed; recreated (other uid, same name); changed; unseen (written, or generation moved, and no kept field differs); by controllers; not comparable (a kind not read in one of the snapshots)."]
+    change: Annotated[
+        str,
+        "added; removed; recreated (other uid, same name); changed; unseen (written, or generation moved, and no kept field differs); by controllers; not comparable (a kind not read in one of the snapshots).",
+    ]
     group: Annotated[str, "API group; empty for the core group."]
     kind: Annotated[str, "Kind."]
     namespace: Annotated[str, "Namespace; empty for a cluster-scoped object."]
@@ -43,45 +37,34 @@ class ChangeRow:
     after: Annotated[list[str], "Their values after, likewise."]
     manager: Annotated[str | None, "The latest manager among `writes`: the name that a client gave itself."]
     operation: Annotated[str | None, "Its operation: Apply or Update."]
-    at: Annotated[datetime | None, "When it wrote; of an added or recreated object when that was created. Missing where nothing says."]
-    writes: Annotated[list[str], "Every known write between the snapshots: manager, operation, subresource, time; writes of status are left out."]
+    at: Annotated[
+        datetime | None,
+        "When it wrote; of an added or recreated object when that was created. Missing where nothing says.",
+    ]
+    writes: Annotated[
+        list[str],
+        "Every known write between the snapshots: manager, operation, subresource, time; writes of status are left out.",
+    ]
     not_before: Annotated[datetime | None, "The snapshot before; of an added or recreated object its creation."]
     not_after: Annotated[datetime | None, "The snapshot after; of an added or recreated object its creation."]
     generation_before: Annotated[int | None, "metadata.generation before."]
     generation_after: Annotated[int | None, "metadata.generation after."]
     tracked_by: Annotated[str | None, "Argo CD or Flux, by the object's tracking annotation or labels."]
-    drift: Annotated[bool | None, "Tracked, and changed by a manager that is neither GitOps', agreed nor of Kubernetes; missing where it is not known who."]
+    drift: Annotated[
+        bool | None,
+        "Tracked, and changed by a manager that is neither GitOps', agreed nor of Kubernetes; missing where it is not known who.",
+    ]
     followed: Annotated[int, "Objects that controllers changed, made or removed along with it."]
     ticket: Annotated[str | None, "id of the ticket that matches best."]
     requester: Annotated[str | None, "Who asked for it."]
     approver: Annotated[str | None, "Who approved it."]
     approved_at: Annotated[datetime | None, "When it was approved."]
     self_approved: Annotated[bool | None, "Approved by who asked for it; missing without a ticket."]
-    explained: Annotated[bool | None, "False is an exception of CC8.1: no ticket, and not by an agreed deployer, or self-approved. Missing where it cannot be told."]
+    explained: Annotated[
+        bool | None,
+        "False is an exception of CC8.1: no ticket, and not by an agreed deployer, or self-approved. Missing where it cannot be told.",
+    ]
     why: Annotated[str, "Why, in words; where a kind cannot be compared the state of its list."]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
-    """One difference between two snapshots; `old` or `new` is None where there is no such object."""
-
-    change: str
-    kind: type[Kind]
-    namespace: str = ""
-    name: str = ""
-    old: Kind | None = None
-    new: Kind | None = None
-    fields: tuple[Field, ...] = ()
-    writes: tuple[Write, ...] = ()
-    not_before: datetime | None = None
-    not_after: datetime | None = None
-    at: datetime | None = None
-    followed: int = 0
-    states: str = ""
-
-    @property
-    def key(self) -> Key:
-        return self.kind, self.namespace, self.name
 
 
 def changes(
@@ -95,8 +78,10 @@ def changes(
     settings = agreed or Changes()
     uids = {one.origin.cluster_uid for one in (before, after)} - {""}
     if len(uids) > 1:
-        raise UsageError(f"{before.origin.cluster} and {after.origin.cluster} are two clusters (uids {', '.join(sorted(uids))})")
-    found = list(_folded(_compared(before, after), Origins(before, after), settings))
+        raise UsageError(
+            f"{before.origin.cluster} and {after.origin.cluster} are two clusters (uids {', '.join(sorted(uids))})"
+        )
+    found = list(differences(before, after, settings.deployers))
     found.sort(key=lambda one: (one.kind.group, one.kind.kind, one.namespace, one.name))
     frame = framed((_row(one, settings) for one in found), ChangeRow)
     return _tickets.explain(frame, tickets, settings)
@@ -117,127 +102,6 @@ def over(
 def exceptions(frame: pd.DataFrame) -> pd.DataFrame:
     """The changes that are exceptions of CC8.1: those known to be unexplained. What is not known stays in the frame."""
     return frame[frame["explained"].eq(False).fillna(False)].reset_index(drop=True)
-
-
-def _compared(before: Snapshot, after: Snapshot) -> Iterator[Change]:
-    start, end = before.origin.taken_at, after.origin.taken_at
-    backwards = bool(start and end and end < start)
-    for kind in dict.fromkeys([*before.objects, *after.objects]):
-        states = _not_comparable(before, after, kind)
-        if states:
-            yield Change(change="not comparable", kind=kind, states=states)
-            continue
-        if before.objects[kind] == after.objects[kind]:
-            continue
-        olds, news = _by_name(before, kind), _by_name(after, kind)
-        for key in {*olds, *news}:
-            old, new = olds.get(key), news.get(key)
-            if old == new:
-                continue
-            found = _change(kind, key, old, new, (start, end))
-            if backwards:
-                found = replace(found, writes=(), at=None, not_before=end, not_after=start)
-            # Where neither differs, status was written and nothing in it changed: a heartbeat.
-            if found.change != "unseen" or found.fields or found.writes:
-                yield found
-
-
-def _not_comparable(before: Snapshot, after: Snapshot, kind: type[Kind]) -> str:
-    """Why a kind cannot be compared; empty where it can."""
-    named = (("before", before), ("after", after))
-    states = [f"{side}: {one.state(kind).state}" for side, one in named if not whole(one, kind)]
-    if not states and kind is Secret and before.origin.options != after.origin.options:
-        states = ["taken with other options for Secrets"]
-    return ", ".join(states)
-
-
-def _by_name(snapshot: Snapshot, kind: type[Kind]) -> Mapping[tuple[str, str], Kind]:
-    return {(obj.namespace, obj.name): obj for obj in snapshot.objects[kind]}
-
-
-def _change(
-    kind: type[Kind],
-    key: tuple[str, str],
-    old: Kind | None,
-    new: Kind | None,
-    window: tuple[datetime | None, datetime | None],
-) -> Change:
-    start, end = window
-    uids = [one.metadata.uid for one in (old, new) if one]
-    again = len(set(uids)) == 2 and all(uids)
-    fields = tuple(differing(old, new)) if old and new else ()
-    visible = [path for path, _, _ in fields if path != "metadata.generation"]
-    change = "recreated" if again else "changed" if visible else "unseen"
-    change = change if old and new else "added" if new else "removed"
-    written = () if new is None else new_writes(None if again else old, new)
-    created = new.metadata.creation_timestamp if new and change in ("added", "recreated") else None
-    times = [write.time for write in written if write.time]
-    return Change(
-        change=change,
-        kind=kind,
-        namespace=key[0],
-        name=key[1],
-        old=old,
-        new=new,
-        fields=fields,
-        writes=written,
-        not_before=created or start,
-        not_after=created or end,
-        at=created or (max(times) if times else None),
-    )
-
-
-def _folded(found: Iterable[Change], origins: Origins, settings: Changes) -> Iterator[Change]:
-    """Changes of their own, with the number of objects that controllers changed with each; the rest by owner."""
-    own: list[Change] = []
-    followers: Counter[Key] = Counter()
-    for one in found:
-        owner = _follows(one, origins, settings) if one.change != "not comparable" else None
-        if owner is None:
-            own.append(one)
-        elif owner == one.key:
-            own.append(replace(one, change=CONTROLLERS))
-        else:
-            followers[owner] += 1
-    for one in own:
-        yield replace(one, followed=followers.pop(one.key, 0)) if one.name else one
-    for (kind, namespace, name), count in followers.items():
-        old, new = origins.both((kind, namespace, name))
-        start, end = origins.window
-        yield Change(
-            change=CONTROLLERS,
-            kind=kind,
-            namespace=namespace,
-            name=name,
-            old=old,
-            new=new,
-            not_before=start,
-            not_after=end,
-            followed=count,
-        )
-
-
-def _follows(one: Change, origins: Origins, settings: Changes) -> Key | None:
-    """The object that a change by controllers follows from; None where it is a change of its own."""
-    obj = one.new or one.old
-    assert obj is not None
-    if is_mirror(obj):  # its kubelet reads it from a file that a person wrote
-        return None
-    theirs = all_of(one.writes, controllers())
-    if one.change in ("changed", "unseen"):
-        if theirs or (not one.writes and _of_status(one)):
-            return origins.top(one.new) or one.key
-    owner = origins.top(obj)
-    silent = not one.writes and one.change in ("added", "removed", "recreated")
-    if owner and (silent or all_of(one.writes, (*controllers(), *settings.deployers))):
-        return owner
-    return origins.namespace_of(one, theirs)
-
-
-def _of_status(one: Change, *beside: str) -> bool:
-    """Whether fields differ, and only those of status and `beside`."""
-    paths = [path for path, _, _ in one.fields if path not in beside]
-    return bool(paths) and all(path.startswith("status.") for path in paths)
 
 
 def _row(one: Change, settings: Changes) -> tuple[Any, ...]:
@@ -272,7 +136,7 @@ def _row(one: Change, settings: Changes) -> tuple[Any, ...]:
 
 def _first_said(one: Change, settings: Changes) -> tuple[bool | None, str]:
     """Whether it is explained, and why, before any ticket is looked at."""
-    if one.change == "not comparable":
+    if one.change == NOT_COMPARABLE:
         return None, one.states
     if one.change == CONTROLLERS:
         return True, "controllers of Kubernetes, which follow what others wrote"
@@ -285,9 +149,9 @@ def _first_said(one: Change, settings: Changes) -> tuple[bool | None, str]:
 
 
 def _drift(one: Change, tracked: str | None, settings: Changes) -> bool | None:
-    if one.change == "not comparable":
+    if one.change == NOT_COMPARABLE:
         return None
-    if tracked is None or one.change == CONTROLLERS or _of_status(one, "metadata.generation"):
+    if tracked is None or one.change == CONTROLLERS or of_status(one, "metadata.generation"):
         return False
     if not one.writes:  # pruned by its deployer, or deleted by a person
         return None

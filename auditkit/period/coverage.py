@@ -21,9 +21,14 @@ CLOCKS = timedelta(minutes=1)
 class SlotRow:
     """One row per slot: a time at which the schedule expects a snapshot."""
 
-    slot: Annotated[datetime, "When the snapshot was due; with a daily or weekly schedule the first moment of its day or week."]
+    slot: Annotated[
+        datetime, "When the snapshot was due; with a daily or weekly schedule the first moment of its day or week."
+    ]
     ends: Annotated[datetime, "When the next slot begins, or the period ends."]
-    status: Annotated[str, "captured; late (complete, after the tolerance); partial (no complete one: `incomplete` names the kinds); missed."]
+    status: Annotated[
+        str,
+        "captured; late (complete, after the tolerance); partial (no complete one: `incomplete` names the kinds); missed.",
+    ]
     taken_at: Annotated[datetime | None, "When the capture that stands for the slot was taken."]
     added_at: Annotated[datetime | None, "When it was stored."]
     digest: Annotated[str | None, "Its digest."]

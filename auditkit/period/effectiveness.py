@@ -1,6 +1,6 @@
 """Operating effectiveness over a period: in how many slots each check and control was tested, and what deviated."""
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -29,12 +29,16 @@ class SlotCounts:
     captured: Annotated[int, "Slots with a capture, also a late or partial one."]
     with_exceptions: Annotated[int, "Captured slots in which there were exceptions."]
     clean: Annotated[int, "Captured slots without exceptions, completely collected."]
-    not_concluded: Annotated[int, "Captured slots in which the test was not concluded: not collected, undetermined or an error."]
+    not_concluded: Annotated[
+        int, "Captured slots in which the test was not concluded: not collected, undetermined or an error."
+    ]
     nothing_to_test: Annotated[int, "Captured slots without population, or where the provider answers for it."]
     rate: Annotated[float | None, "with_exceptions / (with_exceptions + clean); missing where neither was."]
     deviations: Annotated[int, "Deviations: exceptions followed over time, each recurrence one."]
     open: Annotated[int, "Deviations that the last capture still shows."]
-    result: Annotated[str, "Management's result over the period; `No exceptions noted` only where no gap exceeds the tolerance."]
+    result: Annotated[
+        str, "Management's result over the period; `No exceptions noted` only where no gap exceeds the tolerance."
+    ]
     note: Annotated[str, "Why it is not simply clean."]
 
 
@@ -70,7 +74,10 @@ class _Deviation:
     recurred: Annotated[bool, "It came again after this occurrence."]
     open: Annotated[bool | None, "The last capture shows it; missing where that did not read what it rests on."]
     days_at_least: Annotated[float, "Days from the first to the last capture that show it."]
-    days_at_most: Annotated[float | None, "Days from the capture before to the one without it (of an open one: to the last); missing where no capture is before."]
+    days_at_most: Annotated[
+        float | None,
+        "Days from the capture before to the one without it (of an open one: to the last); missing where no capture is before.",
+    ]
 
 
 class DeviationRow(SpanColumns, _Deviation):
@@ -217,8 +224,8 @@ def _named(check: Check, rows: pd.DataFrame) -> list[tuple[str | None, str]]:
     """Namespace and key of each row."""
     keys = [rows[name].astype("string").fillna("").tolist() for name in declared(check.population).key]
     texts = [" ".join(filter(None, parts)) for parts in zip(*keys, strict=True)]
-    spaces: list[Hashable] = rows["namespace"].tolist() if "namespace" in rows else [None] * len(rows)
-    return [(None if pd.isna(space) else str(space), text) for space, text in zip(spaces, texts, strict=True)]
+    spaces = rows["namespace"].astype(object) if "namespace" in rows else pd.Series(None, rows.index, dtype=object)
+    return list(zip(spaces.where(spaces.notna(), None), texts, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +242,8 @@ class _Counted:
         bad, clean = found.count("exceptions"), found.count("no exceptions")
         open_ended = sum(one in NOT_CONCLUDED for one in found)
         own = self.deviations[self.deviations["check"].isin(wanted)]
-        result, note = self._result(bool(wanted), bad, clean, open_ended, people)
+        # A capture that stands for no slot can show one too.
+        result, note = self._result(bool(wanted), max(bad, len(own)), clean, open_ended, people)
         return (
             self.expected,
             len(self.slots),

@@ -30,7 +30,7 @@ def framed(rows: Iterable[tuple[Any, ...]], declared: type) -> pd.DataFrame:
     found = list(zip(*rows, strict=True)) or [()] * len(columns)
     frame = {}
     for column, values in zip(columns, found, strict=True):
-        series = pd.Series(values, dtype=object)
+        series: Any = pd.Series(values, dtype=object)
         if column.dtype.startswith("datetime"):
             frame[column.name] = pd.to_datetime(series, utc=True).astype(column.dtype)
         else:

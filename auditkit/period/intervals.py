@@ -76,8 +76,10 @@ def objects(pairs: Pairs) -> pd.DataFrame:
 
 def _step(
     spans: Spans[tuple[str, str, str]], at: datetime, snapshot: Snapshot, kind: type[Kind]
-) -> Iterator[Span[tuple[str, str, str]]]:
-    there = {(obj.namespace, obj.name, obj.metadata.uid): obj.metadata.creation_timestamp for obj in snapshot.objects[kind]}
+) -> list[Span[tuple[str, str, str]]]:
+    there = {
+        (obj.namespace, obj.name, obj.metadata.uid): obj.metadata.creation_timestamp for obj in snapshot.objects[kind]
+    }
     names: dict[tuple[str, str], datetime | None] = {}
 
     def gone_by(key: tuple[str, str, str]) -> datetime | None:

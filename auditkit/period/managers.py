@@ -39,9 +39,7 @@ def writes(obj: Kind | None) -> tuple[Write, ...]:
 
 
 def _write(entry: ManagedField) -> Write:
-    return Write(
-        manager=entry.manager, operation=entry.operation, subresource=entry.subresource, time=entry.time
-    )
+    return Write(manager=entry.manager, operation=entry.operation, subresource=entry.subresource, time=entry.time)
 
 
 def new_writes(old: Kind | None, new: Kind) -> tuple[Write, ...]:

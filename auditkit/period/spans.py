@@ -27,7 +27,10 @@ class SpanColumns:
     began_not_after: Annotated[datetime, "The latest it can have begun."]
     ended_not_before: Annotated[datetime | None, "The earliest it can have ended; missing while it has not."]
     ended_not_after: Annotated[datetime | None, "The latest it can have ended; missing while it has not."]
-    state: Annotated[str, "present (in the last capture), ended, or unknown: not seen since, in captures that did not read all of its kind."]
+    state: Annotated[
+        str,
+        "present (in the last capture), ended, or unknown: not seen since, in captures that did not read all of its kind.",
+    ]
     captures: Annotated[int, "Captures that hold it."]
     unknown: Annotated[int, "Captures in between, or since, in which it was not seen and its kind not completely read."]
     began: Annotated[str, "How the beginning is known, in words."]
@@ -77,14 +80,14 @@ class Spans(Generic[Key]):
         whole: bool,
         doubtful: Collection[Key] = (),
         gone_by: Callable[[Key], datetime | None] = lambda _: None,
-    ) -> Iterator[Span[Key]]:
+    ) -> list[Span[Key]]:
         """The intervals that ended before this capture; what is there now begins or goes on.
 
         `whole`: a key that is not there is gone; else it is unknown, as `doubtful` ones always are. `times` tells of a
         new key what bounds its beginning, `gone_by` of an ended one a moment at which it was gone already.
         """
         now = there if isinstance(there, (set, frozenset, Mapping)) else set(there)
-        before = self._open.keys()
+        before, ended = self._open.keys(), []
         for key in [key for key in self._away if key in now]:
             self._away.discard(key)
             self._open[key].last_seen = None
@@ -92,7 +95,7 @@ class Spans(Generic[Key]):
             open_ = self._open[key]
             seen = open_.last_seen or self._last or open_.first_seen
             if whole and key not in doubtful:
-                yield self._closed(key, open_, seen, at, gone_by(key))
+                ended.append(self._closed(key, open_, seen, at, gone_by(key)))
                 del self._open[key]
                 self._away.discard(key)
             else:
@@ -106,6 +109,7 @@ class Spans(Generic[Key]):
         self._doubted = {key: after for key, after in (kept | doubted).items() if key not in self._open}
         self._last, self._count = at, self._count + 1
         self._whole = at if whole else self._whole
+        return ended
 
     def rest(self) -> Iterator[Span[Key]]:
         """The intervals that had not ended by the last capture."""
@@ -161,6 +165,8 @@ def _began(open_: _Open, earliest: datetime | None, latest: datetime) -> str:
 
 def _ended(state: str, seen: datetime, gone: datetime | None, at: datetime | None) -> str | None:
     if gone is None or at is None:
-        return f"not known: not seen since {text(seen)}, its kind was not completely read" if state == "unknown" else None
+        return (
+            f"not known: not seen since {text(seen)}, its kind was not completely read" if state == "unknown" else None
+        )
     by = "not in that capture" if gone == at else "gone by its own or its successor's time"
     return f"between {text(seen)} and {text(gone)} ({by})"

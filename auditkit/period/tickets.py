@@ -9,6 +9,7 @@ import pandas as pd
 
 from auditkit.engagement import Changes
 from auditkit.errors import Faults, UsageError
+from auditkit.period.differences import CONTROLLERS, NOT_COMPARABLE
 from auditkit.period.frames import framed
 from auditkit.period.spans import text
 
@@ -63,7 +64,9 @@ def _ticket(number: int, line: dict[str, Any], faults: list[str]) -> tuple[Any, 
             approved = datetime.fromisoformat(values["approved_at"])
             approved = approved if approved.tzinfo else approved.replace(tzinfo=UTC)
         except ValueError:
-            faults.append(f"line {number}: approved_at {values['approved_at']} is not a time, e.g. 2026-10-31T06:00:00Z")
+            faults.append(
+                f"line {number}: approved_at {values['approved_at']} is not a time, e.g. 2026-10-31T06:00:00Z"
+            )
     return values["id"], *(values[n] or None for n in ("title", "requester", "approver")), approved, objects
 
 
@@ -80,49 +83,34 @@ def explain(frame: pd.DataFrame, tickets: pd.DataFrame | None, settings: Changes
         frame.loc[open_, "explained"] = pd.NA
         frame.loc[open_, "why"] += "; no tickets were given"
         return frame
-    why, explained = frame["why"].tolist(), frame["explained"].tolist()
-    found = _best(frame, tickets, settings)
-    for row, rank, id, late, approver, approved_at, alone in zip(
-        found["row"],
-        found["rank"],
-        found["id"],
-        found["late"],
-        found["approver"],
-        found["approved_at"],
-        found["alone"],
-        strict=True,
-    ):
-        why[row], explained[row] = _said(why[row], explained[row], rank, f"{id} {late}", approver, approved_at)
-        if rank != NOT:
-            frame.loc[row, ["ticket", "approver"]] = [id, approver]
-            frame.loc[row, "approved_at"], frame.loc[row, "self_approved"] = approved_at, alone
-    matched = found[found["rank"] != NOT]
-    frame.loc[matched["row"], "requester"] = matched["requester"].tolist()
-    unnamed = frame["explained"].eq(False).fillna(False) & ~frame.index.isin(found["row"])
-    frame["explained"] = pd.array(explained, dtype="boolean")
-    frame["why"] = pd.array(why, dtype="string")
-    frame.loc[unnamed, "why"] += "; no ticket names it"
-    return frame
+    best = _best(frame, tickets, settings).set_index("row")
+    said = [_said(one) for one in frame.join(best, rsuffix="_found").itertuples()]
+    matched = best[best["rank"] != NOT]
+    frame[["explained", "why"]] = pd.DataFrame(said, index=frame.index, columns=["explained", "why"], dtype=object)
+    for name in ("ticket", "requester", "approver", "approved_at", "self_approved"):
+        frame.loc[matched.index, name] = matched[name]
+    return frame.astype({"explained": "boolean", "why": "string"})
 
 
-def _said(
-    why: str, explained: Any, rank: int, late: str, approver: str, approved_at: Any
-) -> tuple[str, bool | None | Any]:
-    id = late.partition(" ")[0]
-    if rank == NOT:
-        return f"{why}; {late}", explained
-    approved = f"{id} was approved by {approver} at {text(approved_at)}"
-    if rank == SELF:
-        return f"{approved}, who had asked for it; {why}", False
-    if rank == BEFORE:
-        return f"{approved}; {why}", True
-    known = explained is True
-    return f"{approved}, perhaps after the change; {why}", True if known else None
+def _said(one: Any) -> tuple[bool | None, str]:
+    """Whether a change is explained and why, by what was said before its ticket was looked at, and by the ticket."""
+    explained = None if pd.isna(one.explained) else bool(one.explained)
+    if pd.isna(one.rank):
+        unnamed = explained is not True and one.change != NOT_COMPARABLE
+        return explained, f"{one.why}; no ticket names it" if unnamed else one.why
+    if one.rank == NOT:
+        return explained, f"{one.why}; {one.ticket_found} {one.late}"
+    approved = f"{one.ticket_found} was approved by {one.approver_found} at {text(one.approved_at_found)}"
+    if one.rank == SELF:
+        return False, f"{approved}, who had asked for it; {one.why}"
+    if one.rank == BEFORE:
+        return True, f"{approved}; {one.why}"
+    return explained or None, f"{approved}, perhaps after the change; {one.why}"
 
 
 def _best(frame: pd.DataFrame, tickets: pd.DataFrame, settings: Changes) -> pd.DataFrame:
     """One row per change that a ticket names: row (position), the best ticket, rank, and why it is not in time."""
-    own = frame[~frame["change"].isin(["by controllers", "not comparable"])]
+    own = frame[~frame["change"].isin([CONTROLLERS, NOT_COMPARABLE])]
     place = own["namespace"].where(own["namespace"] == "", own["namespace"] + "/")
     changed = pd.DataFrame(
         {
@@ -133,7 +121,8 @@ def _best(frame: pd.DataFrame, tickets: pd.DataFrame, settings: Changes) -> pd.D
         }
     )
     named = tickets[["id", "requester", "approver", "approved_at", "objects"]].explode("objects")
-    found = changed.merge(named.rename(columns={"objects": "object"}).astype({"object": "string"}), on="object")
+    named = named.rename(columns={"id": "ticket", "objects": "object"}).astype({"object": "string"})
+    found = changed.merge(named, on="object")
     window = pd.Timedelta(days=settings.ticket_days)
     approved = found["approver"].notna() & found["approved_at"].notna()
     before = approved & (found["approved_at"] <= found["earliest"]) & (found["approved_at"] >= found["latest"] - window)
@@ -144,9 +133,9 @@ def _best(frame: pd.DataFrame, tickets: pd.DataFrame, settings: Changes) -> pd.D
     found.loc[perhaps, "rank"] = PERHAPS
     found.loc[before, "rank"] = BEFORE
     found.loc[(perhaps | before) & alone, "rank"] = SELF
-    found["alone"] = alone
+    found["self_approved"] = alone
     found["late"] = f"was approved more than {settings.ticket_days} days before"
     found.loc[found["approved_at"] > found["latest"], "late"] = "was approved after the change"
     found.loc[~approved, "late"] = "names it and is not approved"
-    found = found.sort_values(["row", "rank", "approved_at", "id"], ascending=[True, True, False, True])
+    found = found.sort_values(["row", "rank", "approved_at", "ticket"], ascending=[True, True, False, True])
     return found.drop_duplicates("row", ignore_index=True)
