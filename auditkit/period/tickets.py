@@ -84,7 +84,7 @@ def explain(frame: pd.DataFrame, tickets: pd.DataFrame | None, settings: Changes
         frame.loc[open_, "why"] += "; no tickets were given"
         return frame
     best = _best(frame, tickets, settings).set_index("row")
-    said = [_said(one) for one in frame.join(best, rsuffix="_found").itertuples()]
+    said = [_said(one) for one in frame.join(best.add_suffix("_found")).itertuples()]
     matched = best[best["rank"] != NOT]
     frame[["explained", "why"]] = pd.DataFrame(said, index=frame.index, columns=["explained", "why"], dtype=object)
     for name in ("ticket", "requester", "approver", "approved_at", "self_approved"):
@@ -95,15 +95,15 @@ def explain(frame: pd.DataFrame, tickets: pd.DataFrame | None, settings: Changes
 def _said(one: Any) -> tuple[bool | None, str]:
     """Whether a change is explained and why, by what was said before its ticket was looked at, and by the ticket."""
     explained = None if pd.isna(one.explained) else bool(one.explained)
-    if pd.isna(one.rank):
+    if pd.isna(one.rank_found):
         unnamed = explained is not True and one.change != NOT_COMPARABLE
         return explained, f"{one.why}; no ticket names it" if unnamed else one.why
-    if one.rank == NOT:
-        return explained, f"{one.why}; {one.ticket_found} {one.late}"
+    if one.rank_found == NOT:
+        return explained, f"{one.why}; {one.ticket_found} {one.late_found}"
     approved = f"{one.ticket_found} was approved by {one.approver_found} at {text(one.approved_at_found)}"
-    if one.rank == SELF:
+    if one.rank_found == SELF:
         return False, f"{approved}, who had asked for it; {one.why}"
-    if one.rank == BEFORE:
+    if one.rank_found == BEFORE:
         return True, f"{approved}; {one.why}"
     return explained or None, f"{approved}, perhaps after the change; {one.why}"
 
