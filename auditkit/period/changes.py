@@ -9,6 +9,7 @@ import pandas as pd
 from auditkit.capture.snapshot import Snapshot
 from auditkit.engagement import Changes, managers
 from auditkit.errors import UsageError
+from auditkit.memory import collection_paused
 from auditkit.period import tickets as _tickets
 from auditkit.period.differences import CONTROLLERS, NOT_COMPARABLE, Change, differences, of_status
 from auditkit.period.frames import Capture, framed
@@ -81,7 +82,8 @@ def changes(
         raise UsageError(
             f"{before.origin.cluster} and {after.origin.cluster} are two clusters (uids {', '.join(sorted(uids))})"
         )
-    found = list(differences(before, after, settings.deployers))
+    with collection_paused():
+        found = list(differences(before, after, settings.deployers))
     found.sort(key=lambda one: (one.kind.group, one.kind.kind, one.namespace, one.name))
     frame = framed((_row(one, settings) for one in found), ChangeRow)
     return _tickets.explain(frame, tickets, settings)

@@ -8,10 +8,12 @@ import pandas as pd
 
 from auditkit import kinds
 from auditkit.capture.snapshot import Snapshot
+from auditkit.declare import kinds_of
 from auditkit.evaluate import Snapshot as WithTables
 from auditkit.evaluate import Tables
 from auditkit.kinds import Kind
 from auditkit.kinds.rbac import ClusterRole, ClusterRoleBinding, Role, RoleBinding
+from auditkit.memory import collection_paused
 from auditkit.period.frames import Capture, framed
 from auditkit.period.managers import last_written
 from auditkit.period.spans import Span, SpanColumns, Spans, Times
@@ -67,8 +69,10 @@ def objects(pairs: Pairs) -> pd.DataFrame:
     following: dict[type[Kind], Spans[tuple[str, str, str]]] = {kind: Spans() for kind in kinds.ALL}
     rows: list[tuple[Any, ...]] = []
     for capture, snapshot in pairs:
-        for kind, spans in following.items():
-            rows += [(kind.group, kind.kind, *s.key, *s.values) for s in _step(spans, capture.taken_at, snapshot, kind)]
+        with collection_paused():
+            for kind, spans in following.items():
+                ended = _step(spans, capture.taken_at, snapshot, kind)
+                rows += [(kind.group, kind.kind, *span.key, *span.values) for span in ended]
     for kind, spans in following.items():
         rows += [(kind.group, kind.kind, *s.key, *s.values) for s in spans.rest()]
     return _sorted(framed(rows, ObjectRow))
@@ -114,11 +118,16 @@ def grants(pairs: Pairs) -> pd.DataFrame:
 
 def _granted(pairs: Pairs, table: str) -> Iterator[tuple[Any, ...]]:
     spans: Spans[tuple[Any, ...]] = Spans()
+    rests_on, there, complete = None, set[tuple[Any, ...]](), False
     for capture, snapshot in pairs:
-        tables = WithTables.of(snapshot).tables
+        found = [(snapshot.state(kind).state, snapshot.objects[kind]) for kind in kinds_of(table)]
         bound = _Bindings(snapshot, with_roles=table == "grants")
-        there = set(_keys(tables, table, bound))
-        complete = not tables.incomplete([table]) and not (table == "grants" and _uncomputed(tables))
+        # Access seldom changes from a day to the next: the same objects give the same rows.
+        if found != rests_on:
+            tables = WithTables.of(snapshot).tables
+            there = set(_keys(tables, table, bound))
+            complete = not tables.incomplete([table]) and not (table == "grants" and _uncomputed(tables))
+            rests_on = found
         ended = spans.step(capture.taken_at, there, bound.times, whole=complete, gone_by=bound.gone_by)
         yield from (_row(span) for span in ended)
     yield from (_row(span) for span in spans.rest())
