@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import snapshot
+from builders import imported, snapshot
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,9 +15,13 @@ from periods import AGREED, DATES, RECORDINGS, northwind, recorded
 
 import auditkit as ak
 from auditkit import kinds
+from auditkit.capture import imports
+from auditkit.capture.imports import Supplied
+from auditkit.capture.imports.tickets import Ticket
 from auditkit.cli import cli
 from auditkit.engagement import Changes
-from auditkit.errors import Faults, UsageError
+from auditkit.errors import UsageError
+from auditkit.evaluate import Snapshot
 from auditkit.period import changes, tickets
 from auditkit.period.fields import differing
 
@@ -50,14 +54,16 @@ def between(before, after, *, approved=None, missing=(), agreed=None):
     """Changes of these manifests over one day; `approved` are tickets (id, approver, hour, object)."""
     known = None
     if approved is not None:
-        rows = [
-            (id, "", "ann", who, None if hour is None else BEFORE + timedelta(hours=hour), [of])
+        known = tickets.frame_of(
+            Ticket(
+                id=id,
+                requester="ann",
+                approver=who,
+                approved_at=None if hour is None else BEFORE + timedelta(hours=hour),
+                objects=[of],
+            )
             for id, who, hour, of in approved
-        ]
-        known = pd.DataFrame(rows, columns=list(tickets.COLUMNS)).astype(
-            {"approver": "string", "requester": "string", "id": "string"}
         )
-        known["approved_at"] = pd.to_datetime(known["approved_at"], utc=True).astype("datetime64[us, UTC]")
     return changes.changes(
         snapshot(before, at=BEFORE, missing=missing), snapshot(after, at=AFTER), tickets=known, agreed=agreed
     )
@@ -255,9 +261,14 @@ def test_reversed_changes_are_the_changes_back(before, after) -> None:
     assert back["manager"].isna().all()
 
 
+def supplied(path: Path) -> pd.DataFrame:
+    (read,) = imports.read([Supplied(source="tickets", paths=(path,))])
+    return tickets.frame_of(read.records[Ticket])
+
+
 @cache
 def period() -> pd.DataFrame:
-    return changes.over(northwind(), tickets=tickets.read(TICKETS), agreed=AGREED)
+    return changes.over(northwind(), tickets=supplied(TICKETS), agreed=AGREED)
 
 
 # README of the recordings, "What changes": when, what, by whom, ticket, explained. The rows that change no object (a
@@ -344,32 +355,40 @@ def test_no_canary_is_among_the_values() -> None:
     assert not [canary for canary in canaries if len(canary) > 7 and canary in text]
 
 
-def written(tmp_path: Path, text: str) -> Path:
+def test_tickets_that_were_not_all_read_leave_open_what_they_do_not_name(tmp_path: Path) -> None:
     path = tmp_path / "tickets.csv"
-    path.write_text(text)
-    return path
+    path.write_text("id,title,requester,approver,approved_at,objects\nT-1,,,,soon,\n")
+    taken = (Snapshot.of(snapshot([scaled(n, by=[("kubectl-edit", n)])], at=at)) for n, at in ((1, BEFORE), (2, AFTER)))
+    row = only(ak.changes(*taken, tickets=path))
+    assert pd.isna(row.explained)
+    assert row.why == "by kubectl-edit, not an agreed deployer; 1 of 1 records could not be read"
 
 
-HEADER = "id,title,requester,approver,approved_at,objects\n"
+def test_a_ticket_that_does_not_say_who_asked_may_be_self_approved() -> None:
+    ticket = Ticket(id="T-1", approver="ann", approved_at=BEFORE, objects=[API])
+    first, second = snapshot([scaled(1)], at=BEFORE), snapshot([scaled(2, by=[("kubectl-edit", 2)])], at=AFTER)
+    row = only(changes.changes(first, second, tickets=tickets.frame_of([ticket])))
+    assert pd.isna(row.explained) and pd.isna(row.self_approved)
+    assert "who asked for it is not known" in row.why
 
 
-def test_tickets_are_read_with_all_faults_at_once(tmp_path: Path) -> None:
-    frame = tickets.read(TICKETS)
-    assert len(frame) == 17
-    assert frame.set_index("id").loc["CHG-1066", "objects"][1] == "NetworkPolicy/payments/default-deny"
-    assert pd.isna(frame.set_index("id").loc["CHG-1095", "approver"])
-    with pytest.raises(Faults) as caught:
-        tickets.read(written(tmp_path, HEADER + "A,,,,soon,Pod\nA,,,,,Pod/a/b\n,,,,,\n"))
-    assert caught.value.faults == [
-        "line 2: Pod is not Kind/namespace/name",
-        "line 2: approved_at soon is not a time, e.g. 2026-10-31T06:00:00Z",
-        "line 4: no id",
-        "A: stands there 2 times",
-    ]
-    with pytest.raises(UsageError, match="line 1: no column objects"):
-        tickets.read(written(tmp_path, "id,title,requester,approver,approved_at\n"))
-    with pytest.raises(UsageError, match="cannot be read"):
-        tickets.read(tmp_path / "none.csv")
+def test_a_restored_object_is_not_dated_by_its_own_time() -> None:
+    row = only(between([], [scaled(1, metadata={"creationTimestamp": "2026-01-01T00:00:00Z"})]))
+    assert pd.isna(row["at"]) and (row.not_before, row.not_after) == (BEFORE, AFTER)
+
+
+def test_the_import_beside_the_later_snapshot_is_used() -> None:
+    ticket = {
+        "id": "T-1",
+        "requester": "ann",
+        "approver": "olaf",
+        "approvedAt": "2026-07-01T07:00:00Z",
+        "objects": [API],
+    }
+    before = Snapshot.of(snapshot([scaled(1)], at=BEFORE))
+    after = snapshot([scaled(2, by=[("kubectl-edit", 2)])], at=AFTER).beside(imported({"tickets": [ticket]}, at=AFTER))
+    row = only(ak.changes(before, Snapshot.of(after)))
+    assert bool(row.explained) and (row.ticket, row.requester) == ("T-1", "ann")
 
 
 def test_the_verb(tmp_path: Path) -> None:

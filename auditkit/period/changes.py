@@ -69,12 +69,18 @@ class ChangeRow:
 
 
 def changes(
-    before: Snapshot, after: Snapshot, *, tickets: pd.DataFrame | None = None, agreed: Changes | None = None
+    before: Snapshot,
+    after: Snapshot,
+    *,
+    tickets: pd.DataFrame | None = None,
+    lacking: str = "",
+    agreed: Changes | None = None,
 ) -> pd.DataFrame:
     """What changed (ChangeRow), sorted by kind and name; without `tickets` only agreed deployers explain a change.
 
-    Objects are compared as they are kept, so no secret value is among the values. Snapshots of two clusters raise
-    UsageError. In the wrong order they give the reverse: nobody is named then, as no write is known to be undone.
+    `tickets` is the table of that name; `lacking` says in which way it is not complete. Objects are compared as they are
+    kept, so no secret value is among the values. Snapshots of two clusters raise UsageError. In the wrong order they
+    give the reverse: nobody is named then, as no write is known to be undone.
     """
     settings = agreed or Changes()
     uids = {one.origin.cluster_uid for one in (before, after)} - {""}
@@ -86,17 +92,23 @@ def changes(
         found = list(differences(before, after, settings.deployers))
     found.sort(key=lambda one: (one.kind.group, one.kind.kind, one.namespace, one.name))
     frame = framed((_row(one, settings) for one in found), ChangeRow)
-    return _tickets.explain(frame, tickets, settings)
+    if tickets is None:
+        tickets, lacking = _tickets.frame_of(()), "no tickets were given"
+    return _tickets.explain(frame, tickets, settings, lacking)
 
 
 def over(
-    pairs: Iterable[tuple[Capture, Snapshot]], *, tickets: pd.DataFrame | None = None, agreed: Changes | None = None
+    pairs: Iterable[tuple[Capture, Snapshot]],
+    *,
+    tickets: pd.DataFrame | None = None,
+    lacking: str = "",
+    agreed: Changes | None = None,
 ) -> pd.DataFrame:
     """The changes of a period: from each capture to the next, oldest first; two snapshots are held at a time."""
     found, last = [], None
     for _, snapshot in pairs:
         if last is not None:
-            found.append(changes(last, snapshot, tickets=tickets, agreed=agreed))
+            found.append(changes(last, snapshot, tickets=tickets, lacking=lacking, agreed=agreed))
         last = snapshot
     return pd.concat(found, ignore_index=True) if found else framed((), ChangeRow)
 

@@ -97,6 +97,8 @@ def _change(
     change = change if old and new else "added" if new else "removed"
     written = () if new is None else new_writes(None if again else old, new)
     created = new.metadata.creation_timestamp if new and change in ("added", "recreated") else None
+    if created and start and created < start:  # it says that it was there when it was not: a restored object
+        created = None
     times = [write.time for write in written if write.time]
     return Change(
         change=change,

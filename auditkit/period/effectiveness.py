@@ -70,6 +70,9 @@ class _Deviation:
     exception_id: Annotated[str, "The exception, the same in every snapshot."]
     namespace: Annotated[str | None, "Namespace of the row, where its table has one."]
     row: Annotated[str, "The key of the row in its table, e.g. namespace, kind and name."]
+    waiver: Annotated[
+        str | None, "The waiver that covered it in the last capture that shows it; it is a deviation still."
+    ]
     occurrence: Annotated[int, "1, or more where it had gone and came again."]
     recurred: Annotated[bool, "It came again after this occurrence."]
     open: Annotated[bool | None, "The last capture shows it; missing where that did not read what it rests on."]
@@ -166,6 +169,7 @@ class _Followed:
     def __init__(self, ids: Iterable[str]) -> None:
         self._spans: dict[str, Spans[str]] = {id: Spans() for id in ids}
         self._rows: dict[str, tuple[str | None, str]] = {}
+        self._waivers: dict[str, str | None] = {}
         self._ended: list[tuple[str, Span[str]]] = []
 
     def step(self, at: datetime, results: Iterable[Result], tables: Tables) -> None:
@@ -175,6 +179,8 @@ class _Followed:
             there = dict.fromkeys(found["exception_id"].tolist())
             if there.keys() - self._rows.keys():
                 self._rows |= zip(found["exception_id"], _named(check, found), strict=True)
+            waivers = found["waiver"].astype(object)
+            self._waivers |= zip(found["exception_id"], waivers.where(waivers.notna(), None), strict=True)
             doubtful = population.index[population["verdict"] == evaluate.UNDETERMINED]
             ids = tables.row_ids(check.population) if len(doubtful) else pd.Series(dtype="string")
             ended = self._spans[check.id].step(
@@ -211,6 +217,7 @@ class _Followed:
                 tested.get(id, []),
                 span.key,
                 *self._rows[span.key],
+                self._waivers[span.key],
                 number,
                 last[span.key] != n,
                 None if state == "unknown" else state == "present",
