@@ -19,6 +19,7 @@ from auditkit.capture import imports
 from auditkit.capture.imports import Supplied
 from auditkit.capture.imports.tickets import Ticket
 from auditkit.cli import cli
+from auditkit.declare import columns_of
 from auditkit.engagement import Changes
 from auditkit.errors import UsageError
 from auditkit.evaluate import Snapshot
@@ -244,7 +245,7 @@ names, replicas = st.sampled_from(["a", "b", "c"]), st.integers(0, 2)
 clusters = st.dictionaries(names, st.tuples(replicas, st.sampled_from(["u", "v"])))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(clusters, clusters)
 def test_reversed_changes_are_the_changes_back(before, after) -> None:
     def cluster(given, at):
@@ -325,6 +326,12 @@ def test_a_planted_removal_is_found_between_captures(kind, name, pair, ticket) -
     assert [str(time.date()) for time in (found.not_before, found.not_after)] == list(DATES[pair : pair + 2])
     assert pd.isna(found["at"]) and pd.isna(found.explained)
     assert (None if pd.isna(found.ticket) else found.ticket) == ticket
+
+
+def test_columns_are_in_their_declared_dtypes_with_and_without_rows() -> None:
+    declared = {column.name: column.dtype for column in columns_of(changes.ChangeRow)}
+    for frame in (period(), between([], [], approved=[]), changes.over([])):
+        assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == declared
 
 
 def test_nothing_else_of_the_recorded_period_is_an_exception() -> None:
