@@ -21,6 +21,7 @@ LAYERS = (
     ("period",),
     ("report",),
     ("run",),
+    ("review",),
     ("reperform",),
     ("api",),
     ("cli", "__init__", "__main__"),
