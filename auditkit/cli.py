@@ -176,6 +176,30 @@ def check(
     return exit_code(snapshot, results, fail_on == "exceptions")
 
 
+@cli.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option(
+    "--tickets",
+    type=click.Path(path_type=Path),
+    help="CSV: id, title, requester, approver, approved_at, objects; default: the import.",
+)
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="A list of objects with every column instead of a table.")
+def changes(before: Path, after: Path, tickets: Path | None, config: Path | None, as_json: bool) -> int:
+    """What changed from snapshot BEFORE to AFTER, by whom, and which ticket or agreed deployer explains it.
+
+    `explained` is empty where it cannot be told. A snapshot that is incomplete makes the verb end with 3.
+    """
+    from auditkit import api
+
+    first, second = api.load(before), api.load(after, config=config)
+    frame = api.changes(first, second, tickets=tickets, config=config)
+    shown = ["change", "kind", "namespace", "name", "fields", "at", "drift", "explained", "why"]
+    _print(frame if as_json else frame[shown], as_json)
+    return 3 if first.incomplete or second.incomplete else 0
+
+
 @cli.command("who-can")
 @click.argument("verb")
 @click.argument("resource")
