@@ -53,6 +53,14 @@ class Labels(_Section):
     environment: str = ""
 
 
+class Retention(_Section):
+    """How long evidence is kept: a class by the entity's own schedule, days since it was taken, and a legal hold."""
+
+    name: str = Field("", alias="class")
+    keep_days: int | None = Field(None, ge=1)
+    legal_hold: bool = False
+
+
 class Files(_Section):
     """Files beside auditkit.toml that change controls or add frameworks."""
 
@@ -66,6 +74,7 @@ class Engagement(_Section):
     entity: str = "not stated"
     system: str = "not stated"
     type: Literal["I", "II"] | None = None
+    cluster: str = ""
     preparer: str = ""
     frameworks: list[str] = ["soc2-2017", "cis-1.12"]
     registries: list[str] = []
@@ -73,6 +82,7 @@ class Engagement(_Section):
     scope: Scope = Scope()
     labels: Labels = Labels()
     files: Files = Files()
+    retention: Retention = Retention()
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     _text: str = PrivateAttr("")
