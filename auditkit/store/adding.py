@@ -18,7 +18,7 @@ from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.resources import folder
 from auditkit.seal import leaks
-from auditkit.store import delta, tables
+from auditkit.store import delta
 from auditkit.store.history import CHANGES, RECORD, WHOLE, Capture, History, content, named
 from auditkit.store.publish import MARK, locked, publishing
 
@@ -42,7 +42,7 @@ class Added:
 
 
 def add(store: Path, snapshot: Snapshot, engagement: Engagement) -> Added:
-    """Store a snapshot as STORE/CLUSTER/snapshots/TIME, and bring the cluster's tables up to it.
+    """Store a snapshot as STORE/CLUSTER/snapshots/TIME; the same one again is left as it is.
 
     CLUSTER is the engagement's `cluster`, else the name in the snapshot. Raises UsageError where the snapshot is undated,
     the name is another cluster's or no name of a folder, or another snapshot of that time is stored; RetryLater where
@@ -70,7 +70,6 @@ def add(store: Path, snapshot: Snapshot, engagement: Engagement) -> Added:
                 f"{history.place(name)}: another snapshot of that time is stored (digest {history[name].digest[:16]}, "
                 f"this is {snapshot.digest[:16]}); a capture is never overwritten"
             )
-        tables.refresh(history)
     return Added(history=history, capture=history[name], new=new, note=note)
 
 
@@ -131,8 +130,7 @@ def _changes(history: History, before: str, taken_at: datetime, files: Mapping[s
     if taken_at - history.rests_on(before)[0].taken_at > WHOLE_AFTER:
         return False
     changes = delta.between(history.checked(before), delta.split(files))
-    with pa.CompressedOutputStream(str(draft / CHANGES), "zstd") as stream:
-        stream.write(changes)
+    (draft / CHANGES).write_bytes(pa.Codec("zstd", compression_level=9).compress(changes, asbytes=True))
     whole = sum(path.stat().st_size for path in (draft / WHOLE).rglob("*") if path.is_file())
     if (draft / CHANGES).stat().st_size > whole / 2:
         (draft / CHANGES).unlink()

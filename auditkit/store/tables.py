@@ -22,6 +22,7 @@ from auditkit.declare import TABLES, Table
 from auditkit.evaluate import Snapshot
 from auditkit.store import rows
 from auditkit.store.history import Capture, History, moment
+from auditkit.store.publish import locked
 
 DICTIONARY, CAPTURES = "dictionary.json", "captures"
 COMPLETE, INCOMPLETE, NOT_COMPARED = "complete", "incomplete", "not compared"
@@ -43,9 +44,14 @@ def refresh(history: History) -> int:
     """Bring tables/ up to the captures; returns how many were read for it.
 
     What is there is kept up to the first capture that it does not know or that is no more; all is made again where
-    another version of auditkit or other columns made it. A run that is cut off is made good by the next.
+    another version of auditkit or other columns made it. A run that is cut off is made good by the next. Raises
+    UsageError where a capture is damaged, RetryLater where another run writes to the cluster's folder.
     """
-    folder = history.path / "tables"
+    with locked(history.path.resolve()):
+        return _refreshed(history, history.path / "tables")
+
+
+def _refreshed(history: History, folder: Path) -> int:
     dictionary = _dictionary()
     if not (folder / DICTIONARY).is_file() or (folder / DICTIONARY).read_bytes() != dictionary:
         shutil.rmtree(folder, ignore_errors=True)
