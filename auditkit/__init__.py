@@ -5,9 +5,22 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from auditkit.api import capture, check, checks, demo, diff, load, run, tables, verify, who_can, workpaper
+    from auditkit.api import History, capture, check, checks, demo, diff, load, run, tables, verify, who_can, workpaper
 
-__all__ = ["capture", "check", "checks", "demo", "diff", "load", "run", "tables", "verify", "who_can", "workpaper"]
+__all__ = [
+    "History",
+    "capture",
+    "check",
+    "checks",
+    "demo",
+    "diff",
+    "load",
+    "run",
+    "tables",
+    "verify",
+    "who_can",
+    "workpaper",
+]
 
 
 class _Package(ModuleType):

@@ -113,7 +113,10 @@ def altered(obj: Any, day: int, at: datetime, what: str, chance: random.Random) 
         meta.labels = {**(meta.labels or {}), "release": f"r{day}"}
         meta.generation = meta.generation + 1 if meta.generation else None
     if what in ("add", "replace"):
-        meta.name, meta.creation_timestamp = f"{meta.name.rpartition('-')[0] or meta.name}-{chance.getrandbits(24):06x}", at
+        meta.name, meta.creation_timestamp = (
+            f"{meta.name.rpartition('-')[0] or meta.name}-{chance.getrandbits(24):06x}",
+            at,
+        )
         meta.uid = str(uuid.UUID(int=chance.getrandbits(128)))
     if what == "replace" and copy.status and copy.status.start_time:
         copy.status.start_time, copy.status.pod_ip = at, address(chance)
@@ -156,7 +159,9 @@ def kept(first: Snapshot, store: Path, days: int, with_tables: int) -> None:
             deriving.append(time.perf_counter() - started)
             if day == with_tables:
                 now = size(history.path / "tables")
-                print(f"tables of {day} days: {now[0] / 1e6:.2f} MB, {median(deriving):.2f} s a capture, {max(deriving):.2f} at most")
+                print(
+                    f"tables of {day} days: {now[0] / 1e6:.2f} MB, {median(deriving):.2f} s a capture, {max(deriving):.2f} at most"
+                )
         if day % 30 == 0:
             print(f"day {day}: {size(history.path / 'snapshots')[0] / 1e6:.1f} MB, peak {peak():.0f} MB", flush=True)
     whole = size(history.path / "snapshots")
@@ -172,7 +177,9 @@ def read(store: Path) -> None:
     history = History(store / "bench")
     started = time.perf_counter()
     snapshot = history.load(history.captures[-1].name)
-    print(f"load of the last: {time.perf_counter() - started:.2f} s ({len(history.rests_on(history.captures[-1].name))} parts)")
+    print(
+        f"load of the last: {time.perf_counter() - started:.2f} s ({len(history.rests_on(history.captures[-1].name))} parts)"
+    )
     started, count = time.perf_counter(), 0
     for capture, snapshot in history.between():
         count += len(snapshot.objects)

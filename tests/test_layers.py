@@ -22,6 +22,7 @@ LAYERS = (
     ("run",),
     ("reperform",),
     ("api",),
+    ("terminal",),
     ("cli", "__init__", "__main__"),
 )
 # What talks to an outside, and the module or package it talks through.

@@ -96,6 +96,8 @@ def _refuse_other(history: History, snapshot: Snapshot) -> None:
 def _write(history: History, name: str, snapshot: Snapshot, taken_at: datetime, engagement: Engagement) -> str:
     """Publish the capture; returns what the user should know of how it was stored."""
     before = max((c.name for c in history.captures if c.name < name), default="")
+    # The cluster's own: documents of others that lie beside a snapshot are not stored with it.
+    incomplete = tuple(c.resource for c in snapshot.coverage if c.state in snapshots.INCOMPLETE)
     with publishing(history.place(name)) as draft:
         snapshots.save(snapshot, draft / WHOLE)
         leaks.refuse(draft)
@@ -109,8 +111,8 @@ def _write(history: History, name: str, snapshot: Snapshot, taken_at: datetime, 
             name=name,
             taken_at=taken_at,
             digest=snapshot.digest,
-            state="partial" if snapshot.incomplete else "complete",
-            incomplete=tuple(c.resource for c in snapshot.incomplete),
+            state="partial" if incomplete else "complete",
+            incomplete=incomplete,
             added_at=datetime.now(UTC).replace(microsecond=0),
             tool=snapshot.origin.tool,
             cluster_uid=snapshot.origin.cluster_uid,

@@ -87,9 +87,7 @@ class History:
         """The snapshot of one capture, checked; raises UsageError where it is not there or a part is damaged."""
         return _Reader().snapshot(self, self[name], self.files(name))
 
-    def between(
-        self, start: datetime | None = None, end: datetime | None = None
-    ) -> Iterator[tuple[Capture, Snapshot]]:
+    def between(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[tuple[Capture, Snapshot]]:
         """Each capture with start <= taken_at <= end and its snapshot, in order; None is open.
 
         One set of changes is applied after the other: memory holds one snapshot, and the objects that did not change

@@ -3,7 +3,6 @@
 Derived: whatever is in tables/ can be deleted, and is made again of the captures.
 """
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from auditkit.capture import tool
-from auditkit.declare import TABLES, Table
+from auditkit.declare import TABLES, Table, records_of
 from auditkit.evaluate import Snapshot
 from auditkit.store import rows
 from auditkit.store.history import Capture, History, moment
@@ -63,7 +62,7 @@ def _refreshed(history: History, folder: Path) -> int:
     # The list of captures first: what it does not name is made again.
     log = _cut(folder / CAPTURES, LOG, start)
     states = _states(log)
-    kept = [_Rows.cut(folder / name, table, start, states.get(name)) for name, table in sorted(TABLES.items())]
+    kept = [_Rows.cut(folder / name, table, start, states.get(name)) for name, table in _kept().items()]
     count = 0
     for month, captured in groupby(history.between(start), key=lambda pair: f"{pair[0].taken_at:%Y-%m}"):
         entries = [_entry(one, capture, snapshot) for capture, snapshot in captured for one in kept]
@@ -177,7 +176,12 @@ def _write(path: Path, table: pa.Table) -> None:
     path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(".draft")
     pq.write_table(table, draft, compression="zstd", store_schema=False)
-    os.replace(draft, path)
+    draft.replace(path)
+
+
+def _kept() -> Mapping[str, Table]:
+    """The tables of the cluster alone, by name: not those that need documents of others, which no capture holds."""
+    return {name: table for name, table in sorted(TABLES.items()) if not records_of(name)}
 
 
 def _dictionary() -> bytes:
@@ -189,6 +193,9 @@ def _dictionary() -> bytes:
             "columns": {column.name: column.doc for column in table.columns},
             "types": {column.name: column.dtype for column in table.columns},
         }
-        for table in TABLES.values()
+        for table in _kept().values()
     }
-    return msgspec.json.format(msgspec.json.encode({"made_by": tool(), "tables": tables}, order="sorted"), indent=1) + b"\n"
+    return (
+        msgspec.json.format(msgspec.json.encode({"made_by": tool(), "tables": tables}, order="sorted"), indent=1)
+        + b"\n"
+    )
