@@ -67,6 +67,10 @@ SOURCE = [
 ]
 
 
+# What a snapshot, a pack or a capture in a store has in it.
+SAVED = ("origin.json", "snapshot", "capture.json")
+
+
 def with_options(options: list[Callable[..., Any]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A decorator that adds these options to a verb."""
 
@@ -93,7 +97,7 @@ def opened(
         raise UsageError("name one source: --context NAME, --in-cluster or --from PATH (the demo: --from demo)")
     if path is not None and str(path).startswith("context:"):
         context, path = str(path).removeprefix("context:"), None
-    if path is not None and (str(path) == "demo" or (path / "origin.json").is_file() or (path / "snapshot").is_dir()):
+    if path is not None and (str(path) == "demo" or any((path / name).exists() for name in SAVED)):
         _refuse(f"{path}: a snapshot holds what was read when it was taken", taken_at=taken_at, **options)
         return api.load(path, config=config)
     if path is not None:
