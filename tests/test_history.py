@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -55,7 +54,7 @@ def same(one: Snapshot, other: Snapshot) -> bool:
 
 
 @pytest.fixture
-def days(tmp_path: Path) -> Iterator[list[Snapshot]]:
+def days(tmp_path: Path) -> list[Snapshot]:
     """Three days in STORE: a pod changes, one comes, one goes, a list is denied on the third day."""
     taken = [
         snapshot(pods("a", "b"), at=day(0)),
@@ -64,7 +63,7 @@ def days(tmp_path: Path) -> Iterator[list[Snapshot]]:
     ]
     for one in taken:
         assert store.add(tmp_path, one, PROD).new
-    yield taken
+    return taken
 
 
 def test_each_capture_comes_back_as_it_was(tmp_path: Path, days: list[Snapshot]) -> None:
@@ -177,7 +176,7 @@ def test_a_secret_is_not_stored(tmp_path: Path, days: list[Snapshot]) -> None:
     leaking = snapshot(pods("a"), at=day(3))
     kind = next(kind for kind in leaking.objects if kind.plural == "pods")
     leaking.objects[kind][0].metadata.labels = {"key": "-----BEGIN RSA PRIVATE KEY-----"}
-    with pytest.raises(LeakError, match="in web/a metadata.labels.key"):
+    with pytest.raises(LeakError, match=r"in web/a metadata\.labels\.key"):
         store.add(tmp_path, leaking, PROD)
     assert not list((tmp_path / "prod" / "snapshots").glob("20261103*"))
 
