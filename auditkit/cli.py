@@ -352,6 +352,31 @@ def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool)
     return 0 if verdict.ok and not faults else VerificationError.exit_code
 
 
+@cli.group()
+def matrix() -> None:
+    """The control matrix workbook that people write in."""
+
+
+@matrix.command()
+@click.argument("edited", type=click.Path(path_type=Path))
+@click.option(
+    "--original", required=True, type=click.Path(path_type=Path), help="The pack (or workbook) that it was edited from."
+)
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="The newer pack (or workbook).")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new file: the newer workbook, filled.")
+def merge(edited: Path, original: Path, into: Path, out: Path) -> int:
+    """Carry what people wrote into EDITED over to the newer control matrix.
+
+    Nothing that people wrote is overwritten. What found no place, and computed cells that were edited by hand, stand in the
+    sheet `Merge report`. Ends with 5 where computed cells were edited.
+    """
+    from auditkit.review import merge as merging
+
+    done = merging.merge(edited, original, into, out)
+    say(f"{done}\nworkbook: {out}")
+    return VerificationError.exit_code if done.count(merging.TAMPERED) else 0
+
+
 @cli.command()
 @click.option("--json", "as_json", is_flag=True)
 def tables(as_json: bool) -> None:
