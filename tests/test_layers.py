@@ -23,7 +23,7 @@ LAYERS = (
     ("review",),
     ("reperform",),
     ("api",),
-    ("terminal",),
+    ("options", "terminal"),
     ("cli", "__init__", "__main__"),
 )
 # What talks to an outside, and the module or package it talks through.

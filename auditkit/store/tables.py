@@ -47,7 +47,8 @@ def refresh(history: History) -> int:
     UsageError where a capture is damaged, RetryLater where another run writes to the cluster's folder.
     """
     with locked(history.path.resolve()):
-        return _refreshed(history, history.path / "tables")
+        # Looked at again: another run may have added a capture since.
+        return _refreshed(History(history.path), history.path / "tables")
 
 
 def _refreshed(history: History, folder: Path) -> int:
