@@ -59,10 +59,12 @@ def changes(before: pa.Table, after: pa.Table, key: Sequence[str], at: datetime,
     old[keys[:count]] = np.arange(count)
     was = old[keys[count:]]
     other = (codes[:, was] != codes[:, count:]).any(axis=0) & (was >= 0)
+    gone = before.take(np.setdiff1d(np.arange(count), was))
     found = [
         _marked(after.take(np.flatnonzero(was < 0)), at, new),
         _marked(after.take(np.flatnonzero(other)), at, CHANGED),
-        _marked(before.take(np.setdiff1d(np.arange(count), was)), at, REMOVED),
+        # Rows read back from files lie in another order than those of a frame; what is written must not.
+        _marked(gone.sort_by([(name, "ascending") for name in key]), at, REMOVED),
     ]
     return pa.concat_tables(found)
 
