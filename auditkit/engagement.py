@@ -99,6 +99,14 @@ class Labels(_Section):
     environment: str = ""
 
 
+class Retention(_Section):
+    """How long evidence is kept: a class by the entity's own schedule, days since it was taken, and a legal hold."""
+
+    name: str = Field(default="", alias="class")
+    keep_days: int | None = Field(default=None, ge=1)
+    legal_hold: bool = False
+
+
 class Files(_Section):
     """Files beside auditkit.toml that change controls or add frameworks."""
 
@@ -135,6 +143,7 @@ class Engagement(_Section):
     entity: str = "not stated"
     system: str = "not stated"
     type: Literal["I", "II"] | None = None
+    cluster: str = ""
     preparer: str = ""
     frameworks: list[str] = ["soc2-2017", "cis-1.12"]
     registries: list[str] = []
@@ -143,6 +152,7 @@ class Engagement(_Section):
     labels: Labels = Labels()
     changes: Changes = Field(default_factory=Changes)
     files: Files = Files()
+    retention: Retention = Retention()
     imports: dict[str, Named] = Field(default_factory=dict)
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
