@@ -63,8 +63,9 @@ def closed_accounts(person_access: pd.DataFrame, origin: pd.DataFrame) -> pd.Ser
     Fix: remove the subject from the binding, or the person from the group.
     """
     closed = person_access.terminated_on
+    status = person_access.status
     after = ~later(origin, closed, days=0, where=closed.notna()) & closed.notna()
-    return (person_access.status != "active") & ~(after & (person_access.status == "terminated"))
+    return (status != "active").astype("boolean") & ~(after & (status == "terminated").astype("boolean"))
 
 
 @check("RBAC-86", severity="medium")

@@ -9,5 +9,5 @@ def later(origin: pd.DataFrame, since: pd.Series, *, days: int, where: pd.Series
     Outside `where` the answer does not matter, and is False.
     """
     taken = origin["taken_at"].iloc[0]
-    found = (taken - since >= pd.Timedelta(days=days)).astype("boolean").mask(since.isna() | pd.isna(taken))
+    found: pd.Series = (taken - since >= pd.Timedelta(days=days)).astype("boolean").mask(since.isna() | pd.isna(taken))
     return found.where(where.fillna(True).astype(bool), False)

@@ -43,7 +43,7 @@ def late_offboarding(leavers: pd.DataFrame, origin: pd.DataFrame, *, days: int =
     """
     due = leavers.last_working_day + pd.Timedelta(days=days)
     done = leavers.offboarding_completed_on
-    late = (done.dt.normalize() > due).astype("boolean")
+    late: pd.Series = (done.dt.normalize() > due).astype("boolean")
     return late.mask(done.isna(), later(origin, due, days=1, where=done.isna()))
 
 
@@ -58,7 +58,7 @@ def contradicting_lists(account_departures: pd.DataFrame, origin: pd.DataFrame) 
     """
     listed = account_departures.listed
     left = listed & later(origin, account_departures.last_working_day, days=1, where=listed)
-    return left & (account_departures.status == "active")
+    return left & (account_departures.status == "active").astype("boolean")
 
 
 @check("RBAC-91", severity="high")

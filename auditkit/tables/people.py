@@ -195,7 +195,7 @@ class UserDeparture(BindingColumns):
         days = _days(leavers, named)
         whole = bound_users["identity"].str.casefold()
         tail = whole.str.split(r"[:#/]", regex=True).str[-1].astype("string")
-        day = whole.map(days).fillna(tail.map(days))
+        day = _day(whole, days).fillna(_day(tail, days))
         listed = day.notna().astype("boolean")
         return bound_users.assign(last_working_day=day, listed=listed if named.notna().all() else listed.mask(~listed))
 
@@ -247,7 +247,7 @@ class AccessReview(_Reached):
         privileged = rows["certain"].astype("boolean").mask(rows["reaches"] & ~rows["certain"])
         said = pd.DataFrame(
             {
-                "left": ("left " + rows["last_working_day"].dt.strftime("%Y-%m-%d")).astype("string"),
+                "left": ("last working day " + rows["last_working_day"].dt.strftime("%Y-%m-%d")).astype("string"),
                 "account": rows["status"].where(rows["status"] != "active").radd("account "),
                 "unknown": rows["person"].isna().map({True: "not known to the identity provider", False: pd.NA}),
                 "factor": (~rows["mfa"]).fillna(False).map({True: "no second factor", False: pd.NA}),
@@ -289,12 +289,16 @@ def _days(leavers: pd.DataFrame, *names: pd.Series) -> dict[str, pd.Timestamp]:
     return dict(known.groupby(level=0).max())
 
 
+def _day(names: pd.Series, days: dict[str, pd.Timestamp]) -> pd.Series:
+    return pd.to_datetime(names.map(days), utc=True)
+
+
 def _left(rows: pd.DataFrame, idp_users: pd.DataFrame, leavers: pd.DataFrame) -> pd.DataFrame:
     """With `listed` and `last_working_day` of each `person`, by the address that the provider has of it, or by its name."""
     days = _days(leavers)
     name = rows["person"].str.casefold()
     address = rows["person"].map(dict(zip(idp_users["user"], idp_users["email"], strict=True))).astype("string")
-    day = address.str.casefold().map(days).fillna(name.map(days))
+    day = _day(address.str.casefold(), days).fillna(_day(name, days))
     listed = day.notna().astype("boolean")
     joined = address.notna() | name.str.contains("@", regex=False).fillna(False) | bool(leavers["user"].notna().all())
     return rows.assign(last_working_day=day, listed=listed.mask(~listed & ~(joined & name.notna())))
