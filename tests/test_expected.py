@@ -100,6 +100,6 @@ def test_the_leaver_is_found_by_name_until_the_binding_is_gone() -> None:
 def test_people_of_the_recorded_cluster() -> None:
     found = results("2026-10-31")
     assert set(found["RBAC-85"].exceptions["person"]) == {"frank@northwind.example"}
-    assert list(found["RBAC-87"].exceptions["person"]) == ["break-glass@northwind.example"]
-    assert list(found["RBAC-89"].exceptions["email"]) == ["mallory@northwind.example"]
-    assert list(found["RBAC-91"].exceptions["user"]) == ["mallory@northwind.example"]
+    assert list(found["RBAC-87"].exceptions["name"]) == ["break-glass@northwind.example"]
+    assert list(found["RBAC-89"].exceptions["name"]) == ["mallory@northwind.example"]
+    assert list(found["RBAC-91"].exceptions["name"]) == ["mallory@northwind.example"]

@@ -57,11 +57,13 @@ class IdpGroupRow:
             yield g.group, g.kubernetes_group, g.owner, g.members
 
 
-@table("leavers", records=(Leaver,), key=("email", "last_working_day"))
+@table("leavers", records=(Leaver,), key=("name", "last_working_day"))
 class LeaverRow:
     """One row per person who left, by human resources' list."""
 
-    email: Annotated[str, "E-mail address."]
+    namespace: Annotated[str, "Empty: people are of no namespace."]
+    kind: Annotated[str, "Leaver."]
+    name: Annotated[str, "E-mail address."]
     last_working_day: Annotated[datetime, "Last working day."]
     user: Annotated[str | None, "Name that the person signs in with, where the list has it."]
     kubernetes_user: Annotated[str | None, "Name in Kubernetes, where the list or auditkit.toml states it."]
@@ -72,7 +74,7 @@ class LeaverRow:
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for one in objects[Leaver]:
             ended = (one.offboarding_ticket, one.offboarding_completed_on)
-            yield one.email, one.last_working_day, one.user, one.kubernetes_user, *ended
+            yield "", "Leaver", one.email, one.last_working_day, one.user, one.kubernetes_user, *ended
 
 
 @view("sign_in", key=("namespace", "name", "container"))

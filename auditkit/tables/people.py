@@ -142,38 +142,41 @@ class PersonAccess(_Reached):
         return found.assign(known=found["person"].isin(idp_users["user"]))
 
 
-@view("people", key=("subject_kind", "person"))
-class Person(_Account):
+@view("people", key=("kind", "name"))
+class Person:
     """One row per person whom any binding reaches, with all that is reached; unknown users and groups are rows too.
 
     A person is privileged where one of its names or groups is or becomes cluster-admin (`escalation_paths`), each taken
     alone: what only two of them together allow is not seen.
     """
 
-    subject_kind: Annotated[str, "Person; User or Group of one that the identity provider does not know."]
-    person: Annotated[str, "The user of the identity provider; of one that it does not know, the name in Kubernetes."]
+    namespace: Annotated[str, "Empty: people are of no namespace."]
+    kind: Annotated[str, "Person; User or Group of one that the identity provider does not know."]
+    name: Annotated[str, "The user of the identity provider; of one that it does not know, the name in Kubernetes."]
     known: Annotated[bool, "The person is in the identity provider's export of users."]
     privileged: Annotated[bool | None, "Is or can become cluster-admin; missing where that hangs on what is not known."]
     way: Annotated[str | None, "The shortest way to cluster-admin, in words."]
+    status: Annotated[str | None, "Of the account: active, suspended or terminated."]
+    mfa: Annotated[bool | None, "A second factor is asked for."]
+    last_login: Annotated[datetime | None, "Last login, to whatever the provider guards."]
     roles: Annotated[list[str], "Roles, with the namespace in which each holds."]
     through: Annotated[list[str], "Names in Kubernetes that bindings give these roles to."]
 
     @staticmethod
     def frame(person_access: pd.DataFrame, escalation_paths: pd.DataFrame) -> pd.DataFrame:
         rows = _privileged(person_access, escalation_paths)
-        rows["subject_kind"] = rows["subject_kind"].mask(rows["person"].notna(), "Person")
-        rows["person"] = rows["person"].fillna(rows["identity"])
+        rows["kind"] = rows["subject_kind"].mask(rows["person"].notna(), "Person")
         rows["held"] = rows["role"] + rows["namespace"].map(lambda n: f" in {n}" if n else "")
-        by = rows.sort_values("steps", kind="stable").groupby(["subject_kind", "person"], as_index=False, sort=False)
-        first = {name: (name, "first") for name in (*_PERSON[1:], "way")}
+        rows["name"] = rows["person"].fillna(rows["identity"])
+        by = rows.sort_values("steps", kind="stable").groupby(["kind", "name"], as_index=False, sort=False)
         found = by.agg(
             known=("known", "any"),
             certain=("certain", "any"),
             reaches=("reaches", "any"),
             roles=("held", lambda texts: sorted(set(texts))),
             through=("identity", lambda texts: sorted(set(texts))),
-            **first,
-        )
+            **{column: (column, "first") for column in ("status", "mfa", "last_login", "way")},
+        ).assign(namespace="")
         privileged = found["certain"].astype("boolean")
         return found.assign(privileged=privileged.mask(found["reaches"] & ~found["certain"]))
 
@@ -191,7 +194,7 @@ class UserDeparture(BindingColumns):
 
     @staticmethod
     def frame(bound_users: pd.DataFrame, leavers: pd.DataFrame, sign_in: pd.DataFrame) -> pd.DataFrame:
-        named = user_names(leavers, sign_in)
+        named = user_names(leavers.rename(columns={"name": "email"}), sign_in)
         days = _days(leavers, named)
         whole = bound_users["identity"].str.casefold()
         tail = whole.str.split(r"[:#/]", regex=True).str[-1].astype("string")
@@ -215,11 +218,13 @@ class MemberDeparture(_Reached):
         return _left(group_members, idp_users, leavers)
 
 
-@view("account_departures", key=("user",))
+@view("account_departures", key=("name",))
 class AccountDeparture:
     """One row per user of the identity provider, with the last working day of who left."""
 
-    user: Annotated[str, "Name that the user signs in with."]
+    namespace: Annotated[str, "Empty: people are of no namespace."]
+    kind: Annotated[str, "Account."]
+    name: Annotated[str, "Name that the user signs in with."]
     status: Annotated[str | None, "Of the account: active, suspended or terminated."]
     terminated_on: Annotated[datetime | None, "When the account was closed."]
     last_login: Annotated[datetime | None, "Last login, to whatever the provider guards."]
@@ -228,7 +233,8 @@ class AccountDeparture:
 
     @staticmethod
     def frame(idp_users: pd.DataFrame, leavers: pd.DataFrame) -> pd.DataFrame:
-        return _left(idp_users.assign(person=idp_users["user"]), idp_users, leavers)
+        accounts = idp_users.assign(person=idp_users["user"], name=idp_users["user"], kind="Account", namespace="")
+        return _left(accounts, idp_users, leavers)
 
 
 @view("access_review", key=("kind", "namespace", "name", "number", "person"))
@@ -283,7 +289,7 @@ def _privileged(rows: pd.DataFrame, paths: pd.DataFrame) -> pd.DataFrame:
 
 def _days(leavers: pd.DataFrame, *names: pd.Series) -> dict[str, pd.Timestamp]:
     """The last of a person's last working days by each of its names, in small letters."""
-    columns = (leavers["email"], leavers["user"], *names)
+    columns = (leavers["name"], leavers["user"], *names)
     by_name = pd.concat([pd.Series(leavers["last_working_day"].array, index=c.str.casefold()) for c in columns])
     known = by_name[by_name.index.notna()]
     return dict(known.groupby(level=0).max())

@@ -23,23 +23,23 @@ def people(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     shown = rows.head(MOST)
     figure = sized(len(shown), width=11)
     axes = figure.subplots()
-    for y, (name, privileged, *answers) in enumerate(shown[["person", "privileged", *asked]].itertuples(index=False)):
+    for y, (name, privileged, *answers) in enumerate(shown[["name", "privileged", *asked]].itertuples(index=False)):
         _tile(axes, 0, y, privileged, yes=COLOURS["undetermined"], no=COLOURS["quiet"])
         for x, answer in enumerate(answers, start=1):
             _tile(axes, x, y, answer, yes=COLOURS["ok"], no=COLOURS["exception"])
-        through = [text for text in shown["through"][y] if text != name]
-        held = f"{len(shown['roles'][y])} role{'s' * (len(shown['roles'][y]) != 1)}"
-        text = held + (f" through {', '.join(through)}" if through else " by name")
+        through = ", ".join("own name" if text == name else text for text in shown["through"][y])
+        roles = len(shown["roles"][y])
+        text = f"{roles} role{'s' * (roles != 1)} through {through}"
         axes.text(len(asked) + 0.6, y, short(text, 52), va="center", fontsize=7.5)
     axes.set_xticks(range(len(asked) + 1), ["is or can become\ncluster-admin", *asked])
-    axes.set_yticks(range(len(shown)), [short(name, 36) for name in shown["person"]])
+    axes.set_yticks(range(len(shown)), [short(name, 36) for name in shown["name"]])
     axes.xaxis.tick_top()
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(-0.6, len(asked) + 4.2)
     powerful = rows["privileged"].fillna(False).astype(bool)
     said = f"bindings reach {len(rows)} people and names; {int(powerful.sum())} are or can become cluster-admin, "
     said += f"of these {int((powerful & (rows['bad'] > 0)).sum())} with an answer no{some(rows, shown)}"
-    said += lacking(snapshot, "access_review")
+    said += lacking(snapshot, "access_review").replace("; ", "\n", 1)
     return titled(figure, "People with access to the cluster", said, "–: not known, or the list was not supplied")
 
 
@@ -54,12 +54,12 @@ def _answered(snapshot: Snapshot) -> pd.DataFrame:
         "account\nactive": ("idp_users", (rows["status"] == "active").astype("boolean").mask(rows["status"].isna())),
         "second\nfactor": ("idp_users", rows["mfa"]),
         f"login within\n{LONG} days": ("idp_users", used.mask(last.isna())),
-        "has not\nleft": ("leavers", _stays(snapshot).reindex(rows["person"]).set_axis(rows.index)),
+        "has not\nleft": ("leavers", _stays(snapshot).reindex(rows["name"]).set_axis(rows.index)),
     }
     unread = {table for table, _ in answers.values() if tables.incomplete([table])}
     none = pd.Series(pd.NA, index=rows.index, dtype="boolean")
     known = {name: none if table in unread else answer for name, (table, answer) in answers.items()}
-    return rows[["person", "roles", "through"]].assign(**known)
+    return rows[["name", "roles", "through"]].assign(**known)
 
 
 def _stays(snapshot: Snapshot) -> pd.Series:
