@@ -10,10 +10,9 @@ from builders import imported, snapshot
 import auditkit as ak
 from auditkit.capture import imports
 from auditkit.capture.imports import Supplied
-from auditkit.capture.imports.identity import IdpUser
 from auditkit.capture.imports.tickets import Ticket
 from auditkit.capture.snapshot import Origin
-from auditkit.errors import UsageError
+from auditkit.errors import Faults, UsageError
 from auditkit.evaluate import Snapshot, Tables
 
 HEADER = "id,title,requester,approver,approved_at,objects\n"
@@ -128,61 +127,56 @@ def test_the_demo_has_tables_without_imports() -> None:
     assert isinstance(ak.demo(), Snapshot) and ak.demo().imports == ()
 
 
-PEOPLE = "user,status,mfa,last_login,groups\n"
+WAIVER = """
+[[waiver]]
+id = "W-1"
+check = "{check}"
+scope = {{ {scope} = "velero" }}
+reason = "restores need it"
+expires = 2027-01-31
+approver = "ciso@northwind.example"
+approved_on = 2026-07-24
+"""
 
 
-def users(path: Path, text: str, **options: object) -> imports.Loaded:
-    path.write_text(text)
-    stated = Supplied(source="idp_users", paths=(path,), made_at=date(2026, 10, 30), options=options)
-    return imports.read([stated])[0]
+def waiving(tmp_path: Path, check: str = "RBAC-01", scope: str = "name") -> Path:
+    (tmp_path / "waivers.toml").write_text(WAIVER.format(check=check, scope=scope))
+    config = tmp_path / "auditkit.toml"
+    config.write_text('[imports]\nwaivers = "waivers.toml"\n')
+    return config
 
 
-def test_an_export_of_people_keeps_what_tests_need(tmp_path: Path) -> None:
-    text = "name,user,status,mfa,last_login,groups,salary\nAnn Berg,ann,ACTIVE,Yes,2026-10-30,a;b,9\nBob,bob,,,2026-10-30 07:00:00,,\n"
-    (ann, bob) = users(tmp_path / "u.csv", text).records[IdpUser]
-    assert ann == IdpUser(
-        user="ann", status="ACTIVE", mfa=True, last_login=datetime(2026, 10, 30, tzinfo=UTC), groups=["a", "b"]
-    )
-    assert bob == IdpUser(user="bob", last_login=datetime(2026, 10, 30, 7, tzinfo=UTC))
+def test_a_waived_exception_stays_one(tmp_path: Path) -> None:
+    results = ak.check(ak.load("demo", config=waiving(tmp_path)), ["RBAC-01", "ADM-92"])
+    found, bare = results["RBAC-01"], ak.check(ak.demo(), "RBAC-01")["RBAC-01"]
+    assert found.conclusion == "exceptions" and len(found.exceptions) == len(bare.exceptions)
+    assert list(found.exceptions.loc[found.exceptions["waiver"] == "W-1", "name"]) == ["velero"]
+    assert (found.waived, bare.waived, results["ADM-92"].conclusion) == (1, 0, "no exceptions")
+    assert list(results.frame["waived"]) == [1, 0]
 
 
-def test_columns_of_other_names_and_the_prefix_of_kubernetes(tmp_path: Path) -> None:
-    options = {"columns": {"user": "Login", "mfa": "MFA enabled"}, "prefix": "corp:"}
-    (ann,) = users(tmp_path / "u.csv", "Login,MFA enabled\nann,no\n", **options).records[IdpUser]
-    assert ann == IdpUser(user="ann", mfa=False, kubernetes_user="corp:ann")
-
-
-def test_a_user_twice_and_words_and_dates_that_are_none_are_named(tmp_path: Path) -> None:
-    rows = "ann,active,yes,2026-10-30,\nann,terminated,yes,,\nbob,active,perhaps,,\ncat,active,yes,10/30/2026,\n,active,yes,,\n"
-    found = users(tmp_path / "u.csv", PEOPLE + rows)
-    faults = {m.name: m.fault for m in found.about.malformed}
-    assert list(faults) == ["u.csv:3", "u.csv:4", "u.csv:5", "u.csv:6"]
-    assert faults["u.csv:3"] == "user ann is that of u.csv:2 already"
-    assert "mfa" in faults["u.csv:4"] and "lastLogin" in faults["u.csv:5"] and "user" in faults["u.csv:6"]
-    assert found.about.state == "partial" and len(found.records[IdpUser]) == 1
+def test_a_waiver_is_judged_though_its_check_is_not_asked_for(tmp_path: Path) -> None:
+    assert ak.check(ak.load("demo", config=waiving(tmp_path)), "ADM-92")["ADM-92"].conclusion == "no exceptions"
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "said"),
+    ("check", "scope", "said"),
     [
-        ("login\nann\n", {}, "u.csv:1: the header lacks user; it has login; known columns are user, email"),
-        ("user\nann\n", {"columns": {"mfa": "MFA"}}, "u.csv:1: the header lacks MFA"),
-        (
-            "user\nann\n",
-            {"columns": {"salary": "Pay"}},
-            r"imports\.idp_users\.columns: no column salary; known are user",
-        ),
-        ("user,status,user\nann,active,bob\n", {}, "u.csv:1: the header names user twice"),
-        ("user;status\nann;active\n", {}, "u.csv:1: the header lacks user; it has user;status"),
+        ("RBAC-1", "name", "waiver W-1: no check RBAC-1 that can be waived"),
+        ("ADM-90", "id", "waiver W-1: no check ADM-90 that can be waived"),
+        ("RBAC-01", "nmae", r"waiver W-1: scope\.nmae: bindings has no such column; it has "),
     ],
 )
-def test_other_columns_are_refused(tmp_path: Path, text: str, options: dict[str, object], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        users(tmp_path / "u.csv", text, **options)
+def test_a_waiver_of_what_is_not_there_is_refused(tmp_path: Path, check: str, scope: str, said: str) -> None:
+    with pytest.raises(Faults, match=said):
+        ak.load("demo", config=waiving(tmp_path, check, scope))
 
 
-def test_an_option_that_an_import_does_not_have(tmp_path: Path) -> None:
-    config = tmp_path / "auditkit.toml"
-    config.write_text('[imports]\ntickets = { files = "t.csv", prefix = "x" }\n')
-    with pytest.raises(UsageError, match=r"imports\.tickets\.prefix: this import has no such option"):
+def test_all_that_is_wrong_with_waivers_is_said_at_once(tmp_path: Path) -> None:
+    config = waiving(tmp_path)
+    (tmp_path / "waivers.toml").write_text('[[waiver]]\nid = ""\ncheck = "RBAC-01"\nscope = {}\nwho = "ann"\n')
+    with pytest.raises(Faults) as error:
         ak.load("demo", config=config)
+    assert {fault.partition(":")[0] for fault in error.value.faults} == {
+        *("waiver.0.id", "waiver.0.scope", "waiver.0.reason", "waiver.0.expires", "waiver.0.who"),
+    }
