@@ -85,8 +85,7 @@ class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 def _place(obj: Kind) -> tuple[str, str, str]:
-    meta = obj.metadata
-    return meta.namespace, meta.name or meta.generate_name, meta.uid
+    return obj.namespace, obj.name, obj.metadata.uid
 
 
 class Objects(Mapping[type[Kind], Sequence[Kind]]):
@@ -184,6 +183,11 @@ def _canonical(obj: Kind) -> bytes:
         obj.metadata.managed_fields = managers
 
 
+def file_of(kind: type[Kind]) -> str:
+    """The file of a kind in objects/, e.g. "deployments.apps.jsonl.zst"; a kind that is a whole group has `_` for `*`."""
+    return f"{resource(kind).replace('*', '_')}.jsonl.zst"
+
+
 def save(snapshot: Snapshot, folder: Path) -> None:
     """Write origin.json, coverage.json, digest, fields.json and objects/<resource>.jsonl.zst into a new folder.
 
@@ -201,7 +205,7 @@ def save(snapshot: Snapshot, folder: Path) -> None:
         if found := snapshot.objects[kind]:
             lines = b"".join(_ENCODER.encode(obj) + b"\n" for obj in found)
             whole.update(lines)
-            with pa.CompressedOutputStream(str(folder / "objects" / f"{resource(kind)}.jsonl.zst"), "zstd") as stream:
+            with pa.CompressedOutputStream(str(folder / "objects" / file_of(kind)), "zstd") as stream:
                 stream.write(lines)
     (folder / "digest").write_text(f"{whole.hexdigest()}\n")
 
@@ -215,9 +219,9 @@ def load(folder: Path) -> Snapshot:
     origin = _read(folder / "origin.json", Origin)
     coverage = _read(folder / "coverage.json", tuple[Coverage, ...])
     objects: dict[type[Kind], list[Kind]] = {}
-    whole = hashlib.sha256()
-    for name, path in sorted((p.name.removesuffix(".jsonl.zst"), p) for p in (folder / "objects").glob("*.jsonl.zst")):
-        kind = kinds.BY_RESOURCE.get(name)
+    whole, known = hashlib.sha256(), {file_of(kind): kind for kind in kinds.ALL}
+    for path in sorted((folder / "objects").glob("*.jsonl.zst"), key=lambda p: p.name.removesuffix(".jsonl.zst")):
+        kind = known.get(path.name)
         if kind is None:
             raise UsageError(
                 f"{path}: this version of auditkit does not read that kind; use the one named in origin.json ({origin.tool})"

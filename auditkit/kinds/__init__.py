@@ -17,6 +17,7 @@ from auditkit.kinds.base import (
     Page,
     Present,
     Struct,
+    asked_as,
     decode_page,
     fields_of,
     read,
@@ -39,12 +40,15 @@ __all__ = [
     "Page",
     "Present",
     "Struct",
+    "asked_as",
     "decode_page",
     "fields_of",
+    "named",
     "of",
     "read",
     "read_all",
     "resource",
+    "served_as",
     "unread",
 ]
 
@@ -61,6 +65,19 @@ BY_RESOURCE: Mapping[str, type[Kind]] = MappingProxyType({resource(kind): kind f
 # ("apps", "Deployment") -> Deployment
 BY_KIND: Mapping[tuple[str, str], type[Kind]] = MappingProxyType({(kind.group, kind.kind): kind for kind in ALL})
 
+# "constraints.gatekeeper.sh" -> Constraint: groups of which all resources are read as one kind
+BY_GROUP: Mapping[str, type[Kind]] = MappingProxyType({kind.group: kind for kind in ALL if kind.plural == "*"})
+
+
+def named(group: str, name: str) -> type[Kind] | None:
+    """The Struct of a kind by its group and name ("apps", "Deployment"); None where auditkit has no use for it."""
+    return BY_GROUP.get(group) or BY_KIND.get((group, name))
+
+
+def served_as(name: str) -> type[Kind] | None:
+    """The Struct of a resource ("deployments.apps"); None where auditkit has no use for it."""
+    return BY_GROUP.get(name.partition(".")[2]) or BY_RESOURCE.get(name)
+
 
 def of(document: Mapping[str, Any]) -> Kind:
     """One parsed manifest (apiVersion, kind, metadata, ...) as the Struct of its kind.
@@ -68,4 +85,5 @@ def of(document: Mapping[str, Any]) -> Kind:
     Raises KeyError where auditkit has no use for the kind, msgspec.ValidationError where the object is malformed.
     """
     group = str(document.get("apiVersion") or "").rpartition("/")[0]
-    return read(BY_KIND[group, str(document.get("kind") or "")], document)
+    kind = str(document.get("kind") or "")
+    return read(BY_GROUP.get(group) or BY_KIND[group, kind], document)

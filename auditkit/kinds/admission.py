@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from auditkit.kinds.base import Kind, ObjectMeta, Present, Struct
+from auditkit.kinds.base import Closed, Kind, ObjectMeta, Present, Struct
 from auditkit.kinds.certificates import bundle
 from auditkit.kinds.pods import LabelSelector
 
@@ -203,6 +203,75 @@ class ConstraintTemplate(Kind):
     group, plural, kind = "templates.gatekeeper.sh", "constrainttemplates", "ConstraintTemplate"
     versions, namespaced = ("v1", "v1beta1"), False
     spec: ConstraintTemplateSpec | None = None
+
+
+class ConstraintKinds(Struct):
+    api_groups: list[str] | None = None
+    kinds: list[str] | None = None
+
+
+class ConstraintMatch(Closed):
+    kinds: list[ConstraintKinds] | None = None
+    scope: str | None = None
+    namespaces: list[str] | None = None
+    excluded_namespaces: list[str] | None = None
+    namespace_selector: LabelSelector | None = None
+    label_selector: LabelSelector | None = None
+    name: str | None = None
+    source: str | None = None
+
+
+class EnforcementPoint(Struct):
+    name: str = ""
+
+
+class ScopedAction(Struct):
+    action: str | None = None
+    enforcement_points: list[EnforcementPoint] | None = None
+
+
+class ConstraintParameters(Struct):
+    """Of the parameters, which a template defines as it likes, the one that the stock K8sAllowedRepos has."""
+
+    repos: list[str] | None = None
+
+
+class ConstraintSpec(Struct):
+    enforcement_action: str | None = None
+    scoped_enforcement_actions: list[ScopedAction] | None = None
+    match: ConstraintMatch | None = None
+    parameters: ConstraintParameters | None = None
+
+
+class Violation(Struct):
+    """An object that the audit found, without the message."""
+
+    group: str = ""
+    kind: str = ""
+    namespace: str | None = None
+    name: str = ""
+    enforcement_action: str | None = None
+
+
+class ConstraintStatus(Struct):
+    audit_timestamp: str | None = None
+    total_violations: int | None = None
+    violations: list[Violation] | None = None
+
+
+class Constraint(Kind):
+    """A constraint of any of the kinds that ConstraintTemplates make: each is a resource of this group, `made` its kind."""
+
+    group, plural, kind = "constraints.gatekeeper.sh", "*", "Constraint"
+    versions, namespaced = ("v1beta1", "v1alpha1"), False
+    made: str = msgspec.field(default="", name="kind")
+    spec: ConstraintSpec | None = None
+    status: ConstraintStatus | None = None
+
+    @property
+    def name(self) -> str:
+        """KIND/NAME: constraints of two kinds may have the same name."""
+        return f"{self.made}/{self.metadata.name or self.metadata.generate_name}"
 
 
 class Exclusion(Struct):

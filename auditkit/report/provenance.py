@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from auditkit import seal
+from auditkit.capture.snapshot import file_of
 from auditkit.declare import TABLES, kinds_of, spine_of
 from auditkit.evaluate import Snapshot, declared
-from auditkit.kinds import Kind, resource
+from auditkit.kinds import Kind, asked_as, resource
 from auditkit.report import narrative, source
 from auditkit.report.listings import Tests
 from auditkit.report.workbook import Link, Sheet
@@ -150,13 +151,13 @@ def _bridge(frame: pd.DataFrame, own: Sequence[type[Kind]], snapshot: Snapshot) 
 
 def _count_files(own: Sequence[type[Kind]], snapshot: Snapshot) -> str:
     """The command that counts the kept objects in the pack, one a line of its files."""
-    files = [f"snapshot/objects/{resource(kind)}.jsonl.zst" for kind in own if snapshot.objects[kind]]
+    files = [f"snapshot/objects/{file_of(kind)}" for kind in own if snapshot.objects[kind]]
     return f"zstdcat {' '.join(files)} | wc -l" if files else ""
 
 
 def _count_cluster(own: Sequence[type[Kind]], snapshot: Snapshot) -> str:
     """The command that counts the same kinds in the cluster; kubectl fails on one that is not served."""
-    read = [resource(kind) for kind in own if snapshot.state(kind).state in ("collected", "partial")]
+    read = [asked_as(resource(kind)) for kind in own if snapshot.state(kind).state in ("collected", "partial")]
     return f"kubectl get {','.join(read)} -A -o name | wc -l" if read else ""
 
 

@@ -167,8 +167,8 @@ class Workpaper:
                 "Objects": c.seen,
                 "Kept": c.kept,
                 "Count it yourself": ""
-                if c.resource.startswith("*.")
-                else f"kubectl get {c.resource}{'' if c.resource in whole else ' -A'} --no-headers | wc -l",
+                if c.resource.startswith("*.") and not c.kind
+                else f"kubectl get {kinds.asked_as(c.resource)}{'' if c.resource in whole else ' -A'} --no-headers | wc -l",
             }
             for c in shown
         ]
