@@ -24,7 +24,7 @@ from auditkit.errors import RetryLater, UsageError
 from auditkit.kinds import Kind
 from auditkit.kinds.certificates import Secret
 from auditkit.kinds.platform import Namespace, Node
-from auditkit.kinds.admission import Constraint
+from auditkit.kinds.policies import Constraint
 from auditkit.kinds.rbac import ClusterRole
 from auditkit.kinds.workloads import Deployment, Pod
 

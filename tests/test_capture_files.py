@@ -17,7 +17,7 @@ from auditkit.errors import UsageError
 from auditkit.kinds import Kind
 from auditkit.kinds.certificates import Secret
 from auditkit.kinds.network import Ingress
-from auditkit.kinds.admission import Constraint
+from auditkit.kinds.policies import Constraint
 from auditkit.kinds.rbac import ClusterRole
 from auditkit.kinds.workloads import Deployment, Pod
 from auditkit.resources import folder

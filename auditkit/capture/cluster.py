@@ -150,7 +150,9 @@ def _group(transport: Transport, served: Served, kind: type[Kind], limit: int) -
         version = next((v for v in kind.versions if v in served.versions[one]), served.versions[one][0])
         path = collection(kind.group, version, plural, limit=limit)
         allowed.append(_allowed(transport, kind.group, plural))
-        listed = fetch(transport, kind, path) if version in kind.versions else Listed(path, fault=f"served as {version}")
+        listed = (
+            fetch(transport, kind, path) if version in kind.versions else Listed(path, fault=f"served as {version}")
+        )
         listed.fault = listed.fault and f"{one}: {listed.fault}"
         lists.append(listed)
         used.append(version)

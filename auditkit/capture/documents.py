@@ -278,9 +278,7 @@ def _keep(
 def _kind_of_file(name: str) -> type[Kind] | None:
     """The kind that a file is named after (pods.json, deployments.apps.json): an empty `kind: List` does not say."""
     stem = PurePosixPath(name).stem.casefold().removesuffix(".core")
-    return kinds.served_as(stem) or next(
-        (k for k in kinds.ALL if k.plural == stem and k.group in kinds.BUILT_IN), None
-    )
+    return kinds.served_as(stem) or next((k for k in kinds.ALL if k.plural == stem and k.group in kinds.BUILT_IN), None)
 
 
 def _plural(name: str, group: str, kind: str) -> str:

@@ -13,7 +13,7 @@ from auditkit.evaluate import Result, Snapshot
 from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, verdicts
 from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.relations import access_paths, reachability
-from auditkit.report.charts.tiles import policies, settings
+from auditkit.report.charts.tiles import enforcement, policies, settings
 
 __all__ = ["CHARTS", "Picture", "draw"]
 
@@ -23,6 +23,7 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
         "access_paths": access_paths,
         "conclusions": conclusions,
         "coverage": coverage,
+        "enforcement": enforcement,
         "expiry": expiry,
         "levels": levels,
         "policies": policies,
