@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from auditkit.analysis.effects import CLUSTER_RESOURCES, Effect, by_action, reached, together
-from auditkit.analysis.selectors import EVERYTHING, every, selects_all
-from auditkit.analysis.webhooks import in_reach
+from auditkit.analysis.selectors import EVERYTHING, aim, every, matches, selects_all
+from auditkit.analysis.webhooks import in_reach, labels_of
 from auditkit.kinds.admission import AdmissionBindingSpec, AdmissionPolicySpec, AdmissionRule, MatchResources
 from auditkit.kinds.platform import Namespace
 
@@ -16,6 +16,11 @@ def of_namespaces(rules: Iterable[AdmissionRule]) -> bool:
         and (rule.scope != "Cluster" or not {"*", "*/*", "namespaces"}.isdisjoint(rule.resources or ()))
         for rule in rules
     )
+
+
+def aims(scopes: Iterable[MatchResources], namespace: Namespace) -> bool | None:
+    """Whether the namespace is one of those that these are meant for, whatever they leave out."""
+    return every(matches(aim(one.namespace_selector or EVERYTHING), labels_of(namespace)) for one in scopes)
 
 
 def selects(scopes: Iterable[MatchResources], namespace: Namespace) -> bool | None:
@@ -41,7 +46,8 @@ def by_binding(policy: AdmissionPolicySpec, binding: AdmissionBindingSpec, names
     optional = binding.param_ref is not None and binding.param_ref.parameter_not_found_action != "Deny"
     open_ = bool(policy.match_conditions) or optional
     reach = every([selects((wanted, limited), namespace), None if open_ else True])
-    return reached(strongest(binding.validation_actions or ()) if policy.validations else "audited", reach)
+    effect = strongest(binding.validation_actions or ()) if policy.validations else "audited"
+    return reached(effect, aimed=aims((wanted, limited), namespace), reach=reach)
 
 
 def strongest(actions: Iterable[str]) -> Effect:

@@ -11,8 +11,9 @@ from auditkit.analysis.webhooks import covers, engine_of, in_reach, skips_object
 from auditkit.kinds.admission import ValidatingWebhookConfiguration
 from auditkit.kinds.platform import Namespace
 
-# enforced: refuses what violates it; audited: reports or warns; exempt: leaves the namespace out; elsewhere: is about
-# other objects than those of namespaces. None: a selector or condition decides that a snapshot does not evaluate.
+# enforced: refuses what violates it; audited: reports or warns; exempt: leaves the namespace out, by name, exception or
+# webhook; elsewhere: is meant for other namespaces, or objects without one. None: a label of objects or a condition
+# decides, which a snapshot does not evaluate.
 Effect = Literal["enforced", "audited", "exempt", "elsewhere"] | None
 
 # Plurals by kind; where two groups have a kind of one name, of both.
@@ -39,8 +40,10 @@ def by_action(action: str | None) -> Effect:
     return None
 
 
-def reached(effect: Effect, reach: bool | None) -> Effect:
-    """What is left of an effect where the policy reaches the namespace, does not, or may."""
+def reached(effect: Effect, *, aimed: bool | None, reach: bool | None) -> Effect:
+    """What is left of an effect where a policy is meant for the namespace (`aimed`), and reaches it after all it leaves out."""
+    if aimed is False:
+        return "elsewhere"
     return effect if reach else "exempt" if reach is False else None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from auditkit.analysis.effects import CLUSTER_WIDE, Effect, by_action, listed, reached
-from auditkit.analysis.selectors import EVERYTHING, every, matches, selects_all
+from auditkit.analysis.selectors import EVERYTHING, aim, every, matches, selects_all
 from auditkit.analysis.webhooks import labels_of
 from auditkit.kinds.platform import Namespace
 from auditkit.kinds.policies import Constraint, ConstraintMatch, ConstraintSpec, GatekeeperConfig
@@ -48,15 +48,16 @@ def effect(constraint: Constraint, namespace: Namespace) -> Effect:
     never = match.scope == "Cluster" and about and "Namespace" not in about
     if never or (about and set(about) <= CLUSTER_WIDE) or (match.scope == "Namespaced" and about == ["Namespace"]):
         return "elsewhere"
-    return reached(by_action(action_of(spec)), _reach(match, namespace))
+    named = not match.namespaces or listed(namespace.name, match.namespaces)
+    aimed = every([named, matches(aim(match.namespace_selector or EVERYTHING), labels_of(namespace))])
+    return reached(by_action(action_of(spec)), aimed=aimed, reach=every([named, _kept(match, namespace)]))
 
 
-def _reach(match: ConstraintMatch, namespace: Namespace) -> bool | None:
-    """Whether a match selects the namespace with all its objects. `source` tells objects from those expanded of them."""
+def _kept(match: ConstraintMatch, namespace: Namespace) -> bool | None:
+    """Whether a match leaves out nothing of the namespace. `source` tells objects from those expanded of them."""
     single = bool(match.name) or match.source == "Generated" or bool(match.unknown)
     return every(
         [
-            not match.namespaces or listed(namespace.name, match.namespaces),
             not listed(namespace.name, match.excluded_namespaces or ()),
             matches(match.namespace_selector or EVERYTHING, labels_of(namespace)),
             True if selects_all(match.label_selector or EVERYTHING) and not single else None,

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from auditkit.analysis.builtin import of_namespaces, selects, strongest
+from auditkit.analysis.builtin import aims, of_namespaces, selects, strongest
 from auditkit.analysis.effects import CLUSTER_WIDE, Effect, at_admission, by_action, listed, reached, together
-from auditkit.analysis.selectors import EVERYTHING, every, matches, selects_all, some
+from auditkit.analysis.selectors import EVERYTHING, aim, every, matches, selects_all, some
 from auditkit.analysis.webhooks import labels_of
 from auditkit.kinds.admission import MatchResources
 from auditkit.kinds.platform import Namespace
+from auditkit.kinds.pods import LabelSelector
 from auditkit.kinds.policies import (
     ActionOverride,
     CelPolicyException,
@@ -21,6 +22,7 @@ from auditkit.kinds.policies import (
 )
 
 Called = Callable[[Sequence[str]], bool | None]
+Part = Callable[[LabelSelector], LabelSelector]
 
 
 def effect(spec: KyvernoSpec, call: Called, namespace: Namespace) -> Effect:
@@ -38,7 +40,8 @@ def effect(spec: KyvernoSpec, call: Called, namespace: Namespace) -> Effect:
         if about and all(map(_cluster_wide, about)):
             continue
         action = by_action(_action(spec, rule, namespace))
-        done = reached(action, _reach(rule, namespace))
+        aimed = _matched(rule.match, namespace, aim) if rule.match else None
+        done = reached(action, aimed=aimed, reach=_reach(rule, namespace))
         if done in ("enforced", "audited", None):
             asked = False if spec.admission is False else call([_kind(one) for one in about])
             done = at_admission(done, asked, scanned=scanned)
@@ -55,8 +58,8 @@ def cel_effect(spec: CelPolicySpec, call: Called, namespace: Namespace) -> Effec
     reach = every([selects((wanted,), namespace), None if spec.match_conditions else True])
     idle = evaluation is not None and evaluation.admission is not None and evaluation.admission.enabled is False
     unscanned = evaluation is not None and evaluation.background is not None and evaluation.background.enabled is False
-    done = reached(strongest(spec.validation_actions or ("Deny",)), reach)
-    return done if done == "exempt" else at_admission(done, False if idle else call(()), scanned=not unscanned)
+    done = reached(strongest(spec.validation_actions or ("Deny",)), aimed=aims((wanted,), namespace), reach=reach)
+    return at_admission(done, False if idle else call(()), scanned=not unscanned)
 
 
 def _action(spec: KyvernoSpec, rule: KyvernoRule, namespace: Namespace) -> str | None:
@@ -89,18 +92,25 @@ def _reach(rule: KyvernoRule, namespace: Namespace) -> bool | None:
     return every([matched, None if taken_out is None else not taken_out, None if conditional else True])
 
 
-def _matched(match: KyvernoMatch, namespace: Namespace) -> bool | None:
-    """Whether a match takes all objects of its kinds in the namespace (engine/utils/match.go MatchesResourceDescription)."""
+def _whole(selector: LabelSelector) -> LabelSelector:
+    return selector
+
+
+def _matched(match: KyvernoMatch, namespace: Namespace, part: Part = _whole) -> bool | None:
+    """Whether a match takes all objects of its kinds in the namespace (engine/utils/match.go MatchesResourceDescription).
+
+    Of selectors of namespaces only a `part` may be asked for, that which says what is meant.
+    """
     if match.any:
-        found = some(_filtered(one, namespace) for one in match.any)
+        found = some(_filtered(one, namespace, part) for one in match.any)
     elif match.all:
-        found = every(_filtered(one, namespace) for one in match.all)
+        found = every(_filtered(one, namespace, part) for one in match.all)
     else:
-        found = _filtered(match, namespace)
+        found = _filtered(match, namespace, part)
     return found if not match.unknown or found is False else None
 
 
-def _filtered(one: KyvernoFilter, namespace: Namespace) -> bool | None:
+def _filtered(one: KyvernoFilter, namespace: Namespace, part: Part) -> bool | None:
     what = one.resources or KyvernoResources()
     by_user = one.subjects or one.roles or one.cluster_roles
     by_object = what.name or what.names or what.annotations or not selects_all(what.selector or EVERYTHING)
@@ -109,7 +119,7 @@ def _filtered(one: KyvernoFilter, namespace: Namespace) -> bool | None:
     return every(
         [
             not what.namespaces or listed(namespace.name, what.namespaces),
-            matches(what.namespace_selector or EVERYTHING, labels_of(namespace)),
+            matches(part(what.namespace_selector or EVERYTHING), labels_of(namespace)),
             None if open_ else True,
         ]
     )

@@ -20,10 +20,10 @@ def enforced_somehow(namespace_enforcement: pd.DataFrame) -> pd.Series:
 
 @check("ADM-61", severity="medium")
 def enforced_alike(namespace_enforcement: pd.DataFrame) -> pd.Series:
-    """Kyverno and Gatekeeper, where they enforce, do so in every namespace.
+    """A policy that is enforced is enforced in every namespace that it is meant for.
 
-    A namespace that a webhook, an exclusion or an exception leaves out is where the rules of all others end: whoever
-    may create objects in it may pass by them.
+    A namespace that a webhook, an exclusion, an override or an exception leaves out is where the rules of all others
+    end: whoever may create objects in it may pass by them. One that a policy does not select is not left out.
 
     Fix: take the namespace out of the exclusions, or record why it is left out and what stands in.
     """

@@ -258,9 +258,9 @@ class Workpaper:
         notes = {"Note": frame["note"]} if frame["note"].any() else {}
         return Html(table(pd.DataFrame({**cells, **notes})))
 
-    def chart(self) -> charts.Picture:
-        """The figure of this workpaper."""
-        return charts.draw(self.notebook.chart, self.snapshot, self.tested)
+    def chart(self, name: str = "") -> charts.Picture:
+        """The figure of this workpaper, or another by its name."""
+        return charts.draw(name or self.notebook.chart, self.snapshot, self.tested)
 
     def exceptions(self) -> Html:
         """The exceptions of each test that has any, the first of them shown; and the rows that could not be judged."""

@@ -1,7 +1,7 @@
 """What policy engines do in each namespace: enforce, only report, leave out, or nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import pandas as pd
@@ -72,12 +72,14 @@ class Enforcement:
     engine: Annotated[str, "pod-security, kubernetes, kyverno, gatekeeper, or another by its webhook."]
     state: Annotated[
         str | None,
-        "`enforced` where a policy refuses violations, else `audited` where one reports them, else `exempt` where all "
-        "policies leave the namespace out, else `nothing`; missing where one may refuse them.",
+        "`enforced` where a policy refuses violations, else `audited` where one reports them, else `exempt` where one "
+        "leaves the namespace out, else `nothing`: none is meant for it; missing where one may refuse them.",
     ]
     enforced: Annotated[list[str], "Policies that refuse what violates them; of Pod Security the level."]
     audited: Annotated[list[str], "Policies that report or warn."]
-    exempt: Annotated[list[str], "Policies that leave the namespace out: by selector, list, exception or webhook."]
+    exempt: Annotated[
+        list[str], "Policies that are meant for it and leave it out: by name or label, exception or webhook."
+    ]
     undetermined: Annotated[list[str], "Policies of which a condition, label or parameter decides object by object."]
     exceptions: Annotated[
         list[str], "Exceptions that hold here, NAMESPACE/NAME; those of a part leave the rest enforced."
@@ -201,25 +203,33 @@ class NamespaceEnforcement:
     enforcing: Annotated[list[str], "Engines that refuse what violates a policy."]
     auditing: Annotated[list[str], "Engines that only report or warn."]
     left_out: Annotated[
-        list[str], "Kyverno and Gatekeeper, where they enforce in other namespaces and surely not in this one."
+        list[str], "ENGINE/POLICY of what other namespaces enforce, and this one only audits or is exempt from."
     ]
     enforced: Annotated[bool | None, "At least one engine refuses violations; missing where one may."]
 
     @staticmethod
     def frame(enforcement: pd.DataFrame) -> pd.DataFrame:
         rows = enforcement[~enforcement.system]
-        strict = set(rows.engine[(rows.state == "enforced").fillna(False)]) & {"kyverno", "gatekeeper"}
-        not_here = rows.engine.isin(strict) & rows.state.isin(["audited", "exempt", "nothing"])
-        states = {
-            "enforcing": (rows.state == "enforced").fillna(False),
-            "auditing": (rows.state == "audited").fillna(False),
-            "left_out": not_here,
-        }
         frame = rows[["namespace", "kind", "name"]].drop_duplicates()
-        for column, chosen in states.items():
-            engines = {str(name): list(found) for name, found in rows[chosen].groupby("name")["engine"]}
+        for column, state in {"enforcing": "enforced", "auditing": "audited"}.items():
+            chosen = rows[(rows.state == state).fillna(False)]
+            engines = {str(name): list(found) for name, found in chosen.groupby("name")["engine"]}
             frame[column] = [engines.get(name, []) for name in frame["name"]]
+        left_out = _left_out(rows)
+        frame["left_out"] = [sorted(left_out[name]) for name in frame["name"]]
         may = frame["name"].isin(rows["name"][rows.state.isna()])
         enforced = pd.Series([bool(one) for one in frame.enforcing], index=frame.index, dtype="boolean")
         frame["enforced"] = enforced.mask(~enforced & may)
         return frame
+
+
+def _left_out(rows: pd.DataFrame) -> Mapping[str, set[str]]:
+    """By namespace the policies that are enforced in another and not in it; the levels of Pod Security are none."""
+    policies = rows[rows.engine != "pod-security"]
+    columns = (policies[name].tolist() for name in ("name", "engine", "enforced", "audited", "exempt"))
+    whole: list[tuple[str, str, list[str], list[str], list[str]]] = list(zip(*columns, strict=True))
+    strict = {(engine, policy) for _, engine, enforced, _, _ in whole for policy in enforced}
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, engine, _, audited, exempt in whole:
+        found[name] |= {f"{engine}/{policy}" for policy in (*audited, *exempt) if (engine, policy) in strict}
+    return found
