@@ -15,9 +15,9 @@ import auditkit.tables  # noqa: F401  (importing both declares)
 from auditkit.analysis import provider
 from auditkit.capture import snapshot
 from auditkit.capture.snapshot import Coverage
-from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of, spine_of, tables_of
+from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of, records_of, spine_of, tables_of
 from auditkit.errors import AuditkitError, UsageError
-from auditkit.kinds import Kind, resource
+from auditkit.kinds import Kind, Record, resource
 from auditkit.memory import collection_paused
 
 Conclusion = Literal[
@@ -135,14 +135,15 @@ class Tables(Mapping[str, pd.DataFrame]):
         frame = pd.DataFrame({c.name: pd.Series(v, dtype=object) for c, v in zip(table.columns, columns, strict=True)})
         return _sorted(_typed(frame, table), table)
 
-    def incomplete(self, names: Iterable[str]) -> dict[type[Kind], Coverage]:
+    def incomplete(self, names: Iterable[str]) -> dict[type[Kind] | type[Record], Coverage]:
         """What these tables rest on and was not completely read; a kind that is not served is empty, not missing.
 
         A kind that the capture's options opened in part, Secrets of some types, is missing to a table of the rest.
         """
-        found: dict[type[Kind], Coverage] = {}
+        found: dict[type[Kind] | type[Record], Coverage] = {}
         for table in (table for name in names for table in tables_of(name)):
-            for kind in (*table.kinds, *table.beside):
+            every: tuple[type[Kind] | type[Record], ...] = (*table.kinds, *table.beside, *table.records)
+            for kind in every:
                 state = self.snapshot.state(kind)
                 if state.state not in ("collected", "not served"):
                     found[kind] = state
@@ -157,7 +158,11 @@ class Tables(Mapping[str, pd.DataFrame]):
     def unserved(self, name: str) -> bool:
         """Whether the cluster serves none of the kinds that this table rests on."""
         kinds = kinds_of(name)
-        return bool(kinds) and all(self.snapshot.state(kind).state == "not served" for kind in kinds)
+        return (
+            bool(kinds)
+            and not records_of(name)
+            and all(self.snapshot.state(kind).state == "not served" for kind in kinds)
+        )
 
 
 def _origin_row(origin: snapshot.Origin) -> pd.DataFrame:
@@ -196,7 +201,7 @@ class Snapshot(snapshot.Snapshot):
 
     @classmethod
     def of(cls, source: snapshot.Snapshot) -> "Snapshot":
-        return cls(origin=source.origin, coverage=source.coverage, objects=source.objects)
+        return cls(origin=source.origin, coverage=source.coverage, objects=source.objects, imports=source.imports)
 
     @cached_property
     def tables(self) -> Tables:

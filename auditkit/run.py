@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from auditkit import frameworks, seal, store
+from auditkit.capture import IMPORTS, imports, tool
 from auditkit.capture import snapshot as snapshots
-from auditkit.capture import tool
 from auditkit.engagement import SHIPPED, Engagement
 from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
@@ -66,6 +66,8 @@ def run(
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
         snapshots.save(snapshot, pack / "snapshot")
         _write_inputs(pack / "inputs", engagement)
+        if snapshot.imports:
+            imports.save(snapshot.imports, pack / IMPORTS)
         results = evaluated(snapshot, engagement)
         write_tables(pack, snapshot)
         write_results(pack / "results", results)
@@ -111,7 +113,7 @@ def _digest(folder_: Path) -> str:
 
 
 def _write_inputs(inputs: Path, engagement: Engagement) -> None:
-    """Copy every file that influences a number: the engagement's, and under shipped/ those that come with auditkit."""
+    """Copy every file that influences a number: the engagement's but for imports, and under shipped/ those that come with auditkit."""
     inputs.mkdir()
     (inputs / "auditkit.toml").write_text(engagement.text)
     for source in engagement.inputs():

@@ -58,7 +58,10 @@ def covers(rules: list[AdmissionRule] | None, operation: str, group: str | None,
 
 def labels_of(namespace: Namespace) -> Mapping[str, str]:
     """The labels with the one that the API server sets on every Namespace."""
-    return {**namespace.labels, "kubernetes.io/metadata.name": namespace.name}
+    found = namespace.labels
+    if found.get("kubernetes.io/metadata.name") == namespace.name:
+        return found
+    return {**found, "kubernetes.io/metadata.name": namespace.name}
 
 
 def in_reach(scope: Webhook | MatchResources, namespace: Namespace) -> bool | None:

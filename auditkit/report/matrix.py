@@ -59,6 +59,7 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
         listings.populations(pack, tests),
         listings.access(pack, snapshot, engagement),
         provenance.ipe(pack, snapshot, tests),
+        provenance.imports(snapshot),
         provenance.index(pack, tests, without=NAME),
         provenance.dictionary(snapshot),
         provenance.glossary(),

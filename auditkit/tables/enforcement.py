@@ -1,7 +1,8 @@
 """What policy engines do in each namespace: enforce, only report, leave out, or nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any
 
 import pandas as pd
@@ -145,28 +146,31 @@ def _kyverno(objects: Objects, namespace: Namespace) -> Iterator[Found]:
         *objects[KyvernoClusterPolicy],
         *(one for one in objects[KyvernoPolicy] if one.namespace == namespace.name),
     ]
+    call = _calls(objects, "kyverno", namespace)
     for policy in policies:
         spec = policy.spec or KyvernoSpec()
         name = f"{policy.namespace}/{policy.name}" if policy.namespace else policy.name
-        effect = kyverno.effect(spec, _calls(objects, "kyverno", namespace), namespace)
+        effect = kyverno.effect(spec, call, namespace)
         yield _excepted(name, effect, kyverno.excepted(name, spec, objects[PolicyException], namespace))
 
 
 def _cel(objects: Objects, namespace: Namespace) -> Iterator[Found]:
+    call = _calls(objects, "kyverno", namespace)
     for policy in cel_policies(objects):
         if policy.namespace in ("", namespace.name):
-            effect = kyverno.cel_effect(
-                policy.spec or CelPolicySpec(), _calls(objects, "kyverno", namespace), namespace
-            )
+            effect = kyverno.cel_effect(policy.spec or CelPolicySpec(), call, namespace)
             found = kyverno.cel_excepted(policy.kind, policy.name, objects[CelPolicyException])
             yield _excepted(f"{policy.kind}/{policy.name}", effect, found)
 
 
 def _calls(objects: Objects, engine: str, namespace: Namespace) -> kyverno.Called:
-    def call(about: Sequence[str]) -> bool | None:
+    """Whether the engine's webhook is called for objects of some kinds: looked up once a namespace."""
+
+    @cache
+    def call(about: tuple[str, ...]) -> bool | None:
         return called(objects[ValidatingWebhookConfiguration], engine, about, namespace)
 
-    return call
+    return lambda about: call(tuple(about))
 
 
 def _excepted(name: str, effect: Effect, exceptions: list[tuple[str, bool]]) -> Found:
@@ -182,14 +186,12 @@ def _gatekeeper(objects: Objects, namespace: Namespace) -> Iterator[Found]:
     left_out = listed(namespace.name, gatekeeper.excluded(configs, "webhook"))
     scanned = not listed(namespace.name, gatekeeper.excluded(configs, "audit"))
     names = [f"{one.namespace}/{one.name}" for one in configs if left_out or not scanned]
+    call = _calls(objects, "gatekeeper", namespace)
     for one in objects[Constraint]:
         about = gatekeeper.kinds_of((one.spec and one.spec.match) or ConstraintMatch())
         effect = gatekeeper.effect(one, namespace)
         if effect in ("enforced", "audited", None):
-            asked = (
-                False if left_out else called(objects[ValidatingWebhookConfiguration], "gatekeeper", about, namespace)
-            )
-            effect = at_admission(effect, asked, scanned=scanned)
+            effect = at_admission(effect, False if left_out else call(about), scanned=scanned)
         yield one.name, effect, [] if effect == "elsewhere" else names
 
 
