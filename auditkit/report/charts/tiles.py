@@ -89,7 +89,7 @@ def enforcement(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     bare, open_ = int(((enforced == 0) & ~unknown).sum()), int(((enforced == 0) & unknown).sum())
     said = f"in {bare} of {len(every)} namespaces no engine refuses what violates a policy; in {open_} more that is not known"
     said += f"; without any policy: {', '.join(map(str, idle))}" if idle else ""
-    unit = "the most that an engine does there: enforced refuses, audited only reports, exempt leaves it out, nothing: no policy is meant for it"
+    unit = "the most that an engine does there; exempt: left out; nothing: no policy is meant for it"
     return titled(figure, "What policy engines do in each namespace", said + some(every, held), unit)
 
 
