@@ -296,6 +296,56 @@ def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool)
 
 
 @cli.command()
+@click.argument("population", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new workbook (.xlsx).")
+@click.option("--method", default="random", show_default=True, help="random, systematic, stratified, all, list.")
+@click.option("--size", type=int, help="How many items; else by --frequency and --risk.")
+@click.option("--frequency", help="How often the control operates: daily, 'per event', ... (data/samples.toml).")
+@click.option("--risk", default="moderate", show_default=True, help="low, moderate, high.")
+@click.option("--sizes", type=click.Path(path_type=Path), help="Your own table of sizes, as data/samples.toml.")
+@click.option("--seed", help="Any text, best the auditor's; else one is made and recorded.")
+@click.option("--key", help="Comma-separated columns that name a row, where the file is none of auditkit's.")
+@click.option("--by", default="", help="The column of strata, e.g. cluster or month.")
+@click.option("--replace", multiple=True, metavar="KEY=REASON", help="Take an item out (parts of its key with ' / ').")
+@click.option(
+    "--list", "listed", type=click.Path(path_type=Path), help="CSV with the key columns: the auditor's items."
+)
+def sample(population: Path, out: Path, method: str, **options: Any) -> int:
+    """Draw a sample of a population (Parquet or CSV), which anybody can draw again."""
+    from auditkit.report import sampling
+
+    done = sampling.sample(population, out, method=method, **options)
+    seed = f", seed {done.seed}" if done.seed else ""
+    say(f"{done.size:,} of {done.population:,} rows, {done.method}{seed}\nworkbook: {out}")
+    return 0
+
+
+@cli.group()
+def matrix() -> None:
+    """The control matrix workbook that people write in."""
+
+
+@matrix.command()
+@click.argument("edited", type=click.Path(path_type=Path))
+@click.option(
+    "--original", required=True, type=click.Path(path_type=Path), help="The pack (or workbook) that it was edited from."
+)
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="The newer pack (or workbook).")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new file: the newer workbook, filled.")
+def merge(edited: Path, original: Path, into: Path, out: Path) -> int:
+    """Carry what people wrote into EDITED over to the newer control matrix.
+
+    Nothing that people wrote is overwritten. What found no place, and computed cells that were edited by hand, stand in the
+    sheet `Merge report`. Ends with 5 where computed cells were edited.
+    """
+    from auditkit.review import merge as merging
+
+    done = merging.merge(edited, original, into, out)
+    say(f"{done}\nworkbook: {out}")
+    return VerificationError.exit_code if done.count(merging.TAMPERED) else 0
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True)
 def tables(as_json: bool) -> None:
     """List the tables and their columns."""

@@ -14,7 +14,7 @@ import auditkit.checks  # noqa: F401  (importing declares)
 from auditkit.capture.imports import READERS, Supplied
 from auditkit.capture.imports.base import MAX_AGE_DAYS
 from auditkit.declare import CHECKS
-from auditkit.errors import Faults, UsageError
+from auditkit.errors import Faults, UsageError, faults_of
 from auditkit.resources import folder
 
 NAME = "auditkit.toml"
@@ -191,16 +191,6 @@ def parse(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise Faults(str(path), [str(error)]) from None
-
-
-def faults_of(error: ValidationError, *place: str) -> list[str]:
-    """One line per fault of a pydantic validation: dotted place, and what is wrong."""
-    found = []
-    for fault in error.errors(include_url=False):
-        where = ".".join([*place, *(str(part) for part in fault["loc"])])
-        said = "unknown key" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
-        found.append(f"{where}: {said[0].lower()}{said[1:]}")
-    return found
 
 
 def in_scope(engagement: Engagement, namespaces: pd.Series) -> pd.Series:

@@ -97,6 +97,7 @@ class Reader:
 
     source: str
     records: tuple[type[Record], ...]
+    dated: bool
     read: Read = field(repr=False)
 
     @property
@@ -109,17 +110,18 @@ _readers: dict[str, Reader] = {}
 READERS: Mapping[str, Reader] = MappingProxyType(_readers)
 
 
-def reader(*records: type[Record]) -> Callable[[Read], Read]:
+def reader(*records: type[Record], dated: bool = True) -> Callable[[Read], Read]:
     """Declare the function that reads an import, the one that these records name as their `source`.
 
-    It takes the files and raises UsageError with file and line where one is of another format.
+    It takes the files and raises UsageError with file and line where one is of another format. A document that is not
+    `dated` holds until it is changed: it is never too old.
     """
 
     def record(read: Read) -> Read:
         source = records[0].source
         if source in _readers or any(one.source != source for one in records):
             raise AuditkitError(f"import {source} is declared twice, or for records of another")
-        _readers[source] = Reader(source=source, records=records, read=read)
+        _readers[source] = Reader(source=source, records=records, dated=dated, read=read)
         return read
 
     return record
@@ -205,6 +207,8 @@ def judged(loaded: Loaded, origin: Origin) -> Loaded:
 
 
 def _age(about: Import, origin: Origin) -> str:
+    if not READERS[about.source].dated:
+        return ""
     if about.made_at is None:
         return f"undated: state when it was made, imports.{about.source}.made_at in auditkit.toml"
     if origin.taken_at is None:
