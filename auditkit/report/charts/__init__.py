@@ -14,7 +14,7 @@ from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, r
 from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.identity import people
 from auditkit.report.charts.relations import access_paths, reachability
-from auditkit.report.charts.tiles import policies, settings
+from auditkit.report.charts.tiles import enforcement, policies, settings
 
 __all__ = ["CHARTS", "Picture", "draw"]
 
@@ -24,6 +24,7 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
         "access_paths": access_paths,
         "conclusions": conclusions,
         "coverage": coverage,
+        "enforcement": enforcement,
         "expiry": expiry,
         "levels": levels,
         "people": people,
