@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.certificates import APIService
-from auditkit.kinds.platform import PrometheusRule
+from auditkit.kinds.monitoring import PrometheusRule
 
 
 @table("monitors", kinds=(APIService, PrometheusRule), key=("kind", "namespace", "name"))
