@@ -157,7 +157,9 @@ class GatewayListener:
     protocol: Annotated[str | None, "Protocol."]
     tls_mode: Annotated[str | None, "Terminate, Passthrough, SIMPLE, MUTUAL, ..."]
     ends_tls: Annotated[bool, "The gateway itself ends TLS, with a certificate of its own."]
-    min_tls: Annotated[str | None, "Oldest version of TLS that an Istio Gateway takes; missing where its controller decides."]
+    min_tls: Annotated[
+        str | None, "Oldest version of TLS that an Istio Gateway takes; missing where its controller decides."
+    ]
     hosts: Annotated[list[str], "Host names; `*` or none is any."]
     any_namespace: Annotated[bool, "Routes of every namespace may use it."]
     encrypted: Annotated[
