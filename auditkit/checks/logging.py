@@ -148,3 +148,26 @@ def systems_ready(monitoring_systems: pd.DataFrame) -> pd.Series:
     broken = monitoring_systems.ready + monitoring_systems.unreported < monitoring_systems.pods
     idle = monitoring_systems.pods == 0
     return (broken | idle).astype("boolean").mask(~(broken | idle) & (monitoring_systems.unreported > 0))
+
+
+@check("LOG-63", severity="low")
+def git_behind_workloads(managed_workloads: pd.DataFrame) -> pd.Series:
+    """Argo CD or Flux deploys every workload.
+
+    What stands in no repository was reviewed by nobody, and is not set back when somebody changes it. Tested where
+    the cluster has GitOps; what an operator made for its own resource is undetermined.
+
+    Fix: bring the workload into Git; or name how else it is changed, and accept in writing.
+    """
+    return ~managed_workloads.managed
+
+
+@check("LOG-65", severity="medium")
+def flux_applies(flux_releases: pd.DataFrame) -> pd.Series:
+    """What Flux is to apply is applied: it is ready and not suspended.
+
+    Suspended or failing, the cluster may be something else than what was reviewed in Git, and stay so.
+
+    Fix: resume it (`flux resume`), or resolve the reason of its condition Ready.
+    """
+    return flux_releases.suspended | ~flux_releases.ready

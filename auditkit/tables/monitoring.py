@@ -1,6 +1,5 @@
 """What monitors the cluster from inside: metrics that other servers add to the API, and alert rules."""
 
-import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from auditkit.analysis.durations import days
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.base import Struct
@@ -16,10 +16,6 @@ from auditkit.kinds.monitoring import Alertmanager, Prometheus, PrometheusRule, 
 from auditkit.kinds.platform import ConfigMap
 from auditkit.resources import folder
 from auditkit.tables.owners import POD_KINDS, owned
-
-# Times as Prometheus, Loki and Go write them; a year is 365 days (github.com/prometheus/common/model ParseDuration).
-_DAYS = {"y": 365.0, "w": 7.0, "d": 1.0, "h": 1 / 24, "m": 1 / 1440, "s": 1 / 86400, "ms": 1 / 86400000}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:y|w|d|h|ms|m|s))+")
 
 
 class Topic(Struct):
@@ -141,7 +137,12 @@ class RetentionRow:
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         found: dict[tuple[str, str, str, str], str] = {}
-        for one in (*objects[Prometheus], *objects[Alertmanager], *objects[ThanosRuler]):
+        servers: tuple[Prometheus | Alertmanager | ThanosRuler, ...] = (
+            *objects[Prometheus],
+            *objects[Alertmanager],
+            *objects[ThanosRuler],
+        )
+        for one in servers:
             said = {"retention": one.spec.retention, "retentionSize": one.spec.retention_size} if one.spec else {}
             found |= {(one.namespace, one.kind, one.name, k): v for k, v in said.items() if v}
         for config in objects[ConfigMap]:
@@ -152,10 +153,3 @@ class RetentionRow:
                 flags = (container.retention or {}).items()
                 found |= {(*workload.key, f"{container.name}: {flag}"): value for flag, value in flags}
         yield from ((*place, value, days(value)) for place, value in sorted(found.items()))
-
-
-def days(duration: str) -> float | None:
-    """Days of a time such as 15d, 744h or 1w2d; None for what is none."""
-    if not _DURATION.fullmatch(duration):
-        return None
-    return round(sum(float(n) * _DAYS[unit] for n, unit in re.findall(r"([\d.]+)(ms|[ywdhms])", duration)), 3)

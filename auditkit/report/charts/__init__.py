@@ -13,6 +13,7 @@ from auditkit.evaluate import Result, Snapshot
 from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, verdicts
 from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.relations import access_paths, reachability
+from auditkit.report.charts.systems import copies, mesh, watched
 from auditkit.report.charts.tiles import policies, settings
 
 __all__ = ["CHARTS", "Picture", "draw"]
@@ -22,14 +23,17 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
     {
         "access_paths": access_paths,
         "conclusions": conclusions,
+        "copies": copies,
         "coverage": coverage,
         "expiry": expiry,
         "levels": levels,
+        "mesh": mesh,
         "policies": policies,
         "reachability": reachability,
         "registries": registries,
         "settings": settings,
         "verdicts": verdicts,
+        "watched": watched,
     }
 )
 
