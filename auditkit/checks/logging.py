@@ -125,10 +125,10 @@ def alerts_for_every_topic(alert_topics: pd.DataFrame) -> pd.Series:
 
 @check("LOG-64", severity="medium")
 def retention(retention_settings: pd.DataFrame, *, days: int = 0) -> pd.Series:
-    """Logs and metrics are kept for at least `days` days.
+    """Logs and metrics are kept for as long as management says.
 
-    What is deleted before an incident is found cannot be investigated. How long is for management to say: until the
-    setting `days` is supplied, and where a setting is a size or a switch, rows are undetermined.
+    What is deleted before an incident is found cannot be investigated. The setting `days` is the least number of
+    days: until it is supplied rows are undetermined, and so is what is kept by size or switched on and off.
 
     Fix: raise the retention, or send a copy to a store that keeps it.
     """

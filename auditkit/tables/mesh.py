@@ -1,9 +1,9 @@
 """The service mesh (Istio): whether traffic between pods is encrypted, and who may call whom."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from auditkit.analysis import mesh
 from auditkit.analysis.selectors import every, some
@@ -115,7 +115,18 @@ def _proxies(one: Owned, there: _Mesh) -> list[mesh.Proxy]:
 
 
 def _labels(one: Owned) -> list[dict[str, str]]:
-    return [(made.metadata.labels if made.metadata else None) or {} for made in one.made]
+    """The labels of its pods, or of the template where none runs; those that are alike once."""
+    found = [(made.metadata.labels if made.metadata else None) or {} for made in one.made]
+    return [dict(labels) for labels in dict.fromkeys(tuple(sorted(labels.items())) for labels in found)]
+
+
+P = TypeVar("P", PeerAuthentication, AuthorizationPolicy)
+
+
+def _near(policies: Sequence[P], there: _Mesh) -> Mapping[str, list[P]]:
+    """The policies that can hold in each namespace of the workloads: its own, and those of the root."""
+    names = {one.key[0] for one in there.workloads}
+    return {name: [p for p in policies if p.namespace in (there.root, name)] for name in names}
 
 
 class _Workload:
@@ -150,10 +161,11 @@ class MeshWorkload(_Workload):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        there, policies = _mesh(objects), objects[PeerAuthentication]
+        there = objects.once(_mesh)
+        policies = _near(objects[PeerAuthentication], there)
         for one in there.workloads:
             proxies = _proxies(one, there)
-            held = [mesh.mutual(policies, there.root, one.key[0], labels) for labels in _labels(one)]
+            held = [mesh.mutual(policies[one.key[0]], there.root, one.key[0], labels) for labels in _labels(one)]
             past = sorted({port for pod in one.pods for port in mesh.bypassed(pod)}) if "sidecar" in proxies else []
             proxied = "none" not in proxies if proxies else None
             strict = [_enforced(mode, proxies) for mutual in held for mode in mutual.modes]
@@ -190,9 +202,11 @@ class MeshCallers(_Workload):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        there, policies = _mesh(objects), objects[AuthorizationPolicy]
+        there = objects.once(_mesh)
+        near = _near(objects[AuthorizationPolicy], there)
         for one in there.workloads:
             proxies, namespace = _proxies(one, there), one.key[0]
+            policies = near[namespace]
             held = [[p for p in policies if mesh.applies(p, there.root, namespace, labels)] for labels in _labels(one)]
             named = {
                 name: sorted({f"{p.namespace}/{p.name}" for one_ in held for p in one_ if mesh.action(p) == name})

@@ -240,7 +240,7 @@ class VolumeCopy(_Place):
         maybe_at = rows.maybe_at.where(rows.maybe_at > copied.fillna(pd.Timestamp(0, tz="UTC")))
         age = (origin.taken_at.iloc[0] - copied).dt.total_seconds() / 86400
         known = bool(len(backups) or len(volume_snapshots))
-        return rows.assign(copied_at=copied, maybe_at=maybe_at, age_days=age.astype("Float64"), known=known)
+        return rows.assign(copied_at=copied, maybe_at=maybe_at, age_days=age.astype("Float64").round(2), known=known)
 
 
 @view("retained_volumes", key=("name",))
