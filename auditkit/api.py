@@ -9,13 +9,14 @@ import msgspec
 import pandas as pd
 
 from auditkit import engagement as _engagement
-from auditkit import evaluate, frameworks, seal, store
+from auditkit import evaluate, frameworks, seal, store, waiving
 from auditkit.analysis.access import Access
-from auditkit.capture import from_files, live, open_source
+from auditkit.capture import from_files, imports, live, open_source
+from auditkit.capture.imports.waivers import Waiver
 from auditkit.capture.snapshot import Options
 from auditkit.capture.snapshot import save as _save
 from auditkit.declare import CHECKS, TABLES
-from auditkit.errors import UsageError
+from auditkit.errors import Faults, UsageError
 from auditkit.evaluate import Results, Snapshot
 from auditkit.kinds import ALL, Kind
 from auditkit.kinds import resource as resource_name
@@ -35,27 +36,42 @@ def capture(
     tls_secrets: bool = False,
     secret_facts: bool = False,
     qps: float = 50.0,
+    config: str | Path | None = None,
 ) -> Snapshot:
     """Read a cluster (a kubeconfig context, or from inside) or files, into a snapshot with tables.
 
     Of Secrets nothing is read unless asked: `secrets` metadata, `tls_secrets` public certificates,
-    `secret_facts` expiry and usage of tokens; values never. `qps` bounds requests a second.
+    `secret_facts` expiry and usage of tokens; values never. `qps` bounds requests a second. The imports that `config`
+    (auditkit.toml) names are read first, and laid beside the snapshot.
     """
+    beside = _imports(config)
     options = Options(secrets=secrets, tls_secrets=tls_secrets, secret_facts=secret_facts)
     if path is not None:
         if context is not None or in_cluster:
             raise UsageError("give one source: context, in_cluster or path")
-        return Snapshot.of(from_files(Path(path), taken_at=taken_at, options=options))
-    return Snapshot.of(live(context, in_cluster=in_cluster, options=options, qps=qps))
+        return Snapshot.of(from_files(Path(path), taken_at=taken_at, options=options).beside(beside))
+    return Snapshot.of(live(context, in_cluster=in_cluster, options=options, qps=qps).beside(beside))
 
 
-def load(path: str | Path) -> Snapshot:
-    """Open a pack, a saved snapshot, a dump or manifests; also "demo" and "context:NAME"."""
-    return Snapshot.of(open_source(path))
+def load(path: str | Path, *, config: str | Path | None = None) -> Snapshot:
+    """Open a pack, a saved snapshot, a dump or manifests; also "demo" and "context:NAME".
+
+    The imports that `config` (auditkit.toml) names are laid beside it; a pack has its own already.
+    """
+    beside = _imports(config)
+    return Snapshot.of(open_source(path).beside(beside))
+
+
+def _imports(config: str | Path | None) -> tuple[imports.Loaded, ...]:
+    found = imports.read(_engagement.load(Path(config)).supplied()) if config else ()
+    for one in found:
+        if faults := waiving.faults(one.records.get(Waiver, ())):
+            raise Faults(", ".join(f.name for f in one.about.files), faults)
+    return found
 
 
 def save(snapshot: Snapshot, out: str | Path) -> None:
-    """Write a snapshot into a new folder. Raises LeakError where a kept object holds a secret: then nothing is left."""
+    """Write a snapshot without its imports into a new folder. Raises LeakError where a kept object holds a secret: then nothing is left."""
     with store.publishing(Path(out)) as draft:
         _save(snapshot, draft)
         leaks.refuse(draft)
@@ -99,9 +115,12 @@ def who_can(
 
 
 def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> Run:
-    """Write a sealed pack of a source into a new folder; options are those of auditkit.run.run."""
+    """Write a sealed pack of a source into a new folder; options are those of auditkit.run.run.
+
+    A Snapshot is taken as it is, with the imports that it was loaded with.
+    """
     engagement = frameworks.settled(Path(config) if config else None)
-    snapshot = source if isinstance(source, Snapshot) else load(source)
+    snapshot = source if isinstance(source, Snapshot) else load(source, config=config)
     return _run(snapshot, Path(out), engagement=engagement, **options)
 
 

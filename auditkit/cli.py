@@ -96,9 +96,10 @@ def opened(
     in_cluster: bool = False,
     path: Path | None = None,
     taken_at: str | None = None,
+    config: Path | None = None,
     **options: Any,
 ) -> "Snapshot":
-    """The snapshot that the source options name."""
+    """The snapshot that the source options name, with the imports of `config`."""
     from auditkit import api
 
     if sum([context is not None, in_cluster, path is not None]) != 1:
@@ -107,14 +108,14 @@ def opened(
         context, path = str(path).removeprefix("context:"), None
     if path is not None and (str(path) == "demo" or (path / "origin.json").is_file() or (path / "snapshot").is_dir()):
         _refuse(f"{path}: a snapshot holds what was read when it was taken", taken_at=taken_at, **options)
-        return api.load(path)
+        return api.load(path, config=config)
     if path is not None:
         _refuse(f"{path}: files are read as they are", qps=options.pop("qps"))
     else:
         _refuse("a running cluster says itself what time it is", taken_at=taken_at)
         options["qps"] = 50.0 if options["qps"] is None else options["qps"]
     when = _time(taken_at) if taken_at else None
-    return api.capture(context=context, in_cluster=in_cluster, path=path, taken_at=when, **options)
+    return api.capture(context=context, in_cluster=in_cluster, path=path, taken_at=when, config=config, **options)
 
 
 def _refuse(why: str, **options: Any) -> None:
@@ -173,7 +174,7 @@ def check(
 
     if rows and not as_json:
         raise UsageError("--rows: only with --json")
-    snapshot = opened(path=path, **reading)
+    snapshot = opened(path=path, config=config, **reading)
     results = api.check(snapshot, ids or None, settings=engagement.load(config).settings)
     frame = results.frame
     if as_json:
@@ -256,7 +257,7 @@ def run(
     # Before the cluster is read: what the user wrote can be mended at once.
     frameworks.settled(config)
     done = api.run(
-        opened(**source),
+        opened(config=config, **source),
         out,
         config=config,
         names=[name.strip() for name in names.split(",")] if names else None,

@@ -8,7 +8,7 @@ from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from auditkit.errors import AuditkitError
-from auditkit.kinds import Kind
+from auditkit.kinds import Kind, Record
 
 Severity = Literal["critical", "high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """Rows read from objects (`kinds`, no `reads`) or computed from tables (`reads`, no `kinds`: a view).
+    """Rows read from objects or records (`kinds`, `records`, no `reads`) or computed from tables (`reads` alone: a view).
 
     `build` takes the snapshot's objects and yields tuples in the order of `columns`; of a view it
     takes the frames it reads, by name, and returns a frame with those columns.
@@ -42,13 +42,14 @@ class Table:
     key: tuple[str, ...]
     kinds: tuple[type[Kind], ...] = ()
     beside: tuple[type[Kind], ...] = ()
+    records: tuple[type[Record], ...] = ()
     options: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     build: Callable[..., Any] = field(repr=False)
 
     @property
     def is_view(self) -> bool:
-        return not self.kinds
+        return bool(self.reads)
 
     @property
     def title(self) -> str:
@@ -98,6 +99,9 @@ class Check:
         return inspect.getdoc(self.test) or ""
 
 
+# Tables that evaluate makes without a declaration here: where the snapshot came from, what the checks found.
+GIVEN = ("origin", "findings")
+
 _tables: dict[str, Table] = {}
 _checks: dict[str, Check] = {}
 
@@ -112,15 +116,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 def table(
     name: str,
     *,
-    kinds: tuple[type[Kind], ...],
     key: tuple[str, ...],
+    kinds: tuple[type[Kind], ...] = (),
+    records: tuple[type[Record], ...] = (),
     beside: tuple[type[Kind], ...] = (),
     options: tuple[str, ...] = (),
 ) -> Callable[[C], C]:
     """Declare a table: the class's annotated fields are its columns, `rows(objects)` yields tuples in their order.
 
-    `kinds` are what its rows are made of, `beside` what else is looked at to fill a row; both are collected
-    (a kind that the cluster does not serve counts as empty); `options` are those of a capture (fields of
+    `kinds` are what its rows are made of (`records` where they come out of an import), `beside` what else is looked at to
+    fill a row; both are collected (a kind that the cluster does not serve counts as empty); `options` are those of a capture (fields of
     snapshot.Options) of which any reads all that the rows are made of: without one the table is incomplete;
     `key` names the columns that identify a row, the same across snapshots.
     """
@@ -133,6 +138,7 @@ def table(
             key=key,
             kinds=kinds,
             beside=beside,
+            records=records,
             options=options,
             build=getattr(cls, "rows"),
         )
@@ -182,20 +188,30 @@ def kinds_of(name: str) -> tuple[type[Kind], ...]:
     return tuple(dict.fromkeys(found))
 
 
+def records_of(name: str) -> tuple[type[Record], ...]:
+    """The records of imports that a table or view rests on, without repeats, in order of declaration."""
+    return tuple(dict.fromkeys(record for table in tables_of(name) for record in table.records))
+
+
+def rests_on(name: str) -> tuple[type[Kind] | type[Record], ...]:
+    """The kinds and records that a table or view rests on."""
+    return (*kinds_of(name), *records_of(name))
+
+
 def tables_of(name: str) -> tuple[Table, ...]:
     """The tables that a table or view rests on, itself among them, without views."""
-    if name == "origin":
+    if name in GIVEN:
         return ()
     declared = TABLES[name]
     return tuple(table for read in declared.reads for table in tables_of(read)) if declared.is_view else (declared,)
 
 
-def spine_of(name: str) -> tuple[type[Kind], ...]:
-    """The kinds whose objects are the rows: of a view those of the first table it reads, the others only add to rows."""
-    if name == "origin":
+def spine_of(name: str) -> tuple[type[Kind] | type[Record], ...]:
+    """What the rows are made of: of a view that of the first table it reads, the others only add to rows."""
+    if name in GIVEN:
         return ()
     declared = TABLES[name]
-    return declared.kinds or spine_of(declared.reads[0])
+    return spine_of(declared.reads[0]) if declared.is_view else (*declared.kinds, *declared.records)
 
 
 def _bind(registry: dict[str, Any], name: str, value: Any) -> None:

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
@@ -11,8 +11,10 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 import auditkit.checks  # noqa: F401  (importing declares)
+from auditkit.capture.imports import READERS, Supplied
+from auditkit.capture.imports.base import MAX_AGE_DAYS
 from auditkit.declare import CHECKS
-from auditkit.errors import Faults, UsageError
+from auditkit.errors import Faults, UsageError, faults_of
 from auditkit.resources import folder
 
 NAME = "auditkit.toml"
@@ -60,6 +62,29 @@ class Files(_Section):
     frameworks: list[str] = []
 
 
+class Named(_Section):
+    """The files of one import beside auditkit.toml (shell patterns), and what the user states of them.
+
+    `made_at` is asked for where the document has no date of its own; `by` says who or what made it; `cluster` is what
+    it calls this cluster, where that is another name.
+    """
+
+    files: list[str]
+    made_at: date | datetime | None = None
+    by: str = ""
+    cluster: str = ""
+    max_age_days: int = Field(MAX_AGE_DAYS, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        """`tickets = "tickets.csv"` is short for its file alone."""
+        if isinstance(value, dict):
+            files = value.get("files", [])
+            return {**value, "files": [files] if isinstance(files, str) else files}
+        return {"files": [value] if isinstance(value, str) else value}
+
+
 class Engagement(_Section):
     """Entity, system, period and scope of the examination, and the settings of checks."""
 
@@ -73,6 +98,7 @@ class Engagement(_Section):
     scope: Scope = Scope()
     labels: Labels = Labels()
     files: Files = Files()
+    imports: dict[str, Named] = Field(default_factory=dict)
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     _text: str = PrivateAttr("")
@@ -113,6 +139,18 @@ class Engagement(_Section):
         """The files that auditkit.toml names, all of them existing."""
         return tuple(self._path(name) for name in self._named())
 
+    def supplied(self) -> tuple[Supplied, ...]:
+        """The imports that auditkit.toml names; UsageError where a pattern matches no file."""
+        found = []
+        for source, named in sorted(self.imports.items()):
+            paths = [sorted(self._place.glob(pattern)) or [self._place / pattern] for pattern in named.files]
+            every = tuple(dict.fromkeys(path for some in paths for path in some))
+            missing = [str(path) for path in every if not path.is_file()]
+            if missing or not every:
+                raise UsageError(f"imports.{source}: {', '.join(missing) or 'no file'} does not exist beside {NAME}")
+            found.append(Supplied(source=source, paths=every, **named.model_dump(exclude={"files"})))
+        return tuple(found)
+
     def _named(self) -> list[str]:
         return [name for name in (self.files.controls, *self.files.frameworks) if name]
 
@@ -132,6 +170,11 @@ def load(path: Path | None) -> Engagement:
     except ValidationError as error:
         engagement, faults = None, faults_of(error)
     faults += _unknown_settings(document.get("checks"))
+    faults += [
+        f"imports.{name}: no such import; there are: {', '.join(sorted(READERS)) or 'none'}"
+        for name in document.get("imports", {})
+        if name not in READERS
+    ]
     if engagement:
         engagement._text, engagement._place = path.read_text(encoding="utf-8"), path.parent
         faults += _files(engagement)
@@ -148,16 +191,6 @@ def parse(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise Faults(str(path), [str(error)]) from None
-
-
-def faults_of(error: ValidationError, *place: str) -> list[str]:
-    """One line per fault of a pydantic validation: dotted place, and what is wrong."""
-    found = []
-    for fault in error.errors(include_url=False):
-        where = ".".join([*place, *(str(part) for part in fault["loc"])])
-        said = "unknown key" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
-        found.append(f"{where}: {said[0].lower()}{said[1:]}")
-    return found
 
 
 def in_scope(engagement: Engagement, namespaces: pd.Series) -> pd.Series:

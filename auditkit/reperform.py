@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 
 from auditkit import engagement as engagements
 from auditkit import seal
-from auditkit.capture import snapshot as snapshots
-from auditkit.capture import tool
+from auditkit.capture import packed, tool
 from auditkit.engagement import SHIPPED, Engagement
 from auditkit.errors import AuditkitError
 from auditkit.evaluate import Snapshot
@@ -47,7 +46,7 @@ def reperform(pack: Path) -> list[str]:
 
 def _performed(pack: Path, facts: Mapping[str, Any]) -> list[str]:
     try:
-        snapshot = Snapshot.of(snapshots.load(pack / "snapshot"))
+        snapshot = Snapshot.of(packed(pack))
         engagement = engagements.load(pack / "inputs" / "auditkit.toml")
         identity = identify(pack, snapshot.digest, str(facts.get("tool")))
         ran = json.loads((pack / "run.json").read_bytes())

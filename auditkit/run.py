@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 
 from auditkit import frameworks, seal, store
+from auditkit.capture import IMPORTS, imports, tool
 from auditkit.capture import snapshot as snapshots
-from auditkit.capture import tool
 from auditkit.engagement import SHIPPED, Engagement
 from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
@@ -66,6 +66,8 @@ def run(
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
         snapshots.save(snapshot, pack / "snapshot")
         _write_inputs(pack / "inputs", engagement)
+        if snapshot.imports:
+            imports.save(snapshot.imports, pack / IMPORTS)
         results = evaluated(snapshot, engagement)
         write_tables(pack, snapshot)
         write_results(pack / "results", results)
@@ -111,7 +113,7 @@ def _digest(folder_: Path) -> str:
 
 
 def _write_inputs(inputs: Path, engagement: Engagement) -> None:
-    """Copy every file that influences a number: the engagement's, and under shipped/ those that come with auditkit."""
+    """Copy every file that influences a number: the engagement's but for imports, and under shipped/ those that come with auditkit."""
     inputs.mkdir()
     (inputs / "auditkit.toml").write_text(engagement.text)
     for source in engagement.inputs():
@@ -131,7 +133,7 @@ def write_tables(pack: Path, snapshot: Snapshot) -> None:
 
 def write_results(place: Path, results: Results) -> None:
     """Write what every test found: conclusions, populations with verdicts, exceptions."""
-    frame = results.frame.astype({"population": "Int64", "exceptions": "Int64", "undetermined": "Int64"})
+    frame = results.frame.astype(dict.fromkeys(["population", "exceptions", "waived", "undetermined"], "Int64"))
     text = ["id", "title", "severity", "conclusion", "note"]
     frame = frame.astype(dict.fromkeys(text, "string"))
     write_parquet(frame, place / "results.parquet")
@@ -143,7 +145,7 @@ def write_results(place: Path, results: Results) -> None:
 
 
 def _strings(population: pd.DataFrame) -> pd.DataFrame:
-    return population.astype({"verdict": "string", "exception_id": "string"})
+    return population.astype({"verdict": "string", "exception_id": "string", "waiver": "string"})
 
 
 def _write_binder(
@@ -190,7 +192,9 @@ def _write_run(
         "seconds": round(seconds, 1),
         "snapshot_digest": snapshot.digest,
         "conclusions": narrative.tally(results.values()),
-        "rows": {name: int(results.frame[name].sum()) for name in ("population", "exceptions", "undetermined")},
+        "rows": {
+            name: int(results.frame[name].sum()) for name in ("population", "exceptions", "waived", "undetermined")
+        },
         "tests_with_undetermined_rows": int((results.frame["undetermined"] > 0).sum()),
         "incomplete": [c.resource for c in snapshot.incomplete],
     }

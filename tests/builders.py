@@ -1,11 +1,14 @@
 """Snapshots for tests, built from the manifests that a user would write."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import msgspec
+
 from auditkit import kinds
+from auditkit.capture.imports import READERS, Import, Loaded
 from auditkit.capture.policy import kept_secret
 from auditkit.capture.snapshot import Coverage, Options, Origin, Snapshot
 from auditkit.kinds import Kind, resource
@@ -57,3 +60,19 @@ def snapshot(
         basis=basis,
     )
     return Snapshot(origin=origin, coverage=coverage, objects=objects)
+
+
+def imported(records: Mapping[str, Sequence[Mapping[str, Any]]], *, at: datetime | None = AT) -> list[Loaded]:
+    """Imports that were wholly read, of these records by their plural (fields as JSON names them), made at a time."""
+    known = {record.plural: record for reader in READERS.values() for record in reader.records}
+    sources = {known[plural].source for plural in records}
+    return [
+        Loaded(
+            about=Import(source=source, state="collected", made_at=at),
+            records={
+                record: [msgspec.convert(row, record) for row in records.get(record.plural, ())]
+                for record in READERS[source].records
+            },
+        )
+        for source in sorted(sources)
+    ]

@@ -3,7 +3,7 @@
 A document of cases/ID.yaml has `objects` (manifests) and `rows`: each names one row of the population by some of its
 columns, with its `verdict`; every row is named once. It may have `title`, `at` (time of the snapshot), `version` of the
 server, `missing` (resources whose list is denied), `options` of the capture for Secrets, `basis`, `settings` of the check,
-and the `conclusion` that is expected.
+`records` of imports by their plural (an import of which none is named was not supplied; [] is an empty one), and the `conclusion` that is expected.
 """
 
 import tomllib
@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from builders import AT, EVERYTHING, snapshot
+from builders import AT, EVERYTHING, imported, snapshot
 
 from auditkit import evaluate
 from auditkit.capture.snapshot import Options
@@ -56,7 +56,7 @@ def test_verdicts(id: str, case: dict[str, Any]) -> None:
     basis = case.get("basis", "listed")
     source = snapshot(
         case["objects"], at=at, missing=case.get("missing", ()), version=version, options=options, basis=basis
-    )
+    ).beside(imported(case.get("records", {})))
     result = evaluate.run(evaluate.Tables(source), [id], settings={id: case.get("settings", {})})[id]
     assert result.conclusion != "error", result.note
     if "conclusion" in case:
@@ -71,7 +71,7 @@ def test_verdicts(id: str, case: dict[str, Any]) -> None:
     assert len(found) == len(result.population), f"rows not named:\n{result.population.drop(list(found)).to_string()}"
 
 
-KEYS = {"title", "objects", "rows", "at", "version", "missing", "options", "basis", "settings", "conclusion"}
+KEYS = {"records", "title", "objects", "rows", "at", "version", "missing", "options", "basis", "settings", "conclusion"}
 
 
 @pytest.mark.parametrize("id", CASE_IDS)

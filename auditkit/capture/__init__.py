@@ -5,12 +5,14 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from auditkit.capture import snapshot
+from auditkit.capture import imports, snapshot
 from auditkit.capture.snapshot import Options, Snapshot
 from auditkit.errors import UsageError
 from auditkit.resources import folder
 
 DEFAULTS = Options()
+# Where a pack keeps the records of imports.
+IMPORTS = "inputs/imports"
 
 
 @cache
@@ -38,12 +40,19 @@ def from_files(
 
     Raises UsageError where the path holds none of them.
     """
-    for saved in (path, path / "snapshot"):
-        if (saved / "origin.json").is_file():
-            return snapshot.load(saved)
+    if (path / "origin.json").is_file():
+        return snapshot.load(path)
+    if (path / "snapshot" / "origin.json").is_file():
+        return packed(path)
     from auditkit.capture import files
 
     return files.capture(path, cluster=cluster, taken_at=taken_at, options=options, tool=tool())
+
+
+def packed(pack: Path) -> Snapshot:
+    """The snapshot inside a pack, with the imports that lie in its inputs."""
+    found, place = snapshot.load(pack / "snapshot"), pack / IMPORTS
+    return found.beside(imports.load(place)) if place.is_dir() else found
 
 
 def open_source(source: str | Path) -> Snapshot:

@@ -5,22 +5,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 import msgspec
 
 from auditkit import kinds
 from auditkit.errors import UsageError
-from auditkit.kinds import Kind, Malformed, resource
+from auditkit.kinds import Kind, Malformed, Record, resource
 from auditkit.memory import collection_paused
 
+if TYPE_CHECKING:
+    from auditkit.capture.imports import Loaded
+
 K = TypeVar("K", bound=Kind)
+R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 
 # Raised when a Struct changes so that the same cluster state gives other kept bytes.
 SCHEMA = "auditkit-snapshot/1"
 
-State = Literal["collected", "partial", "denied", "failed", "not served", "excluded", "not read"]
+# An import that nobody gave is "not supplied"; the others are states of a kind, and `collected` and `partial` of both.
+State = Literal["collected", "partial", "denied", "failed", "not served", "excluded", "not read", "not supplied"]
 INCOMPLETE: frozenset[State] = frozenset({"partial", "denied", "failed"})
 
 
@@ -92,11 +98,19 @@ def _place(obj: Kind) -> tuple[str, str, str]:
 class Objects(Mapping[type[Kind], Sequence[Kind]]):
     """The kept objects by kind; a kind of which nothing was kept is an empty sequence.
 
-    `version` is the server's (gitVersion), "" where unknown: it decides what some objects mean.
+    `version` is the server's (gitVersion), "" where unknown: it decides what some objects mean. Records of imports
+    are answered for too, but are no objects of the cluster: no iteration or digest has them.
     """
 
-    def __init__(self, objects: Mapping[type[Kind], Sequence[Kind]], *, version: str = "") -> None:
+    def __init__(
+        self,
+        objects: Mapping[type[Kind], Sequence[Kind]],
+        *,
+        version: str = "",
+        records: Mapping[type[Record], Sequence[Record]] = MappingProxyType({}),
+    ) -> None:
         self.version = version
+        self._records = records
         self._objects = {kind: tuple(sorted(found, key=_place)) for kind, found in objects.items()}
         self._derived: dict[Callable[[Objects], Any], Any] = {}
 
@@ -106,8 +120,16 @@ class Objects(Mapping[type[Kind], Sequence[Kind]]):
             self._derived[derive] = derive(self)
         return self._derived[derive]  # type: ignore[no-any-return]
 
-    def __getitem__(self, kind: type[K]) -> tuple[K, ...]:
-        return self._objects.get(kind, ())  # type: ignore[return-value]
+    @overload
+    def __getitem__(self, kind: type[K]) -> tuple[K, ...]: ...
+    @overload
+    def __getitem__(self, kind: type[R]) -> tuple[R, ...]: ...
+    def __getitem__(self, kind: Any) -> Any:
+        return self._records.get(kind, ()) if issubclass(kind, Record) else self._objects.get(kind, ())
+
+    def beside(self, records: Mapping[type[Record], Sequence[Record]]) -> "Objects":
+        """The same objects with these records of imports beside them."""
+        return Objects(self._objects, version=self.version, records=records)
 
     def __iter__(self) -> Iterator[type[Kind]]:
         return iter(sorted(self._objects, key=lambda kind: (kind.group, kind.plural)))
@@ -128,29 +150,62 @@ def in_short(coverage: Sequence[Coverage]) -> str:
 
 
 class Snapshot:
-    """Objects, coverage and origin; tables are derived from it (`snap.tables`), never stored in it."""
+    """Objects, coverage and origin; tables are derived from it (`snap.tables`), never stored in it.
+
+    `imports` are documents that others made, laid beside it for tests that need both.
+    """
 
     def __init__(
-        self, *, origin: Origin, coverage: Sequence[Coverage], objects: Mapping[type[Kind], Sequence[Kind]]
+        self,
+        *,
+        origin: Origin,
+        coverage: Sequence[Coverage],
+        objects: Mapping[type[Kind], Sequence[Kind]],
+        imports: Sequence["Loaded"] = (),
     ) -> None:
         self.origin = origin
         self.coverage = tuple(sorted(coverage, key=lambda c: c.resource))
-        self.objects = objects if isinstance(objects, Objects) else Objects(objects, version=origin.version)
+        self.imports = tuple(imports)
+        known = objects if isinstance(objects, Objects) else Objects(objects, version=origin.version)
+        records = {record: rows for one in self.imports for record, rows in one.records.items()}
+        self.objects = known.beside(records) if records else known
 
-    def state(self, kind: type[Kind]) -> Coverage:
-        """The coverage of a kind; a kind that nobody asked for has failed, it is not empty."""
+    def beside(self, imports: Sequence["Loaded"]) -> Self:
+        """The same snapshot with these imports, each judged by the snapshot's time and cluster; see imports.judged."""
+        from auditkit.capture.imports import judged
+
+        if not imports:
+            return self
+        found = {one.about.source: one for one in (*self.imports, *(judged(i, self.origin) for i in imports))}
+        return type(self)(
+            origin=self.origin,
+            coverage=self.coverage,
+            objects=self.objects,
+            imports=[found[source] for source in sorted(found)],
+        )
+
+    def state(self, kind: type[Kind] | type[Record]) -> Coverage:
+        """The coverage of a kind or an import; a kind that nobody asked for has failed, it is not empty."""
         name = resource(kind)
         found = self._states.get(name)
-        return found or Coverage(resource=name, state="failed", note="not asked for by this capture")
+        if found:
+            return found
+        if issubclass(kind, Record):
+            return Coverage(
+                resource=name, state="not supplied", note=f"name it in auditkit.toml: imports.{kind.source}"
+            )
+        return Coverage(resource=name, state="failed", note="not asked for by this capture")
 
     @cached_property
     def _states(self) -> Mapping[str, Coverage]:
-        return {c.resource: c for c in reversed(self.coverage)}
+        imported = (one.about.coverage for one in self.imports)
+        return {c.resource: c for c in (*reversed(self.coverage), *imported)}
 
     @property
     def incomplete(self) -> tuple[Coverage, ...]:
-        """The kinds of which evidence is missing; excluded by policy is not among them."""
-        return tuple(c for c in self.coverage if c.state in INCOMPLETE)
+        """The kinds and imports of which evidence is missing; what policy excludes or nobody supplied is not among them."""
+        every = (*self.coverage, *(one.about.coverage for one in self.imports))
+        return tuple(c for c in every if c.state in INCOMPLETE)
 
     @property
     def digest(self) -> str:
@@ -281,10 +336,7 @@ def _pretty(value: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=1) + b"\n"
 
 
-R = TypeVar("R")
-
-
-def _read(path: Path, type_: type[R]) -> R:
+def _read(path: Path, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=type_)
     except FileNotFoundError:

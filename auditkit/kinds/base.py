@@ -134,8 +134,17 @@ class Kind(Struct):
         return self.metadata.annotations or {}
 
 
-def resource(kind: type[Kind]) -> str:
-    """The kind's name as kubectl prints it, e.g. "deployments.apps"; the core group adds nothing."""
+class Record(Struct):
+    """One record of an import, a document that others made; `source` names the import, `plural` records of this class."""
+
+    source: ClassVar[str] = ""
+    plural: ClassVar[str] = ""
+
+
+def resource(kind: type[Kind] | type[Record]) -> str:
+    """The kind's name as kubectl prints it, e.g. "deployments.apps"; of a record "imports/" and the import's name."""
+    if issubclass(kind, Record):
+        return f"imports/{kind.source}"
     return f"{kind.plural}.{kind.group}" if kind.group else kind.plural
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from auditkit import seal
+from auditkit.capture.imports import READERS, Import
 from auditkit.declare import TABLES, kinds_of, spine_of
 from auditkit.evaluate import Snapshot, declared
-from auditkit.kinds import Kind, resource
+from auditkit.kinds import Kind, Record, resource
 from auditkit.report import narrative, source
 from auditkit.report.listings import Tests
 from auditkit.report.workbook import Link, Sheet
@@ -92,8 +93,9 @@ def ipe(pack: Path, snapshot: Snapshot, tests: Tests) -> Sheet:
 
 def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str, Any]:
     frame, table = snapshot.tables[name], declared(name)
-    own, every = spine_of(name), kinds_of(name)
-    states = [snapshot.state(kind) for kind in own]
+    spine, every = spine_of(name), kinds_of(name)
+    own = [kind for kind in spine if issubclass(kind, Kind)]
+    states = [snapshot.state(kind) for kind in spine]
     lacking = list(snapshot.tables.incomplete([name]).values())
     users = [id for id, r in tests.results.items() if name in r.check.reads]
     tested = [id for id in users if tests.results[id].check.population == name]
@@ -121,7 +123,7 @@ def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str,
         "resourceVersion": ", ".join(sorted({c.resource_version for c in states if c.resource_version})),
         "Pages": sum(len(c.pages) for c in states),
         "Lists restarted": sum(c.restarts for c in states),
-        "Count in the snapshot": _count_files(own, snapshot),
+        "Count in the snapshot": _count_files(spine, snapshot),
         "Count in the cluster of today": _count_cluster(own, snapshot),
         "sha256 of table": seal.sha256(pack / "tables" / f"{name}.parquet"),
     }
@@ -148,9 +150,15 @@ def _bridge(frame: pd.DataFrame, own: Sequence[type[Kind]], snapshot: Snapshot) 
     return f"{narrative.count(len(objects), 'object')}{steps} = {narrative.count(len(frame), 'row')}"
 
 
-def _count_files(own: Sequence[type[Kind]], snapshot: Snapshot) -> str:
-    """The command that counts the kept objects in the pack, one a line of its files."""
-    files = [f"snapshot/objects/{resource(kind)}.jsonl.zst" for kind in own if snapshot.objects[kind]]
+def _count_files(own: Sequence[type[Kind] | type[Record]], snapshot: Snapshot) -> str:
+    """The command that counts the kept objects or records in the pack, one a line of its files."""
+    files = [
+        f"inputs/imports/{kind.plural}.jsonl.zst"
+        if issubclass(kind, Record)
+        else f"snapshot/objects/{resource(kind)}.jsonl.zst"
+        for kind in own
+        if snapshot.state(kind).kept
+    ]
     return f"zstdcat {' '.join(files)} | wc -l" if files else ""
 
 
@@ -158,6 +166,39 @@ def _count_cluster(own: Sequence[type[Kind]], snapshot: Snapshot) -> str:
     """The command that counts the same kinds in the cluster; kubectl fails on one that is not served."""
     read = [resource(kind) for kind in own if snapshot.state(kind).state in ("collected", "partial")]
     return f"kubectl get {','.join(read)} -A -o name | wc -l" if read else ""
+
+
+def imports(snapshot: Snapshot) -> Sheet:
+    """One row per import, those that nobody supplied among them: files and hashes, tool, date, counts, what is missing."""
+    there = {one.about.source: one.about for one in snapshot.imports}
+    rows = []
+    for source_, reader in sorted(READERS.items()):
+        about = there.get(source_) or Import(source=source_, state="not supplied")
+        when = f"{about.made_at:%Y-%m-%d %H:%M} UTC ({about.dated_by})" if about.made_at else ""
+        rows.append(
+            {
+                "Import": source_,
+                "What": reader.doc,
+                "State": about.state,
+                "Note": about.note,
+                "Format": about.format,
+                "Tool": about.tool,
+                "Supplied by": about.by,
+                "Made at": when,
+                "Cluster named": about.cluster,
+                "Records in the files": about.rows,
+                "Not readable": about.malformed_count,
+                "Where": "; ".join(f"{m.name}: {m.fault}" for m in about.malformed[:5]),
+                "Kept": "; ".join(f"{name} {n:,}" for name, n in about.kept.items()),
+                "Files": "\n".join(f"{f.name} ({f.size:,} bytes)" for f in about.files),
+                "sha256 of files": "\n".join(f.sha256 for f in about.files),
+            }
+        )
+    note = (
+        "Documents that others made, read once into the records that tests use (inputs/imports/); the files themselves are not in "
+        "this pack: whoever holds them checks them by the hash. Too old, undated or partly unreadable is partial: no test passes on it."
+    )
+    return Sheet(name="Imports", note=note, frame=pd.DataFrame(rows), auditor=("Auditor ref",), fixed=1, widest=44)
 
 
 def index(pack: Path, tests: Tests, *, without: str) -> Sheet:

@@ -11,7 +11,7 @@ import pandas as pd
 from auditkit import evaluate, frameworks, kinds
 from auditkit.capture import tool
 from auditkit.capture.snapshot import INCOMPLETE, Coverage
-from auditkit.declare import CHECKS, kinds_of
+from auditkit.declare import CHECKS, records_of, rests_on
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import Result, Results, Snapshot, declared
@@ -127,7 +127,7 @@ class Workpaper:
         text = facts(source.card(self.snapshot)) + f"<p>{escape(narrative.completeness(self.snapshot))}</p>"
         if self.notebook.name == "conclusion":
             return Html(text + self._missing(needed) + "<p>WP-00 lists every kind.</p>")
-        return Html(text + self._missing(needed) + self._read(needed))
+        return Html(text + self._missing(needed) + self._imported() + self._read(needed))
 
     def _needed(self) -> list[Coverage]:
         """Coverage of the kinds that these tests and tables rest on; in scope and conclusion of all there is."""
@@ -136,7 +136,7 @@ class Workpaper:
             unasked = [self.snapshot.state(k) for k in kinds.ALL if kinds.resource(k) not in asked]
             return sorted([*self.snapshot.coverage, *unasked], key=lambda c: c.resource)
         tables = {read for r in self.tested for read in r.check.reads} | set(self.notebook.tables)
-        needed = {kind for name in tables for kind in kinds_of(name)}
+        needed = {kind for name in tables for kind in rests_on(name)}
         return [self.snapshot.state(kind) for kind in sorted(needed, key=kinds.resource)]
 
     def _missing(self, needed: list[Coverage]) -> str:
@@ -156,10 +156,29 @@ class Workpaper:
         ]
         return f"<h4>Missing evidence</h4>{table(pd.DataFrame(rows))}" if rows else ""
 
+    def _imported(self) -> str:
+        """The documents of others that these tests rest on: file and hash, tool, date, counts."""
+        tables = {read for r in self.tested for read in r.check.reads} | set(self.notebook.tables)
+        sources = {record.source for name in tables for record in records_of(name)}
+        rows = [
+            {
+                "Import": one.about.source,
+                "State": f"{one.about.state}: {one.about.note}" if one.about.note else one.about.state,
+                "Made with": " ".join(filter(None, [one.about.format, one.about.tool])),
+                "Made at": f"{one.about.made_at:%Y-%m-%d %H:%M} ({one.about.dated_by})" if one.about.made_at else "",
+                "Supplied by": one.about.by,
+                "Records": one.about.rows,
+                "Files (sha256)": [f"{f.name} ({f.sha256[:16]})" for f in one.about.files],
+            }
+            for one in self.snapshot.imports
+            if one.about.source in sources
+        ]
+        return f"<h4>Imported documents</h4>{table(pd.DataFrame(rows))}" if rows else ""
+
     def _read(self, needed: list[Coverage]) -> str:
         """How the request for each kind ended, with the command that counts the same population."""
         whole = {kinds.resource(kind) for kind in kinds.ALL if not kind.namespaced}
-        shown = [c for c in needed if c.state not in ("not served", "not read")]
+        shown = [c for c in needed if c.state not in ("not served", "not read", "not supplied")]
         rows = [
             {
                 "Kind": c.resource,
@@ -167,7 +186,7 @@ class Workpaper:
                 "Objects": c.seen,
                 "Kept": c.kept,
                 "Count it yourself": ""
-                if c.resource.startswith("*.")
+                if c.resource.startswith(("*.", "imports/"))
                 else f"kubectl get {c.resource}{'' if c.resource in whole else ' -A'} --no-headers | wc -l",
             }
             for c in shown
@@ -276,6 +295,8 @@ class Workpaper:
         text += f"<p>{escape(narrative.sentence(result, named=False))} <b>Remedy:</b> {prose(check.fix)}{files}</p>"
         if len(result.exceptions):
             shown = self._first(result, result.exceptions).rename(columns={"exception_id": "exception"})
+            if result.waived:
+                shown["waiver"] = result.exceptions["waiver"].head(FOUND)
             text += table(shown) + self._rest(result.exceptions, "Exceptions")
         if len(open_):
             text += "<p>Rows that this evidence does not decide:</p>"
@@ -351,7 +372,8 @@ def workpaper(
 def _made(name: str) -> str:
     """What makes a table, folded away."""
     table_ = declared(name)
-    rows = {"What": table_.doc, "Made from": ", ".join(table_.reads) or ", ".join(map(kinds.resource, kinds_of(name)))}
+    read = table_.reads or [*dict.fromkeys(map(kinds.resource, rests_on(name)))]
+    rows = {"What": table_.doc, "Made from": ", ".join(read)}
     rows |= {f"Engine {file}": text for file, text in derivation.engines(name)}
     return (
         f"<details class='made'><summary><b>{escape(name)}</b> {prose(table_.title)}</summary>"
@@ -360,7 +382,7 @@ def _made(name: str) -> str:
 
 
 def _resources(result: Result) -> set[str]:
-    return {kinds.resource(kind) for read in result.check.reads for kind in kinds_of(read)}
+    return {kinds.resource(kind) for read in result.check.reads for kind in rests_on(read)}
 
 
 def evaluated(snapshot: Snapshot, engagement: Engagement, name: str | None = None) -> Results:

@@ -1,0 +1,231 @@
+"""What every import shares: how a document that others made is read once into records, and what is said of it."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+
+from auditkit.capture.snapshot import Coverage, Origin, State
+from auditkit.errors import AuditkitError, UsageError
+from auditkit.kinds import Malformed, Record, fields_of
+from auditkit.memory import collection_paused
+
+Read = Callable[[Sequence[Path]], "Document"]
+
+# An export that is this many days older or younger than the snapshot says little about it.
+MAX_AGE_DAYS = 31
+# Records that could not be read and are named; the others are counted.
+NAMED = 100
+
+
+class File(msgspec.Struct, kw_only=True, frozen=True):
+    """One file of an import: its name, size in bytes and sha256, by which whoever holds it can check it."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Import(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """What an auditor asks of information that others produced: source, files, tool, date, counts, and what is missing.
+
+    `state` is collected, partial (records that could not be read, too old, undated) or not supplied. `made_at` is the
+    document's own date, or the one that `dated_by` names; `rows` were in the files, of them `malformed` were not read (the
+    first are named, `malformed_count` are all). `cluster` is the one that the document names, `same_cluster` what the user says that
+    it calls the cluster of the snapshot; `fields` are a hash of the fields kept of each record, `kept` their counts.
+    """
+
+    source: str
+    state: State
+    files: tuple[File, ...] = ()
+    format: str = ""
+    tool: str = ""
+    by: str = ""
+    made_at: datetime | None = None
+    dated_by: str = ""
+    cluster: str = ""
+    same_cluster: str = ""
+    max_age_days: int = MAX_AGE_DAYS
+    rows: int = 0
+    malformed: tuple[Malformed, ...] = ()
+    malformed_count: int = 0
+    note: str = ""
+    fields: dict[str, str] = {}
+    kept: dict[str, int] = {}
+
+    @property
+    def coverage(self) -> Coverage:
+        """The same as coverage of a kind, so that a test which rests on it can say what it lacks."""
+        return Coverage(
+            resource=f"imports/{self.source}",
+            state=self.state,
+            seen=self.rows,
+            kept=sum(self.kept.values()),
+            malformed=self.malformed,
+            pages=tuple(f.sha256 for f in self.files),
+            note=self.note,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """What a reader makes of the files of one import.
+
+    `records` by their class, `rows` how many were in the files; `malformed` names each that could not be read: `name` is
+    `FILE:LINE`. `made_at` is the time that the documents state; `cluster` the cluster that they name.
+    """
+
+    records: Mapping[type[Record], Sequence[Record]]
+    rows: int
+    format: str
+    tool: str = ""
+    made_at: datetime | None = None
+    cluster: str = ""
+    malformed: Sequence[Malformed] = ()
+    # Where not all of them are named, as in a log of millions of lines.
+    malformed_count: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reader:
+    """How the files of one import are read, and into which records."""
+
+    source: str
+    records: tuple[type[Record], ...]
+    dated: bool
+    read: Read = field(repr=False)
+
+    @property
+    def doc(self) -> str:
+        """What the import is, for a listing."""
+        return (self.read.__doc__ or "").partition("\n")[0]
+
+
+_readers: dict[str, Reader] = {}
+READERS: Mapping[str, Reader] = MappingProxyType(_readers)
+
+
+def reader(*records: type[Record], dated: bool = True) -> Callable[[Read], Read]:
+    """Declare the function that reads an import, the one that these records name as their `source`.
+
+    It takes the files and raises UsageError with file and line where one is of another format. A document that is not
+    `dated` holds until it is changed: it is never too old.
+    """
+
+    def record(read: Read) -> Read:
+        source = records[0].source
+        if source in _readers or any(one.source != source for one in records):
+            raise AuditkitError(f"import {source} is declared twice, or for records of another")
+        _readers[source] = Reader(source=source, records=records, dated=dated, read=read)
+        return read
+
+    return record
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Supplied:
+    """Files that the user names for one import, and what they state of them: when and by whom they were made."""
+
+    source: str
+    paths: tuple[Path, ...]
+    made_at: date | None = None
+    by: str = ""
+    cluster: str = ""
+    max_age_days: int = MAX_AGE_DAYS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """One import with its records."""
+
+    about: Import
+    records: Mapping[type[Record], Sequence[Record]] = field(repr=False)
+
+
+def read(supplied: Iterable[Supplied]) -> tuple[Loaded, ...]:
+    """Read the imports that a user names, sorted by name.
+
+    Raises UsageError that names file and line where one cannot be read or is of another format.
+    """
+    return tuple(_read(one) for one in sorted(supplied, key=lambda s: s.source))
+
+
+def _read(supplied: Supplied) -> Loaded:
+    chosen = READERS[supplied.source]
+    try:
+        with collection_paused():
+            document = chosen.read(supplied.paths)
+        files = tuple(map(_file, supplied.paths))
+    except OSError as error:
+        raise UsageError(f"{error.filename}: cannot be read ({error.strerror}); imports.{supplied.source}") from None
+    bad = len(document.malformed) if document.malformed_count is None else document.malformed_count
+    unread = f"{bad:,} of {document.rows:,} records could not be read" if bad else ""
+    stated = supplied.made_at if document.made_at is None else None
+    about = Import(
+        source=supplied.source,
+        state="partial" if bad or document.note else "collected",
+        files=files,
+        format=document.format,
+        tool=document.tool,
+        by=supplied.by,
+        made_at=_moment(stated) if stated else document.made_at,
+        dated_by="stated in auditkit.toml" if stated else "the document" if document.made_at else "",
+        cluster=document.cluster,
+        same_cluster=supplied.cluster,
+        max_age_days=supplied.max_age_days,
+        rows=document.rows,
+        malformed=tuple(document.malformed[:NAMED]),
+        malformed_count=bad,
+        note="; ".join(filter(None, [unread, document.note])),
+        fields={one.plural: fields_of(one) for one in chosen.records},
+        kept={one.plural: len(document.records.get(one, ())) for one in chosen.records},
+    )
+    return Loaded(about=about, records={one: tuple(document.records.get(one, ())) for one in chosen.records})
+
+
+def judged(loaded: Loaded, origin: Origin) -> Loaded:
+    """An import as evidence beside a snapshot: partial where it is undated, or made too far from the snapshot's time.
+
+    Raises UsageError where the document names another cluster.
+    """
+    about = loaded.about
+    if about.cluster and about.cluster not in (origin.cluster, about.same_cluster):
+        raise UsageError(
+            f"{about.files[0].name}: is of cluster {about.cluster}, the snapshot of {origin.cluster}; supply that of "
+            f'{origin.cluster}, or say that they are one: imports.{about.source}.cluster = "{about.cluster}"'
+        )
+    age = _age(about, origin)
+    if not age or age in about.note:
+        return loaded
+    note = "; ".join(filter(None, [about.note, age]))
+    return replace(loaded, about=msgspec.structs.replace(about, state="partial", note=note))
+
+
+def _age(about: Import, origin: Origin) -> str:
+    if not READERS[about.source].dated:
+        return ""
+    if about.made_at is None:
+        return f"undated: state when it was made, imports.{about.source}.made_at in auditkit.toml"
+    if origin.taken_at is None:
+        return ""
+    days = round((origin.taken_at - about.made_at).total_seconds() / 86_400)
+    if abs(days) <= about.max_age_days:
+        return ""
+    return f"made {abs(days)} days {'before' if days > 0 else 'after'} the snapshot, more than {about.max_age_days}"
+
+
+def _file(path: Path) -> File:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256")
+    return File(name=path.name, size=path.stat().st_size, sha256=digest.hexdigest())
+
+
+def _moment(stated: date) -> datetime:
+    if isinstance(stated, datetime):
+        return stated if stated.tzinfo else stated.replace(tzinfo=UTC)
+    return datetime(stated.year, stated.month, stated.day, tzinfo=UTC)

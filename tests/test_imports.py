@@ -1,0 +1,182 @@
+"""Imports: what is said of them, what makes them partial, how they travel in a pack, and what is refused."""
+
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from builders import imported, snapshot
+
+import auditkit as ak
+from auditkit.capture import imports
+from auditkit.capture.imports import Supplied
+from auditkit.capture.imports.tickets import Ticket
+from auditkit.capture.snapshot import Origin
+from auditkit.errors import Faults, UsageError
+from auditkit.evaluate import Snapshot, Tables
+
+HEADER = "id,title,requester,approver,approved_at,objects\n"
+ONE = "CHG-1,Open the gate,ann,ciso,2026-10-01T10:00:00Z,Deployment/web/shop;Namespace/web\n"
+ORIGIN = Origin(cluster="prod", source="tests", taken_at=datetime(2026, 10, 31, 6, tzinfo=UTC))
+
+
+def read(path: Path, text: str, **stated: object) -> imports.Loaded:
+    path.write_text(text)
+    (found,) = imports.read([Supplied(source="tickets", paths=(path,), **stated)])  # type: ignore[arg-type]
+    return imports.judged(found, ORIGIN)
+
+
+def test_what_is_said_of_an_import(tmp_path: Path) -> None:
+    found = read(tmp_path / "t.csv", HEADER + ONE, made_at=date(2026, 10, 30), by="the ticket system")
+    about = found.about
+    assert (about.state, about.rows, about.kept, about.by) == ("collected", 1, {"tickets": 1}, "the ticket system")
+    assert (about.files[0].name, about.files[0].size) == ("t.csv", len(HEADER + ONE))
+    assert about.made_at == datetime(2026, 10, 30, tzinfo=UTC) and about.dated_by == "stated in auditkit.toml"
+    (ticket,) = found.records[Ticket]
+    assert isinstance(ticket, Ticket) and ticket.objects == ["Deployment/web/shop", "Namespace/web"]
+
+
+@pytest.mark.parametrize(
+    ("made_at", "note"),
+    [
+        (None, "undated"),
+        (date(2026, 6, 1), "made 152 days before the snapshot, more than 31"),
+        (date(2027, 1, 1), "made 62 days after the snapshot"),
+    ],
+)
+def test_too_old_and_undated_is_partial(tmp_path: Path, made_at: date | None, note: str) -> None:
+    about = read(tmp_path / "t.csv", HEADER + ONE, made_at=made_at).about
+    assert about.state == "partial" and note in about.note
+
+
+def test_a_bad_line_is_named_and_the_rest_is_kept(tmp_path: Path) -> None:
+    found = read(tmp_path / "t.csv", HEADER + ONE + "CHG-2,x,y,z,yesterday,\nCHG-3,a\n", made_at=date(2026, 10, 30))
+    assert found.about.state == "partial" and found.about.malformed_count == 2
+    assert [m.name for m in found.about.malformed] == ["t.csv:3", "t.csv:4"]
+    assert len(found.records[Ticket]) == 1 and "2 of 3 records could not be read" in found.about.note
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("title,requester\nx,y\n", "t.csv:1: the header lacks id"),
+        ("", "t.csv:1: the header lacks id; it has nothing"),
+        ('id,title\nCHG-1,"open', "t.csv:1: not CSV after this line"),
+    ],
+)
+def test_another_format_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        read(tmp_path / "t.csv", text)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"id,title\n\xff\xfe\n")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        imports.read([Supplied(source="tickets", paths=(tmp_path / "t.csv",))])
+
+
+def test_what_nobody_supplied_is_not_an_empty_table() -> None:
+    bare = Tables(snapshot([]))
+    assert bare["tickets"].empty
+    assert [c.state for c in bare.incomplete(["tickets"]).values()] == ["not supplied"]
+    assert not Tables(snapshot([]).beside(imported({"tickets": []}))).incomplete(["tickets"])
+
+
+def test_imports_do_not_change_the_digest() -> None:
+    bare = snapshot([])
+    assert bare.beside(imported({"tickets": [{"id": "CHG-1"}]})).digest == bare.digest
+
+
+def test_saved_imports_are_the_same(tmp_path: Path) -> None:
+    found = read(tmp_path / "t.csv", HEADER + ONE, made_at=date(2026, 10, 30))
+    imports.save((found,), tmp_path / "saved")
+    assert imports.load(tmp_path / "saved") == (found,)
+    (tmp_path / "saved" / "tickets.jsonl.zst").write_bytes(b"no")
+    with pytest.raises(UsageError, match="damaged"):
+        imports.load(tmp_path / "saved")
+
+
+def test_a_pack_carries_its_imports(tmp_path: Path) -> None:
+    """The records travel, not the files; tests are the same when performed again without them."""
+    (tmp_path / "t.csv").write_text(HEADER + ONE)
+    config = tmp_path / "auditkit.toml"
+    config.write_text('[imports]\ntickets = { files = "*.csv", made_at = 2026-10-30 }\n')
+    snap = ak.load("demo", config=config)
+    assert list(snap.tables["tickets"]["id"]) == ["CHG-1"]
+    pack = ak.run(snap, tmp_path / "pack", config=config, names=["scope"]).pack
+    (tmp_path / "t.csv").unlink()
+    assert list(ak.load(pack).tables["tickets"]["id"]) == ["CHG-1"]
+    from auditkit.reperform import reperform
+
+    assert reperform(pack) == []
+    shutil.rmtree(pack / "inputs" / "imports")
+    assert any("run_id" in fault for fault in reperform(pack))
+
+
+def test_a_file_that_is_not_there_and_an_unknown_import(tmp_path: Path) -> None:
+    config = tmp_path / "auditkit.toml"
+    config.write_text('[imports]\ntickets = "missing.csv"\n')
+    with pytest.raises(UsageError, match=r"imports\.tickets: .*missing\.csv does not exist beside auditkit\.toml"):
+        ak.load("demo", config=config)
+    config.write_text('[imports]\nnothing = "x.csv"\n')
+    with pytest.raises(UsageError, match=r"imports\.nothing: no such import; there are: "):
+        ak.load("demo", config=config)
+
+
+def test_the_demo_has_tables_without_imports() -> None:
+    assert isinstance(ak.demo(), Snapshot) and ak.demo().imports == ()
+
+
+WAIVER = """
+[[waiver]]
+id = "W-1"
+check = "{check}"
+scope = {{ {scope} = "velero" }}
+reason = "restores need it"
+expires = 2027-01-31
+approver = "ciso@northwind.example"
+approved_on = 2026-07-24
+"""
+
+
+def waiving(tmp_path: Path, check: str = "RBAC-01", scope: str = "name") -> Path:
+    (tmp_path / "waivers.toml").write_text(WAIVER.format(check=check, scope=scope))
+    config = tmp_path / "auditkit.toml"
+    config.write_text('[imports]\nwaivers = "waivers.toml"\n')
+    return config
+
+
+def test_a_waived_exception_stays_one(tmp_path: Path) -> None:
+    results = ak.check(ak.load("demo", config=waiving(tmp_path)), ["RBAC-01", "ADM-92"])
+    found, bare = results["RBAC-01"], ak.check(ak.demo(), "RBAC-01")["RBAC-01"]
+    assert found.conclusion == "exceptions" and len(found.exceptions) == len(bare.exceptions)
+    assert list(found.exceptions.loc[found.exceptions["waiver"] == "W-1", "name"]) == ["velero"]
+    assert (found.waived, bare.waived, results["ADM-92"].conclusion) == (1, 0, "no exceptions")
+    assert list(results.frame["waived"]) == [1, 0]
+
+
+def test_a_waiver_is_judged_though_its_check_is_not_asked_for(tmp_path: Path) -> None:
+    assert ak.check(ak.load("demo", config=waiving(tmp_path)), "ADM-92")["ADM-92"].conclusion == "no exceptions"
+
+
+@pytest.mark.parametrize(
+    ("check", "scope", "said"),
+    [
+        ("RBAC-1", "name", "waiver W-1: no check RBAC-1 that can be waived"),
+        ("ADM-90", "id", "waiver W-1: no check ADM-90 that can be waived"),
+        ("RBAC-01", "nmae", r"waiver W-1: scope\.nmae: bindings has no such column; it has "),
+    ],
+)
+def test_a_waiver_of_what_is_not_there_is_refused(tmp_path: Path, check: str, scope: str, said: str) -> None:
+    with pytest.raises(Faults, match=said):
+        ak.load("demo", config=waiving(tmp_path, check, scope))
+
+
+def test_all_that_is_wrong_with_waivers_is_said_at_once(tmp_path: Path) -> None:
+    config = waiving(tmp_path)
+    (tmp_path / "waivers.toml").write_text('[[waiver]]\nid = ""\ncheck = "RBAC-01"\nscope = {}\nwho = "ann"\n')
+    with pytest.raises(Faults) as error:
+        ak.load("demo", config=config)
+    assert {fault.partition(":")[0] for fault in error.value.faults} == {
+        *("waiver.0.id", "waiver.0.scope", "waiver.0.reason", "waiver.0.expires", "waiver.0.who"),
+    }
