@@ -1,7 +1,7 @@
 """The public functions of `import auditkit as ak`."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from auditkit.report import workpaper as _workpaper
 from auditkit.run import Run
 from auditkit.run import run as _run
 from auditkit.seal import Verdict, leaks
+from auditkit.store import History as History
 
 
 def capture(
@@ -56,12 +57,19 @@ def capture(
 
 
 def load(path: str | Path, *, config: str | Path | None = None) -> Snapshot:
-    """Open a pack, a saved snapshot, a dump or manifests; also "demo" and "context:NAME".
+    """Open a pack, a saved snapshot, a capture in a store, a dump or manifests; also "demo" and "context:NAME".
 
     The imports that `config` (auditkit.toml) names are laid beside it; a pack has its own already.
     """
     beside = _imports(config)
-    return Snapshot.of(open_source(path).beside(beside))
+    return Snapshot.of((_captured(Path(path)) or open_source(path)).beside(beside))
+
+
+def _captured(path: Path) -> Snapshot | None:
+    """The snapshot of STORE/CLUSTER/snapshots/TIME; None for another path."""
+    if not (path / store.RECORD).is_file():
+        return None
+    return store.History(path.resolve().parents[1]).load(path.resolve().name)
 
 
 def _imports(config: str | Path | None) -> tuple[imports.Loaded, ...]:
@@ -77,6 +85,61 @@ def save(snapshot: Snapshot, out: str | Path) -> None:
     with store.publishing(Path(out)) as draft:
         _save(snapshot, draft)
         leaks.refuse(draft)
+
+
+def keep(snapshot: Snapshot, place: str | Path, *, config: str | Path | None = None) -> store.Added:
+    """Add a snapshot, without its imports, to the history of its cluster in a store, and bring the tables there up to it.
+
+    `config` (auditkit.toml) says the cluster's name in the store, and the retention. Raises as store.add does; a snapshot
+    that is there already is left as it is.
+    """
+    added = store.add(Path(place), snapshot, _engagement.load(Path(config) if config else None))
+    store.refresh(added.history)
+    return added
+
+
+def captures(place: str | Path, *, checked: bool = False) -> pd.DataFrame:
+    """One row per capture in a store: cluster, capture, state, incomplete, added_at, tool, stored (whole, changes), bytes, digest.
+
+    `checked` reads every one; raises UsageError at the first that is not what was stored.
+    """
+    for history in store.histories(Path(place)) if checked else ():
+        for _ in history.between():
+            pass
+    rows = [
+        {
+            "cluster": history.cluster,
+            "capture": capture.name,
+            "state": capture.state,
+            "incomplete": ", ".join(capture.incomplete),
+            "added_at": capture.added_at,
+            "tool": capture.tool,
+            "stored": "whole" if history.whole(capture.name) else "changes",
+            "bytes": sum(p.stat().st_size for p in history.place(capture.name).rglob("*") if p.is_file()),
+            "digest": capture.digest,
+        }
+        for history in store.histories(Path(place))
+        for capture in history.captures
+    ]
+    return pd.DataFrame(rows)
+
+
+def purge(
+    place: str | Path, before: date, *, config: str | Path | None = None, really: bool = False
+) -> list[store.Purge]:
+    """What goes of a store that was taken before a day, UTC; only `really` deletes it, see store.purge.
+
+    The retention is that of `config` (auditkit.toml), else what the newest capture of the cluster was stored with. Raises
+    UsageError before anything is deleted where one of the clusters is under legal hold.
+    """
+    retention = _engagement.load(Path(config)).retention if config else None
+    planned = [store.plan(history, before, retention) for history in store.histories(Path(place))]
+    if not really:
+        return planned
+    done = [store.purge(one.history, before, retention) for one in planned]
+    for one in done:
+        store.refresh(store.History(one.history.path))
+    return done
 
 
 def demo() -> Snapshot:

@@ -1,6 +1,8 @@
-"""What is written to a terminal, where text of a cluster must not act."""
+"""What is printed: text of a cluster never acts on the terminal."""
 
+import json
 import re
+from typing import Any
 
 import click
 
@@ -15,3 +17,32 @@ def printable(text: str) -> str:
 
 def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     click.echo(printable(text), err=err, nl=nl)
+
+
+def show(frame: Any, as_json: bool) -> None:
+    """A frame as a table for people, or as a list of JSON objects."""
+    if as_json:
+        show_json(records(frame))
+    else:
+        text = frame.map(lambda value: ", ".join(value) if isinstance(value, list) else value)
+        say(text.to_string(index=False, max_colwidth=80))
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    """The rows as dicts that JSON can hold; lists stay lists."""
+    from auditkit.report.frames import flat
+
+    return [
+        {k: v if isinstance(v, (list, dict)) else _plain(flat(v)) for k, v in row.items()}
+        for row in frame.to_dict("records")
+    ]
+
+
+def _plain(value: Any) -> Any:
+    import pandas as pd
+
+    return None if value is pd.NaT or (not isinstance(value, str) and pd.isna(value)) else value
+
+
+def show_json(value: Any) -> None:
+    say(json.dumps(value, indent=1, ensure_ascii=False, default=str))
