@@ -5,21 +5,23 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pandas as pd
 
 from auditkit import engagement as _engagement
 from auditkit import evaluate, frameworks, seal, store, waiving
 from auditkit.analysis.access import Access
 from auditkit.capture import from_files, imports, live, open_source
+from auditkit.capture.imports.tickets import Ticket
 from auditkit.capture.imports.waivers import Waiver
 from auditkit.capture.snapshot import Options
 from auditkit.capture.snapshot import save as _save
 from auditkit.declare import CHECKS, TABLES
 from auditkit.errors import Faults, UsageError
 from auditkit.evaluate import Results, Snapshot
-from auditkit.kinds import ALL, Kind
+from auditkit.kinds import ALL
 from auditkit.kinds import resource as resource_name
+from auditkit.period import changes as _changes
+from auditkit.period import tickets as _tickets
 from auditkit.report import workpaper as _workpaper
 from auditkit.run import Run
 from auditkit.run import run as _run
@@ -227,53 +229,25 @@ def checks() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def diff(a: Snapshot, b: Snapshot) -> pd.DataFrame:
-    """What changed from snapshot a to b: one row per object added, removed or changed, with the fields that differ.
+def changes(
+    before: Snapshot,
+    after: Snapshot,
+    *,
+    tickets: str | Path | pd.DataFrame | None = None,
+    config: str | Path | None = None,
+) -> pd.DataFrame:
+    """What changed between two snapshots, by whom, and whether a ticket or an agreed deployer explains it.
 
-    A kind that one of them did not completely read has one row, `change` "not comparable": what is not there may only
-    not have been read.
+    One row per object, with the fields that differ; `auditkit.period.changes.ChangeRow` documents the columns. A kind that
+    one of them did not completely read has one row, `change` "not comparable": what is not there may only not have been
+    read. `tickets` is a CSV file or a table of that name; else the import of `after` is used. `[changes]` of
+    auditkit.toml (`config`) names deployers and how long an approval holds.
     """
-    rows: list[dict[str, Any]] = []
-    for kind in dict.fromkeys([*a.objects, *b.objects]):
-        states = [f"{side}: {s.state(kind).state}" for side, s in (("a", a), ("b", b)) if not _whole(s, kind)]
-        if states:
-            name = resource_name(kind)
-            rows.append({"change": "not comparable", "kind": name, "namespace": "", "name": "", "fields": states})
-            continue
-        before, after = _by_name(a, kind), _by_name(b, kind)
-        for key in sorted(set(before) | set(after)):
-            old, new = before.get(key), after.get(key)
-            fields = _fields(old, new) if old and new else []
-            if not (old and new) or fields:
-                change = "changed" if old and new else "added" if new else "removed"
-                rows.append(
-                    {
-                        "change": change,
-                        "kind": resource_name(kind),
-                        "namespace": key[0],
-                        "name": key[1],
-                        "fields": fields,
-                    }
-                )
-    return pd.DataFrame(rows, columns=["change", "kind", "namespace", "name", "fields"])
-
-
-def _whole(snapshot: Snapshot, kind: type[Kind]) -> bool:
-    return snapshot.state(kind).state in ("collected", "not served")
-
-
-def _by_name(snapshot: Snapshot, kind: type[Kind]) -> dict[tuple[str, str], Kind]:
-    return {(o.namespace, o.name): o for o in snapshot.objects[kind]}
-
-
-def _fields(old: Kind, new: Kind) -> list[str]:
-    """Dotted names, two deep, of the fields that differ, without managedFields."""
-    before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
-    found = []
-    for top in sorted(set(before) | set(after)):
-        x, y = before.get(top), after.get(top)
-        if isinstance(x, dict) and isinstance(y, dict):
-            found += [f"{top}.{k}" for k in sorted(set(x) | set(y)) if x.get(k) != y.get(k) and k != "managedFields"]
-        elif x != y:
-            found.append(top)
-    return found
+    agreed = _engagement.load(Path(config) if config else None).changes
+    lacking = ""
+    if isinstance(tickets, (str, Path)):
+        (read,) = imports.read([imports.Supplied(source=Ticket.source, paths=(Path(tickets),))])
+        tickets, lacking = _tickets.frame_of(read.records[Ticket]), read.about.note
+    elif tickets is None and (state := after.state(Ticket)).state != "not supplied":
+        tickets, lacking = after.tables["tickets"], state.note if state.state == "partial" else ""
+    return _changes.changes(before, after, tickets=tickets, lacking=lacking, agreed=agreed)

@@ -158,6 +158,30 @@ def check(
     return exit_code(snapshot, results, fail_on == "exceptions")
 
 
+@cli.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option(
+    "--tickets",
+    type=click.Path(path_type=Path),
+    help="CSV: id, title, requester, approver, approved_at, objects; default: the import.",
+)
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="A list of objects with every column instead of a table.")
+def changes(before: Path, after: Path, tickets: Path | None, config: Path | None, as_json: bool) -> int:
+    """What changed from snapshot BEFORE to AFTER, by whom, and which ticket or agreed deployer explains it.
+
+    `explained` is empty where it cannot be told. A snapshot that is incomplete makes the verb end with 3.
+    """
+    from auditkit import api
+
+    first, second = api.load(before), api.load(after, config=config)
+    frame = api.changes(first, second, tickets=tickets, config=config)
+    shown = ["change", "kind", "namespace", "name", "fields", "at", "drift", "explained", "why"]
+    show(frame if as_json else frame[shown], as_json)
+    return 3 if first.incomplete or second.incomplete else 0
+
+
 @cli.command("who-can")
 @click.argument("verb")
 @click.argument("resource")
@@ -262,6 +286,31 @@ def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool)
     for fault in faults:
         say(f"  - {fault}")
     return 0 if verdict.ok and not faults else VerificationError.exit_code
+
+
+@cli.command()
+@click.argument("population", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new workbook (.xlsx).")
+@click.option("--method", default="random", show_default=True, help="random, systematic, stratified, all, list.")
+@click.option("--size", type=int, help="How many items; else by --frequency and --risk.")
+@click.option("--frequency", help="How often the control operates: daily, 'per event', ... (data/samples.toml).")
+@click.option("--risk", default="moderate", show_default=True, help="low, moderate, high.")
+@click.option("--sizes", type=click.Path(path_type=Path), help="Your own table of sizes, as data/samples.toml.")
+@click.option("--seed", help="Any text, best the auditor's; else one is made and recorded.")
+@click.option("--key", help="Comma-separated columns that name a row, where the file is none of auditkit's.")
+@click.option("--by", default="", help="The column of strata, e.g. cluster or month.")
+@click.option("--replace", multiple=True, metavar="KEY=REASON", help="Take an item out (parts of its key with ' / ').")
+@click.option(
+    "--list", "listed", type=click.Path(path_type=Path), help="CSV with the key columns: the auditor's items."
+)
+def sample(population: Path, out: Path, method: str, **options: Any) -> int:
+    """Draw a sample of a population (Parquet or CSV), which anybody can draw again."""
+    from auditkit.report import sampling
+
+    done = sampling.sample(population, out, method=method, **options)
+    seed = f", seed {done.seed}" if done.seed else ""
+    say(f"{done.size:,} of {done.population:,} rows, {done.method}{seed}\nworkbook: {out}")
+    return 0
 
 
 @cli.group()

@@ -18,6 +18,7 @@ LAYERS = (
     ("waiving", "evaluate"),
     ("engagement", "frameworks"),
     ("seal", "store"),
+    ("period",),
     ("report",),
     ("run",),
     ("review",),
