@@ -91,8 +91,7 @@ class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 def _place(obj: Kind) -> tuple[str, str, str]:
-    meta = obj.metadata
-    return meta.namespace, meta.name or meta.generate_name, meta.uid
+    return obj.namespace, obj.name, obj.metadata.uid
 
 
 class Objects(Mapping[type[Kind], Sequence[Kind]]):
@@ -239,6 +238,11 @@ def _canonical(obj: Kind) -> bytes:
         obj.metadata.managed_fields = managers
 
 
+def file_of(kind: type[Kind]) -> str:
+    """The file of a kind in objects/, e.g. "deployments.apps.jsonl.zst"; a kind that is a whole group has `_` for `*`."""
+    return f"{resource(kind).replace('*', '_')}.jsonl.zst"
+
+
 def save(snapshot: Snapshot, folder: Path) -> None:
     """Write origin.json, coverage.json, digest, fields.json and objects/<resource>.jsonl.zst into a new folder.
 
@@ -256,7 +260,7 @@ def save(snapshot: Snapshot, folder: Path) -> None:
         if found := snapshot.objects[kind]:
             lines = b"".join(_ENCODER.encode(obj) + b"\n" for obj in found)
             whole.update(lines)
-            with pa.CompressedOutputStream(str(folder / "objects" / f"{resource(kind)}.jsonl.zst"), "zstd") as stream:
+            with pa.CompressedOutputStream(str(folder / "objects" / file_of(kind)), "zstd") as stream:
                 stream.write(lines)
     (folder / "digest").write_text(f"{whole.hexdigest()}\n")
 
@@ -295,9 +299,9 @@ def of_parts(
     origin = _read(parts, folder, "origin.json", Origin)
     coverage = _read(parts, folder, "coverage.json", tuple[Coverage, ...])
     objects: dict[type[Kind], list[Kind]] = {}
-    whole = hashlib.sha256()
+    whole, known = hashlib.sha256(), {file_of(kind).removesuffix(".jsonl.zst"): kind for kind in kinds.ALL}
     for name in sorted(p.removeprefix("objects/").removesuffix(".jsonl") for p in parts if p.startswith("objects/")):
-        kind, lines = kinds.BY_RESOURCE.get(name), parts[f"objects/{name}.jsonl"]
+        kind, lines = known.get(name), parts[f"objects/{name}.jsonl"]
         place = folder / "objects" / f"{name}.jsonl.zst"
         if kind is None:
             raise UsageError(
