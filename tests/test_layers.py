@@ -24,6 +24,7 @@ LAYERS = (
     ("review",),
     ("reperform",),
     ("api",),
+    ("options", "terminal"),
     ("cli", "__init__", "__main__"),
 )
 # What talks to an outside, and the module or package it talks through.
