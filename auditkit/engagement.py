@@ -148,8 +148,12 @@ class Engagement(_Section):
             missing = [str(path) for path in every if not path.is_file()]
             if missing or not every:
                 raise UsageError(f"imports.{source}: {', '.join(missing) or 'no file'} does not exist beside {NAME}")
-            found.append(Supplied(source=source, paths=every, **named.model_dump(exclude={"files"})))
+            found.append(Supplied(source=source, paths=every, period=self._span, **named.model_dump(exclude={"files"})))
         return tuple(found)
+
+    @property
+    def _span(self) -> tuple[date, date] | None:
+        return (self.period.start, self.period.end) if self.period else None
 
     def _named(self) -> list[str]:
         return [name for name in (self.files.controls, *self.files.frameworks) if name]

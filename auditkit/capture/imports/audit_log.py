@@ -1,0 +1,162 @@
+"""The audit log of an API server: read once, line by line, and reduced while it passes.
+
+What an event weighs is forgotten with its line; what stays grows with days, users and objects touched, not with lines.
+"""
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from auditkit.capture.imports.audit_events import Activity, Event, Hour, LogFile, Scope, Use
+from auditkit.capture.imports.audit_reduce import Reduction
+from auditkit.capture.imports.base import NAMED, Document, reader
+from auditkit.errors import UsageError
+from auditkit.kinds import Malformed
+
+# Lines at the head of a file among which one must be an event, and how long a line may be there.
+HEAD, LONGEST = 100, 8 << 20
+_HOUR = timedelta(hours=1)
+_EVER, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+@reader(Activity, Use, Hour, LogFile, Scope)
+def read(paths: Sequence[Path]) -> Document:
+    """Audit log of the API server: one event of audit.k8s.io/v1 a line, plain or gzip, any number of files in any order."""
+    heads = [(_head(path), path) for path in paths]
+    _refuse_twice(heads)
+    reduction, log = Reduction(), _Log()
+    # In order of time, so that a request that began in one file is found when it ends in the next.
+    for _, path in sorted(heads, key=lambda head: head[0].stage_timestamp if head[0] else _NEVER):
+        log.read(path, reduction)
+    reduction.finish()
+    if not log.hours:
+        raise UsageError(f"{paths[0]}: holds no event; supply the log with what was rotated out of it")
+    return Document(
+        records={
+            Activity: sorted(reduction.activities(), key=lambda a: msgspec.json.encode(a, order="sorted")),
+            Use: sorted(reduction.uses(), key=attrgetter("user", "impersonated", "reason")),
+            Hour: [Hour(hour=hour, lines=lines) for hour, lines in sorted(log.hours.items())],
+            LogFile: log.files,
+            Scope: sorted(reduction.scopes(), key=attrgetter("what", "stage", "level")),
+        },
+        rows=sum(file.lines for file in log.files),
+        format="audit.k8s.io/v1 JSON lines",
+        made_at=max(file.last for file in log.files if file.last),
+        covers=(min(file.first for file in log.files if file.first), max(file.last for file in log.files if file.last)),
+        malformed=log.faults,
+        malformed_count=sum(file.malformed for file in log.files),
+        note="; ".join(reduction.notes()),
+    )
+
+
+class _Log:
+    """What is known of the lines themselves: hours, files, faults."""
+
+    def __init__(self) -> None:
+        self.hours: dict[datetime, int] = {}
+        self.files: list[LogFile] = []
+        self.faults: list[Malformed] = []
+
+    def read(self, path: Path, reduction: Reduction) -> None:
+        """Read one file. Events are in order of time but for moments: an hour of them is counted when another begins."""
+        decode, add = msgspec.json.Decoder(Event).decode, reduction.add
+        file = LogFile(name=path.name)
+        self.files.append(file)
+        hour = end = at = _EVER
+        events = 0
+        for file.lines, line in _lines(path):
+            try:
+                event = decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                self._fault(file, line, error)
+                continue
+            if not hour <= event.stage_timestamp < end:
+                self._passed(file, hour, at, events)
+                at = event.stage_timestamp
+                hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+                end, events = hour + _HOUR, 0
+                file.first = min(file.first or at, at)
+                file.returns += file.last is not None and at < file.last
+            at = event.stage_timestamp
+            events += 1
+            add(event)
+        self._passed(file, hour, at, events)
+
+    def _passed(self, file: LogFile, hour: datetime, last: datetime, events: int) -> None:
+        if events:
+            self.hours[hour] = self.hours.get(hour, 0) + events
+            file.last = max(file.last or last, last)
+
+    def _fault(self, file: LogFile, line: bytes, error: Exception) -> None:
+        file.malformed += 1
+        if not line.strip():
+            said = "empty"
+        elif not line.endswith(b"\n"):
+            said = "cut off: the last line of a log that is still written, or of a copy that broke off"
+        else:
+            said = str(error)
+        if len(self.faults) < NAMED:
+            self.faults.append(Malformed(name=f"{file.name}:{file.lines}", fault=said))
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines of a plain or gzip file; UsageError where the gzip ends before its end."""
+    number = 0
+    try:
+        with _opened(path) as stream:
+            for number, line in enumerate(stream, 1):
+                yield number, line
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise UsageError(
+            f"{path}:{number + 1}: the gzip file is cut off or damaged here; copy it again, or supply `zcat` of what is whole"
+        ) from None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    opened: Callable[..., IO[bytes]] = gzip.open if packed else open
+    return opened(path, "rb")
+
+
+def _head(path: Path) -> Event | None:
+    """The first event of a file, None of an empty one; UsageError where it is no audit log."""
+    first = ""
+    for number, line in _lines(path):
+        try:
+            return msgspec.json.decode(line, type=Event)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            first = first or f"{path}:{number}: not an event of an audit log ({error}); {_way_out(line)}"
+        if number == HEAD or len(line) > LONGEST:
+            break
+    if first:
+        raise UsageError(first)
+    return None
+
+
+def _way_out(line: bytes) -> str:
+    text = line.lstrip()
+    if text.startswith(b"["):
+        return "a JSON array: make lines of it, `jq -c '.[]'`"
+    if b'"EventList"' in text:
+        return "an EventList, as webhooks get it: make lines of it, `jq -c '.items[]'`"
+    if b'"auditID"' in text and text.startswith(b"{"):
+        return "wrapped by a log collector, or of another version: take out the audit.k8s.io/v1 events, one a line"
+    return "supply the file of --audit-log-path, one JSON event of audit.k8s.io/v1 a line"
+
+
+def _refuse_twice(heads: Sequence[tuple[Event | None, Path]]) -> None:
+    """UsageError where two files begin with the same event: one log, copied twice, would be counted twice."""
+    seen: dict[tuple[str, str], Path] = {}
+    for event, path in heads:
+        if event is None:
+            continue
+        other = seen.setdefault((event.audit_id, event.stage), path)
+        if other is not path:
+            raise UsageError(f"{path}: begins with the same event as {other.name}; supply each log once")
