@@ -1,14 +1,19 @@
 """Agreement of the checks with the planted facts of the recorded cluster, on all four dates."""
 
 import csv
+import gzip
 import tomllib
+from datetime import date as Day
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
 
 import auditkit as ak
+from auditkit.capture import imports
+from auditkit.capture.imports import Loaded, Supplied
 from auditkit.evaluate import Results
 from auditkit.resources import folder
 
@@ -34,7 +39,23 @@ EXPLAINED: dict[tuple[str, str], str] = {
 def results(date: str) -> Results:
     source = RECORDINGS / "northwind-prod" / date
     settings = {"IMG-04": {"registries": ("registry.northwind.example",)}}
-    return ak.check(ak.capture(path=source, secrets=True, tls_secrets=True, secret_facts=True), settings=settings)
+    snapshot = ak.capture(path=source, secrets=True, tls_secrets=True, secret_facts=True)
+    return ak.check(snapshot.beside(supplied(date)), settings=settings)
+
+
+def supplied(date: str) -> tuple[Loaded, ...]:
+    """The imports as they were at the date: tickets, and the audit log up to then."""
+    tickets = Supplied(
+        source="tickets", paths=(RECORDINGS / "identity" / "tickets.csv",), made_at=Day.fromisoformat(date)
+    )
+    with gzip.open(RECORDINGS / "audit" / "audit.log.gz", "rt") as log, TemporaryDirectory() as folder:
+        cut = Path(folder) / "audit.log"
+        cut.write_text("".join(line for line in log if stage_time(line) < f"{date}T06:00:00"))
+        return imports.read([Supplied(source="audit_log", paths=(cut,)), tickets])
+
+
+def stage_time(line: str) -> str:
+    return line.partition('"stageTimestamp":"')[2][:19]
 
 
 def facts() -> list[dict[str, str]]:

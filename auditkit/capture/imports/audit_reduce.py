@@ -182,7 +182,7 @@ class Reduction:
         if user.startswith("system:node:") and code < 400:
             # Thousands of nodes do the same for their own pods; who was denied is told apart.
             user, namespace, name = "system:node:*", "", ""
-        elif what == "other" and user != ANONYMOUS or what not in ("rbac", "policy", "exec") and is_component(user):
+        elif (what == "other" and user != ANONYMOUS) or (what not in ("rbac", "policy", "exec") and is_component(user)):
             name = ""
         path = "" if resource or user != ANONYMOUS else _path(event.request_uri)
         key = (what, user, impersonated, verb, group, resource, subresource, namespace, name, path, code)
