@@ -1,9 +1,9 @@
 """Agreement of the checks with the planted facts of the recorded cluster, on all four dates."""
 
 import csv
+import datetime
 import gzip
 import tomllib
-from datetime import date as Day
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,7 +46,7 @@ def results(date: str) -> Results:
 def supplied(date: str) -> tuple[Loaded, ...]:
     """The imports as they were at the date: tickets, and the audit log up to then."""
     tickets = Supplied(
-        source="tickets", paths=(RECORDINGS / "identity" / "tickets.csv",), made_at=Day.fromisoformat(date)
+        source="tickets", paths=(RECORDINGS / "identity" / "tickets.csv",), made_at=datetime.date.fromisoformat(date)
     )
     with gzip.open(RECORDINGS / "audit" / "audit.log.gz", "rt") as log, TemporaryDirectory() as folder:
         cut = Path(folder) / "audit.log"

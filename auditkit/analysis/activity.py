@@ -90,6 +90,14 @@ def is_component(user: str) -> bool:
     return user in _COMPONENTS or user.startswith(("system:node:", "system:serviceaccount:kube-system:"))
 
 
+def subject_of(user: str) -> tuple[str, str, str]:
+    """Kind, namespace and name of the subject that a user name stands for; what is no ServiceAccount's is a User's."""
+    parts = user.removeprefix("system:serviceaccount:").split(":")
+    if user.startswith("system:serviceaccount:") and len(parts) == 2:
+        return "ServiceAccount", parts[0], parts[1]
+    return "User", "", user
+
+
 class Allowed(NamedTuple):
     """The binding by which RBAC allowed a request, and its role; `namespace` is "" of a ClusterRoleBinding."""
 

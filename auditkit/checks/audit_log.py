@@ -30,8 +30,8 @@ def recorded_rightly(audit_scope: pd.DataFrame) -> pd.Series:
     Fix: level RequestResponse for rbac.authorization.k8s.io, Metadata for secrets and serviceaccounts/token.
     """
     bodies = holds(audit_scope.levels, "Request", "RequestResponse")
-    secret = audit_scope.what.isin(["secret read", "token"]).astype("boolean")
-    wrong = (secret & bodies) | ((audit_scope.what == "rbac") & ~bodies)
+    secret = audit_scope.name.isin(["secret read", "token"]).astype("boolean")
+    wrong = (secret & bodies) | ((audit_scope.name == "rbac") & ~bodies)
     return wrong.mask(audit_scope.lines == 0)
 
 
@@ -60,7 +60,7 @@ def approved_changes(cluster_changes: pd.DataFrame, *, days: int = 30, deployers
     unapproved = cluster_changes.ticket.isna() | late.fillna(False).astype("boolean") | cluster_changes.own
     answerable = cluster_changes.person | among(cluster_changes.user, deployers)
     judged = unapproved.mask(cluster_changes.name == "")
-    return judged.where(answerable, False if deployers else unapproved & pd.NA)
+    return judged & answerable if deployers else judged.mask(~answerable & unapproved.fillna(True))
 
 
 @check("LOG-94", severity="medium")

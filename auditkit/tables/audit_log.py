@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Any
 
-from auditkit.analysis.activity import WHAT, allowed_by, is_component, is_person
+from auditkit.analysis.activity import WHAT, allowed_by, is_component, is_person, subject_of
 from auditkit.capture.imports.audit_events import Activity, Hour, LogFile, Scope, Use
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
@@ -123,6 +123,9 @@ class SubjectActivity:
     """One row per user of the log: when it was seen first and last, and what it touched. For reviews of access."""
 
     identity: Annotated[str, "Name of the user: system:serviceaccount:NAMESPACE:NAME for a ServiceAccount."]
+    kind: Annotated[str, "User or ServiceAccount."]
+    namespace: Annotated[str, "Namespace of the ServiceAccount; empty for a User."]
+    name: Annotated[str, "Name of the user or ServiceAccount."]
     person: Annotated[bool, "The name is no ServiceAccount's nor a component's."]
     component: Annotated[bool, "The name is that of a node, the control plane, or a controller in kube-system."]
     first_seen: Annotated[datetime, "Time of the first request, UTC."]
@@ -146,16 +149,24 @@ class SubjectActivity:
         for user, uses in found.items():
             bindings = {f"{a.kind} {a.binding}" for a in (allowed_by(use.reason) for use in uses) if a}
             yield (
-                user, is_person(user), is_component(user), *_summed(uses), sum(u.denied for u in uses),
+                user, *subject_of(user), is_person(user), is_component(user), *_summed(uses), sum(u.denied for u in uses),
                 masters.get(user, 0), sorted({u.impersonated for u in uses if u.impersonated}), sorted(bindings),
             )  # fmt: skip
 
 
-@table("audit_files", records=(LogFile,), key=("file",))
-class AuditLogFile:
+class _OfTheLog:
+    kind: Annotated[str, "AuditLog: it is no object of the cluster."]
+    namespace: Annotated[str, "Empty: the log is the whole cluster's."]
+
+
+OF_THE_LOG = ("AuditLog", "")
+
+
+@table("audit_files", records=(LogFile,), key=("name",))
+class AuditLogFile(_OfTheLog):
     """One row per file of the audit log. Files of several API servers overlap in time; rotated ones do not."""
 
-    file: Annotated[str, "Name of the file."]
+    name: Annotated[str, "Name of the file."]
     first: Annotated[datetime | None, "Time of its first event, UTC; missing in an empty file."]
     last: Annotated[datetime | None, "Time of its last event, UTC."]
     lines: Annotated[int, "Lines."]
@@ -168,7 +179,7 @@ class AuditLogFile:
         files = objects[LogFile]
         for f in files:
             overlaps = [o.name for o in files if o is not f and _overlap(f, o)]
-            yield f.name, f.first, f.last, f.lines, f.malformed, f.returns, overlaps
+            yield *OF_THE_LOG, f.name, f.first, f.last, f.lines, f.malformed, f.returns, overlaps
 
 
 def _overlap(one: LogFile, other: LogFile) -> bool:
@@ -177,11 +188,11 @@ def _overlap(one: LogFile, other: LogFile) -> bool:
     return one.first < other.last and other.first < one.last
 
 
-@table("audit_days", records=(Hour,), key=("day",))
-class AuditLogDay:
+@table("audit_days", records=(Hour,), key=("name",))
+class AuditLogDay(_OfTheLog):
     """One row per day from the first event of the audit log to its last, those without an event too."""
 
-    day: Annotated[str, "Day, UTC."]
+    name: Annotated[str, "Day, UTC."]
     lines: Annotated[int, "Lines of the log."]
     hours: Annotated[int, "Hours of the day that have an event."]
     silence: Annotated[int, "Hours of the longest gap that the day lies in or touches: whole hours without an event."]
@@ -191,8 +202,7 @@ class AuditLogDay:
         lines, hours, silence = _days(objects[Hour])
         day = min(lines, default=None)
         while day is not None and day <= max(lines):
-            key = day
-            yield f"{key:%Y-%m-%d}", lines.get(key, 0), hours.get(key, 0), silence.get(key, 0)
+            yield *OF_THE_LOG, f"{day:%Y-%m-%d}", lines.get(day, 0), hours.get(day, 0), silence.get(day, 0)
             day += timedelta(days=1)
 
 
@@ -213,14 +223,14 @@ def _days(found: tuple[Hour, ...]) -> tuple[dict[datetime, int], dict[datetime, 
     return lines, hours, silence
 
 
-@table("audit_scope", records=(Scope,), key=("what",))
-class AuditLogScope:
+@table("audit_scope", records=(Scope,), key=("name",))
+class AuditLogScope(_OfTheLog):
     """One row per kind of request that an auditor asks for: whether the log has any, and how much of them it says.
 
     What the log never has was left out by the audit policy, or did not happen: the log does not tell which.
     """
 
-    what: Annotated[str, "What it is."]
+    name: Annotated[str, "What it is."]
     meaning: Annotated[str, "Which requests they are."]
     lines: Annotated[int, "Lines of the log about it."]
     levels: Annotated[list[str], "Levels of those lines: Metadata has no bodies, Request and RequestResponse have."]
@@ -231,4 +241,4 @@ class AuditLogScope:
         for what, meaning in WHAT.items():
             found = [scope for scope in objects[Scope] if scope.what == what]
             lines = sum(scope.lines for scope in found if scope.stage != "no end")
-            yield what, meaning, lines, sorted({s.level for s in found}), sorted({s.stage for s in found})
+            yield *OF_THE_LOG, what, meaning, lines, sorted({s.level for s in found}), sorted({s.stage for s in found})

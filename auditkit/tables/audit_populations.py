@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.activity import subject_of
 from auditkit.analysis.approvals import approval, by_object
 from auditkit.declare import view
 from auditkit.tables.audit_log import REQUEST, Requests
@@ -136,6 +137,9 @@ class Refusal:
 
     day: Annotated[str, "Day, UTC."]
     user: Annotated[str | None, "Who asked; missing where authentication failed."]
+    kind: Annotated[str, "User or ServiceAccount."]
+    namespace: Annotated[str, "Namespace of the ServiceAccount; empty for a User."]
+    name: Annotated[str, "Name of the user or ServiceAccount; empty where authentication failed."]
     refused: Annotated[int, "How many requests were refused."]
     resources: Annotated[list[str], "Resources asked for."]
     first: Annotated[datetime, "Time of the first, UTC."]
@@ -150,4 +154,7 @@ class Refusal:
             first=("first", "min"),
             last=("last", "max"),
         )
-        return found.reset_index()
+        found = found.reset_index()
+        subjects = [subject_of(user) for user in found.user.fillna("")]
+        named = dict(zip(("kind", "namespace", "name"), zip(*subjects, strict=True), strict=True)) if subjects else {}
+        return found.reindex(columns=[*found, "kind", "namespace", "name"]).assign(**named)

@@ -5,11 +5,10 @@ What an event weighs is forgotten with its line; what stays grows with days, use
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import msgspec
 
@@ -39,11 +38,11 @@ def read(paths: Sequence[Path]) -> Document:
         raise UsageError(f"{paths[0]}: holds no event; supply the log with what was rotated out of it")
     return Document(
         records={
-            Activity: sorted(reduction.activities(), key=lambda a: msgspec.json.encode(a, order="sorted")),
-            Use: sorted(reduction.uses(), key=attrgetter("user", "impersonated", "reason")),
+            Activity: reduction.activities(),
+            Use: list(reduction.uses()),
             Hour: [Hour(hour=hour, lines=lines) for hour, lines in sorted(log.hours.items())],
             LogFile: log.files,
-            Scope: sorted(reduction.scopes(), key=attrgetter("what", "stage", "level")),
+            Scope: reduction.scopes(),
         },
         rows=sum(file.lines for file in log.files),
         format="audit.k8s.io/v1 JSON lines",
@@ -118,11 +117,10 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         ) from None
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
     with path.open("rb") as stream:
         packed = stream.read(2) == b"\x1f\x8b"
-    opened: Callable[..., IO[bytes]] = gzip.open if packed else open
-    return opened(path, "rb")
+    return gzip.open(path) if packed else path.open("rb")
 
 
 def _head(path: Path) -> Event | None:

@@ -6,7 +6,7 @@ is written of long-running requests, and waits for the end by its auditID: few a
 comes are counted when the log is over. A failed authentication (401) has no other stage.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime
 
 import msgspec
@@ -35,6 +35,9 @@ _ENDS = ("ResponseComplete", "Panic", UNENDED)
 ANONYMOUS, MASTERS = "system:anonymous", "system:masters"
 # Paths that are about no resource and are kept as they are; another could hold a secret.
 PATHS = ("/healthz", "/livez", "/readyz", "/version", "/metrics", "/openapi", "/apis", "/api", "/logs", "/debug")
+
+# Done by a component too, these are told apart by the object.
+_BY_NAME = ("rbac", "policy", "exec")
 
 _Activity = tuple[str, str, str, str, str, str, str, str, str, str, int, date]
 _Request = tuple[str, str, str, str, str, str, str, str, str, int]
@@ -103,16 +106,16 @@ class Reduction:
             self._unended(event)
         self._sum()
 
-    def activities(self) -> Iterable[Activity]:
-        return self._activities.values()
+    def activities(self) -> list[Activity]:
+        return [activity for _, activity in sorted(self._activities.items())]
 
     def uses(self) -> Iterator[Use]:
-        for key, use in self._uses.items():
+        for key, use in sorted(self._uses.items()):
             use.resources = sorted(self._touched[key])
             yield use
 
-    def scopes(self) -> Iterable[Scope]:
-        return self._scopes.values()
+    def scopes(self) -> list[Scope]:
+        return [scope for _, scope in sorted(self._scopes.items())]
 
     def notes(self) -> list[str]:
         """What makes the reduction partial."""
@@ -182,7 +185,7 @@ class Reduction:
         if user.startswith("system:node:") and code < 400:
             # Thousands of nodes do the same for their own pods; who was denied is told apart.
             user, namespace, name = "system:node:*", "", ""
-        elif (what == "other" and user != ANONYMOUS) or (what not in ("rbac", "policy", "exec") and is_component(user)):
+        elif (what == "other" and user != ANONYMOUS) or (code < 400 and what not in _BY_NAME and is_component(user)):
             name = ""
         path = "" if resource or user != ANONYMOUS else _path(event.request_uri)
         key = (what, user, impersonated, verb, group, resource, subresource, namespace, name, path, code)
@@ -191,7 +194,22 @@ class Reduction:
             if len(self._activities) >= MOST_ACTIVITIES:
                 self._unlisted += 1
                 return
-            kept = Activity(**dict(zip(_FIELDS, key, strict=True)), first=at, last=at, count=0)
+            kept = Activity(
+                what=what,
+                user=user,
+                impersonated=impersonated,
+                verb=verb,
+                group=group,
+                resource=resource,
+                subresource=subresource,
+                namespace=namespace,
+                name=name,
+                path=path,
+                code=code,
+                first=at,
+                last=at,
+                count=0,
+            )
             self._activities[(*key, at.date())] = kept
         kept.count += 1
         kept.first = min(kept.first, at)
@@ -200,21 +218,6 @@ class Reduction:
             kept.last, kept.reason = at, reason
             if what == "rbac" and code < 400:
                 _facts(kept, event)
-
-
-_FIELDS = (
-    "what",
-    "user",
-    "impersonated",
-    "verb",
-    "group",
-    "resource",
-    "subresource",
-    "namespace",
-    "name",
-    "path",
-    "code",
-)
 
 
 def _path(uri: str) -> str:

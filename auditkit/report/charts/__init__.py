@@ -14,6 +14,7 @@ from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, r
 from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.relations import access_paths, reachability
 from auditkit.report.charts.tiles import policies, settings
+from auditkit.report.charts.timelines import activity
 
 __all__ = ["CHARTS", "Picture", "draw"]
 
@@ -21,6 +22,7 @@ Chart = Callable[[Snapshot, Sequence[Result]], Figure]
 CHARTS: Mapping[str, Chart] = MappingProxyType(
     {
         "access_paths": access_paths,
+        "activity": activity,
         "conclusions": conclusions,
         "coverage": coverage,
         "expiry": expiry,
