@@ -229,7 +229,7 @@ def test_a_gzip_that_breaks_off_later_names_the_line(tmp_path: Path) -> None:
     noise = random.Random(1)
     lines = [json.dumps(event(n, auditID=f"{noise.getrandbits(256):x}")) for n in range(2000)]
     (tmp_path / "a.log.gz").write_bytes(gzip.compress("\n".join(lines).encode())[:-5000])
-    with pytest.raises(UsageError, match=r"a\.log\.gz:1\d\d\d: the gzip file is cut off"):
+    with pytest.raises(UsageError, match=r"a\.log\.gz:1?\d\d\d: the gzip file is cut off"):
         read(tmp_path / "a.log.gz")
 
 

@@ -18,8 +18,8 @@ from auditkit.capture.imports.base import NAMED, Document, reader
 from auditkit.errors import UsageError
 from auditkit.kinds import Malformed
 
-# Lines at the head of a file among which one must be an event, and how long a line may be there.
-HEAD, LONGEST = 100, 8 << 20
+# Bytes of lines that are read at a time; one of the first must be an event.
+BATCH = 1 << 18
 _HOUR = timedelta(hours=1)
 _EVER, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -69,22 +69,24 @@ class _Log:
         self.files.append(file)
         hour = end = at = _EVER
         events = 0
-        for file.lines, line in _lines(path):
-            try:
-                event = decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                self._fault(file, line, error)
-                continue
-            if not hour <= event.stage_timestamp < end:
-                self._passed(file, hour, at, events)
+        for first, lines in _batches(path):
+            for number, line in enumerate(lines, first):
+                try:
+                    event = decode(line)
+                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                    self._fault(file, number, line, error)
+                    continue
+                if not hour <= event.stage_timestamp < end:
+                    self._passed(file, hour, at, events)
+                    at = event.stage_timestamp
+                    hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+                    end, events = hour + _HOUR, 0
+                    file.first = min(file.first or at, at)
+                    file.returns += file.last is not None and at < file.last
                 at = event.stage_timestamp
-                hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-                end, events = hour + _HOUR, 0
-                file.first = min(file.first or at, at)
-                file.returns += file.last is not None and at < file.last
-            at = event.stage_timestamp
-            events += 1
-            add(event)
+                events += 1
+                add(event)
+            file.lines += len(lines)
         self._passed(file, hour, at, events)
 
     def _passed(self, file: LogFile, hour: datetime, last: datetime, events: int) -> None:
@@ -92,7 +94,7 @@ class _Log:
             self.hours[hour] = self.hours.get(hour, 0) + events
             file.last = max(file.last or last, last)
 
-    def _fault(self, file: LogFile, line: bytes, error: Exception) -> None:
+    def _fault(self, file: LogFile, number: int, line: bytes, error: Exception) -> None:
         file.malformed += 1
         if not line.strip():
             said = "empty"
@@ -101,19 +103,20 @@ class _Log:
         else:
             said = str(error)
         if len(self.faults) < NAMED:
-            self.faults.append(Malformed(name=f"{file.name}:{file.lines}", fault=said))
+            self.faults.append(Malformed(name=f"{file.name}:{number}", fault=said))
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines of a plain or gzip file; UsageError where the gzip ends before its end."""
-    number = 0
+def _batches(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Lines of a plain or gzip file, some at a time with the number of their first; UsageError where the gzip ends before its end."""
+    number = 1
     try:
         with _opened(path) as stream:
-            for number, line in enumerate(stream, 1):
-                yield number, line
+            while lines := stream.readlines(BATCH):
+                yield number, lines
+                number += len(lines)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise UsageError(
-            f"{path}:{number + 1}: the gzip file is cut off or damaged here; copy it again, or supply `zcat` of what is whole"
+            f"{path}:{number}: the gzip file is cut off or damaged after this line; copy it again, or supply `zcat` of what is whole"
         ) from None
 
 
@@ -126,13 +129,11 @@ def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
 def _head(path: Path) -> Event | None:
     """The first event of a file, None of an empty one; UsageError where it is no audit log."""
     first = ""
-    for number, line in _lines(path):
+    for number, line in enumerate(next(_batches(path), (1, []))[1], 1):
         try:
             return msgspec.json.decode(line, type=Event)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             first = first or f"{path}:{number}: not an event of an audit log ({error}); {_way_out(line)}"
-        if number == HEAD or len(line) > LONGEST:
-            break
     if first:
         raise UsageError(first)
     return None

@@ -40,9 +40,9 @@ def activity(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     silent = _shade(axes, days)
     axes.set_yticks(range(len(lanes)), [f"{name} ({of['requests'].sum():,})" for name, of in lanes.items()])
     axes.set_ylim(len(lanes) - 0.4, -0.6)
-    locator = AutoDateLocator()
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     handles = [
         Line2D([], [], marker="o", lw=0, color=COLOURS["exception"], label="people"),
         Line2D([], [], marker="o", lw=0, color=COLOURS["ink"], label="ServiceAccounts and components"),
@@ -85,4 +85,4 @@ def _shade(axes: Axes, days: pd.DataFrame) -> int:
 
 def _dates(days: Iterable[str]) -> list[float]:
     """Days as matplotlib counts them."""
-    return [float(datestr2num(day)) for day in days]
+    return [float(datestr2num(day)) for day in days]  # type: ignore[no-untyped-call]
