@@ -9,13 +9,14 @@ import msgspec
 import pandas as pd
 
 from auditkit import engagement as _engagement
-from auditkit import evaluate, frameworks, seal, store
+from auditkit import evaluate, frameworks, seal, store, waiving
 from auditkit.analysis.access import Access
 from auditkit.capture import from_files, imports, live, open_source
+from auditkit.capture.imports.waivers import Waiver
 from auditkit.capture.snapshot import Options
 from auditkit.capture.snapshot import save as _save
 from auditkit.declare import CHECKS, TABLES
-from auditkit.errors import UsageError
+from auditkit.errors import Faults, UsageError
 from auditkit.evaluate import Results, Snapshot
 from auditkit.kinds import ALL, Kind
 from auditkit.kinds import resource as resource_name
@@ -62,7 +63,11 @@ def load(path: str | Path, *, config: str | Path | None = None) -> Snapshot:
 
 
 def _imports(config: str | Path | None) -> tuple[imports.Loaded, ...]:
-    return imports.read(_engagement.load(Path(config)).supplied()) if config else ()
+    found = imports.read(_engagement.load(Path(config)).supplied()) if config else ()
+    for one in found:
+        if faults := waiving.faults(one.records.get(Waiver, ())):
+            raise Faults(", ".join(f.name for f in one.about.files), faults)
+    return found
 
 
 def save(snapshot: Snapshot, out: str | Path) -> None:

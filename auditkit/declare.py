@@ -99,6 +99,9 @@ class Check:
         return inspect.getdoc(self.test) or ""
 
 
+# Tables that evaluate makes without a declaration here: where the snapshot came from, what the checks found.
+GIVEN = ("origin", "findings")
+
 _tables: dict[str, Table] = {}
 _checks: dict[str, Check] = {}
 
@@ -197,7 +200,7 @@ def rests_on(name: str) -> tuple[type[Kind] | type[Record], ...]:
 
 def tables_of(name: str) -> tuple[Table, ...]:
     """The tables that a table or view rests on, itself among them, without views."""
-    if name == "origin":
+    if name in GIVEN:
         return ()
     declared = TABLES[name]
     return tuple(table for read in declared.reads for table in tables_of(read)) if declared.is_view else (declared,)
@@ -205,7 +208,7 @@ def tables_of(name: str) -> tuple[Table, ...]:
 
 def spine_of(name: str) -> tuple[type[Kind] | type[Record], ...]:
     """What the rows are made of: of a view that of the first table it reads, the others only add to rows."""
-    if name == "origin":
+    if name in GIVEN:
         return ()
     declared = TABLES[name]
     return spine_of(declared.reads[0]) if declared.is_view else (*declared.kinds, *declared.records)

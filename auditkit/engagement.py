@@ -14,7 +14,7 @@ import auditkit.checks  # noqa: F401  (importing declares)
 from auditkit.capture.imports import READERS, Supplied
 from auditkit.capture.imports.base import MAX_AGE_DAYS
 from auditkit.declare import CHECKS
-from auditkit.errors import Faults, UsageError
+from auditkit.errors import Faults, UsageError, faults_of
 from auditkit.resources import folder
 
 NAME = "auditkit.toml"
@@ -66,7 +66,8 @@ class Named(_Section):
     """The files of one import beside auditkit.toml (shell patterns), and what the user states of them.
 
     `made_at` is asked for where the document has no date of its own; `by` says who or what made it; `cluster` is what
-    it calls this cluster, where that is another name.
+    it calls this cluster, where that is another name. `columns` gives the headers of a CSV that has others than ours,
+    `prefix` what the API server puts before names of the identity provider, where its flags do not show it.
     """
 
     files: list[str]
@@ -74,6 +75,13 @@ class Named(_Section):
     by: str = ""
     cluster: str = ""
     max_age_days: int = Field(MAX_AGE_DAYS, ge=1)
+    columns: dict[str, str] = Field(default_factory=dict)
+    prefix: str | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those of the options of readers that are set."""
+        return self.model_dump(include={"columns", "prefix"}, exclude_unset=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -148,7 +156,8 @@ class Engagement(_Section):
             missing = [str(path) for path in every if not path.is_file()]
             if missing or not every:
                 raise UsageError(f"imports.{source}: {', '.join(missing) or 'no file'} does not exist beside {NAME}")
-            found.append(Supplied(source=source, paths=every, period=self._span, **named.model_dump(exclude={"files"})))
+            stated = named.model_dump(exclude={"files", "columns", "prefix"})
+            found.append(Supplied(source=source, paths=every, period=self._span, options=named.options, **stated))
         return tuple(found)
 
     @property
@@ -181,7 +190,7 @@ def load(path: Path | None) -> Engagement:
     ]
     if engagement:
         engagement._text, engagement._place = path.read_text(encoding="utf-8"), path.parent
-        faults += _files(engagement)
+        faults += [*_files(engagement), *_unknown_options(engagement.imports)]
     if faults or engagement is None:
         raise Faults(str(path), faults)
     return engagement
@@ -195,16 +204,6 @@ def parse(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise Faults(str(path), [str(error)]) from None
-
-
-def faults_of(error: ValidationError, *place: str) -> list[str]:
-    """One line per fault of a pydantic validation: dotted place, and what is wrong."""
-    found = []
-    for fault in error.errors(include_url=False):
-        where = ".".join([*place, *(str(part) for part in fault["loc"])])
-        said = "unknown key" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
-        found.append(f"{where}: {said[0].lower()}{said[1:]}")
-    return found
 
 
 def in_scope(engagement: Engagement, namespaces: pd.Series) -> pd.Series:
@@ -235,6 +234,15 @@ def _unknown_settings(checks: Any) -> list[str]:
             elif not _fits(known[key], value):
                 faults.append(f"checks.{id}.{key}: {value!r} does not fit; the default is {known[key]!r}")
     return faults
+
+
+def _unknown_options(imports: Mapping[str, Named]) -> list[str]:
+    return [
+        f"imports.{source}.{option}: this import has no such option"
+        for source, named in imports.items()
+        for option in named.options
+        if source in READERS and option not in READERS[source].options
+    ]
 
 
 def _fits(default: Any, value: Any) -> bool:

@@ -1,9 +1,9 @@
 """Agreement of the checks with the planted facts of the recorded cluster, on all four dates."""
 
 import csv
-import datetime
 import gzip
 import tomllib
+from datetime import date as day
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,6 @@ CATALOGUE = tomllib.loads((folder("data") / "catalogue.toml").read_text())
 
 # Facts that a check judges on another object than the one the file names, or leaves open, and why.
 EXPLAINED: dict[tuple[str, str], str] = {
-    ("A50", "mallory-sre"): "that a person has left stands in the list of leavers, not in the cluster",
     ("C02", "payments-api"): "its own image is pinned; that of the istio-proxy injected beside it is not",
     (
         "E10",
@@ -35,23 +34,32 @@ EXPLAINED: dict[tuple[str, str], str] = {
 }
 
 
+EXPORTS = {"idp_users": "idp_users", "idp_groups": "idp_groups", "leavers": "hr_leavers", "tickets": "tickets"}
+
+
 @cache
 def results(date: str) -> Results:
+    """All checks of one date, with the exports of people as if they were made on it: what they say has dates of its own."""
     source = RECORDINGS / "northwind-prod" / date
     settings = {"IMG-04": {"registries": ("registry.northwind.example",)}}
     snapshot = ak.capture(path=source, secrets=True, tls_secrets=True, secret_facts=True)
-    return ak.check(snapshot.beside(supplied(date)), settings=settings)
+    return ak.check(snapshot.beside((*imports.read(exports(date)), log(date))), settings=settings)
 
 
-def supplied(date: str) -> tuple[Loaded, ...]:
-    """The imports as they were at the date: tickets, and the audit log up to then."""
-    tickets = Supplied(
-        source="tickets", paths=(RECORDINGS / "identity" / "tickets.csv",), made_at=datetime.date.fromisoformat(date)
-    )
-    with gzip.open(RECORDINGS / "audit" / "audit.log.gz", "rt") as log, TemporaryDirectory() as folder:
+def exports(date: str) -> list[Supplied]:
+    place = RECORDINGS / "identity"
+    return [
+        Supplied(source=name, paths=(place / f"{file}.csv",), made_at=day.fromisoformat(date))
+        for name, file in EXPORTS.items()
+    ]
+
+
+def log(date: str) -> Loaded:
+    """The audit log as it was at the date."""
+    with gzip.open(RECORDINGS / "audit" / "audit.log.gz", "rt") as lines, TemporaryDirectory() as folder:
         cut = Path(folder) / "audit.log"
-        cut.write_text("".join(line for line in log if stage_time(line) < f"{date}T06:00:00"))
-        return imports.read([Supplied(source="audit_log", paths=(cut,)), tickets])
+        cut.write_text("".join(line for line in lines if stage_time(line) < f"{date}T06:00:00"))
+        return imports.read([Supplied(source="audit_log", paths=(cut,))])[0]
 
 
 def stage_time(line: str) -> str:
@@ -98,3 +106,19 @@ def test_agreement(date: str) -> None:
 def test_every_explanation_is_needed() -> None:
     differing = {(f["check"], f["name"]) for f in facts() if verdict(f) != f["expected"]}
     assert differing == set(EXPLAINED)
+
+
+def test_the_leaver_is_found_by_name_until_the_binding_is_gone() -> None:
+    found = {
+        date: list(results(date)["RBAC-80"].exceptions["name"]) for date in ("2026-07-01", "2026-09-30", "2026-10-31")
+    }
+    assert found == {"2026-07-01": ["mallory-sre"], "2026-09-30": ["mallory-sre"], "2026-10-31": []}
+    assert results("2026-10-31")["RBAC-80"].conclusion == "no exceptions"
+
+
+def test_people_of_the_recorded_cluster() -> None:
+    found = results("2026-10-31")
+    assert set(found["RBAC-85"].exceptions["person"]) == {"frank@northwind.example"}
+    assert list(found["RBAC-87"].exceptions["name"]) == ["break-glass@northwind.example"]
+    assert list(found["RBAC-89"].exceptions["name"]) == ["mallory@northwind.example"]
+    assert list(found["RBAC-91"].exceptions["name"]) == ["mallory@northwind.example"]

@@ -15,7 +15,7 @@ LAYERS = (
     ("capture",),
     ("tables",),
     ("checks",),
-    ("evaluate",),
+    ("waiving", "evaluate"),
     ("engagement", "frameworks"),
     ("seal", "store"),
     ("report",),

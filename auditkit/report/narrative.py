@@ -162,8 +162,9 @@ def sentence(result: Result, *, named: bool = True) -> str:
 def judged(result: Result) -> str:
     """The rows of a population by verdict: "77 rows: 1 exception, 22 not judged, 54 without"."""
     population, found, open_ = len(result.population), len(result.exceptions), len(result.undetermined)
+    waived = f" ({result.waived:,} waived)" if result.waived else ""
     parts = [
-        count(found, "exception") if found else "no exception",
+        count(found, "exception") + waived if found else "no exception",
         f"{open_:,} not judged" if open_ else "",
         f"{population - found - open_:,} without" if found or open_ else "",
     ]
@@ -183,7 +184,12 @@ def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
     tallied = tally(results)
     exceptions = sum(len(r.exceptions) for r in results)
     text = f"Based on {count(len(results), 'test')} of {taken(snapshot)}: {counts(results)}."
-    text += f" {count(exceptions, 'exception')} in total." if exceptions else ""
+    waived = sum(r.waived for r in results)
+    text += (
+        f" {count(exceptions, 'exception')} in total{f', {waived:,} of them waived' if waived else ''}."
+        if exceptions
+        else ""
+    )
     if tallied["not collected"] or tallied["error"]:
         text += " Evidence is missing for the tests so marked; they are not passed."
     open_ = unjudged(results)

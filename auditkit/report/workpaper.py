@@ -295,6 +295,8 @@ class Workpaper:
         text += f"<p>{escape(narrative.sentence(result, named=False))} <b>Remedy:</b> {prose(check.fix)}{files}</p>"
         if len(result.exceptions):
             shown = self._first(result, result.exceptions).rename(columns={"exception_id": "exception"})
+            if result.waived:
+                shown["waiver"] = result.exceptions["waiver"].head(FOUND)
             text += table(shown) + self._rest(result.exceptions, "Exceptions")
         if len(open_):
             text += "<p>Rows that this evidence does not decide:</p>"

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from auditkit.evaluate import Result, Snapshot
 from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, verdicts
 from auditkit.report.charts.drawing import Picture, as_written
+from auditkit.report.charts.identity import people
 from auditkit.report.charts.relations import access_paths, reachability
 from auditkit.report.charts.tiles import policies, settings
 from auditkit.report.charts.timelines import activity
@@ -27,6 +28,7 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
         "coverage": coverage,
         "expiry": expiry,
         "levels": levels,
+        "people": people,
         "policies": policies,
         "reachability": reachability,
         "registries": registries,
