@@ -134,7 +134,7 @@ def table(
         declared = Table(
             name=name,
             doc=_doc(cls),
-            columns=_columns(cls),
+            columns=columns_of(cls),
             key=key,
             kinds=kinds,
             beside=beside,
@@ -154,7 +154,7 @@ def view(name: str, *, key: tuple[str, ...]) -> Callable[[C], C]:
     def record(cls: C) -> C:
         build = getattr(cls, "frame")
         declared = Table(
-            name=name, doc=_doc(cls), columns=_columns(cls), key=key, reads=_positional(build), build=build
+            name=name, doc=_doc(cls), columns=columns_of(cls), key=key, reads=_positional(build), build=build
         )
         _bind(_tables, name, declared)
         return cls
@@ -229,7 +229,8 @@ def _positional(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
 
 
-def _columns(cls: type) -> tuple[Column, ...]:
+def columns_of(cls: type) -> tuple[Column, ...]:
+    """The annotated fields of a class as columns, in their order."""
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
         Column(name=name, dtype=DTYPES[_plain(hint)], doc=_described(cls, name, hint)) for name, hint in hints.items()

@@ -2,15 +2,17 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 import auditkit.checks  # noqa: F401  (importing declares)
+from auditkit.analysis import cron
 from auditkit.capture.imports import READERS, Supplied
 from auditkit.capture.imports.base import MAX_AGE_DAYS
 from auditkit.declare import CHECKS
@@ -27,10 +29,36 @@ class _Section(BaseModel):
 
 
 class Period(_Section):
-    """First and last day of the period; a type I report has one day, its as-of date."""
+    """First and last day (UTC) of the period; a type I report has one day, its as-of date.
+
+    `schedule` says when a snapshot is expected: "daily" and "weekly" at any time of each day or week of the period,
+    else the five fields of cron in UTC, late after `late_tolerance_hours`. Without `gap_tolerance_days` no missed
+    slot is tolerated; with it the time between two captures may be as long.
+    """
 
     start: date
     end: date
+    schedule: str = ""
+    late_tolerance_hours: float = Field(default=1.0, ge=0)
+    gap_tolerance_days: float | None = Field(default=None, gt=0)
+
+    @property
+    def first(self) -> datetime:
+        """The first moment of the period."""
+        return datetime.combine(self.start, time(), UTC)
+
+    @property
+    def over(self) -> datetime:
+        """The moment at which the period has ended: midnight after its last day."""
+        return datetime.combine(self.end, time(), UTC) + timedelta(days=1)
+
+    @field_validator("schedule")
+    @classmethod
+    def _known(cls, schedule: str) -> str:
+        some = datetime(2026, 1, 1, tzinfo=UTC)
+        if schedule not in ("", "daily", "weekly") and cron.between(schedule, some, some) is None:
+            raise ValueError(f"{schedule!r} is neither daily, weekly nor five fields of cron, e.g. 0 6 * * *")
+        return schedule
 
     @model_validator(mode="after")
     def _ordered(self) -> "Period":
@@ -47,12 +75,36 @@ class Scope(_Section):
     exclude_namespaces: list[str] = []
 
 
+@cache
+def managers() -> Mapping[str, tuple[str, ...]]:
+    """Names of field managers by role, from data/managers.toml: `controllers`, `deployers`, `gitops`; shell patterns."""
+    return {role: tuple(names) for role, names in parse(folder("data") / "managers.toml").items()}
+
+
+class Changes(_Section):
+    """What explains a change: an approved ticket of the last `ticket_days` days, or one of the agreed `deployers`.
+
+    `deployers` are shell patterns of the names that tools give themselves in managedFields.
+    """
+
+    deployers: list[str] = Field(default_factory=lambda: list(managers()["deployers"]))
+    ticket_days: int = Field(default=14, ge=0)
+
+
 class Labels(_Section):
     """Names of the labels by which the entity marks its objects."""
 
     owner: str = ""
     classification: str = ""
     environment: str = ""
+
+
+class Retention(_Section):
+    """How long evidence is kept: a class by the entity's own schedule, days since it was taken, and a legal hold."""
+
+    name: str = Field(default="", alias="class")
+    keep_days: int | None = Field(default=None, ge=1)
+    legal_hold: bool = False
 
 
 class Files(_Section):
@@ -99,13 +151,16 @@ class Engagement(_Section):
     entity: str = "not stated"
     system: str = "not stated"
     type: Literal["I", "II"] | None = None
+    cluster: str = ""
     preparer: str = ""
     frameworks: list[str] = ["soc2-2017", "cis-1.12"]
     registries: list[str] = []
     period: Period | None = None
     scope: Scope = Scope()
     labels: Labels = Labels()
+    changes: Changes = Field(default_factory=Changes)
     files: Files = Files()
+    retention: Retention = Retention()
     imports: dict[str, Named] = Field(default_factory=dict)
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -211,13 +266,14 @@ def in_scope(engagement: Engagement, namespaces: pd.Series) -> pd.Series:
     scope = engagement.scope
     text = namespaces.astype("string")
     known = {
-        name: name == "" or (_matches(name, scope.namespaces) and not _matches(name, scope.exclude_namespaces))
+        name: name == "" or (matches(name, scope.namespaces) and not matches(name, scope.exclude_namespaces))
         for name in text.dropna().unique()
     }
     return text.map(known).astype("boolean")
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a name fits one of these shell patterns, upper and lower case apart."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 

@@ -9,6 +9,7 @@ from test_reachability import CLUSTER, policy
 import auditkit as ak
 from auditkit.evaluate import Snapshot
 from auditkit.report import charts
+from auditkit.resources import folder
 
 
 def test_access_paths_shows_everybody_but_the_shipped() -> None:
@@ -118,3 +119,18 @@ def test_names_are_drawn_as_they_are_not_as_formulas(name):
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "$\\frac$"}}
     picture = charts.draw(name, Snapshot.of(snapshot([pod, space])), [])
     assert picture._repr_png_().startswith(b"\x89PNG")
+
+
+def test_people_says_how_many_are_privileged_and_what_is_missing():
+    config = folder("data") / "demo" / "auditkit.toml"
+    snapshot = ak.load("demo", config=config)
+    rows, said = snapshot.tables["people"], charts.draw("people", snapshot, []).alt
+    powerful = rows[rows["privileged"]]
+    assert f"reach {len(rows)} people and names; {len(powerful)} are or can become cluster-admin" in said
+    assert "of these 2 with an answer no" in said and "incomplete" not in said
+    assert set(powerful.loc[(powerful["status"] != "active") | ~powerful["mfa"], "name"]) == {
+        "frank@northwind.example",
+        "break-glass@northwind.example",
+    }
+    bare = charts.draw("people", ak.demo(), []).alt
+    assert "of these 0 with an answer no incomplete: imports/idp_users not supplied" in bare

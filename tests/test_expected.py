@@ -30,7 +30,6 @@ EXPLAINED: dict[tuple[str, str], str] = {
     ("F02", "ledger-db-tls"): "whether a private key belongs to its certificate is not tested: no private key is read",
     ("J04", "fluentd"): "judged by node: nwp-cp-1 and nwp-win-1, which it leaves out, are the exceptions",
     ("J06", "falco"): "judged by node: nwp-win-1, which it leaves out, is the exception",
-    ("G04", "ns-must-have-owner"): "kinds of Gatekeeper constraints are made by templates and not read yet",
 }
 
 

@@ -18,10 +18,13 @@ LAYERS = (
     ("waiving", "evaluate"),
     ("engagement", "frameworks"),
     ("seal", "store"),
+    ("period",),
     ("report",),
     ("run",),
+    ("review",),
     ("reperform",),
     ("api",),
+    ("options", "terminal"),
     ("cli", "__init__", "__main__"),
 )
 # What talks to an outside, and the module or package it talks through.

@@ -43,6 +43,10 @@ SHEETS = {
     "Waivers": ("Waiver", "Test", "Scope", "Exceptions covered", "Holds", "Reason", "Approver", "Expires"),
     "Populations": ("Test", "Rows", "Complete", "Rows with verdict", "Rows as CSV", "sha256 of rows with verdict"),
     "Access listing": ("Subject", "Where", "Role", "Powers", "Binding created", "Decision", "Reviewer"),
+    "PBC list": (
+        *("Request", "What is asked", "Type", "Criteria", "This pack", "Missing here", "Workpaper", "Tables", "Rows"),
+        *("Remains with people", "Status", "Owner", "Auditor ref", "Auditor comment"),
+    ),
     "IPE": (
         *("Evidence id", "What a row is", "Tests with it as population", "Tests that also read it", "Complete"),
         *("Objects kept", "Objects to rows", "Rows", "Filters", "Repeated keys", "Count in the snapshot"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from auditkit.capture.snapshot import Coverage, in_short
 from auditkit.declare import SEVERITIES
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Snapshot
+from auditkit.kinds import asked_as
 from auditkit.report.frames import said
 
 CAVEATS: tuple[str, ...] = (
@@ -87,11 +88,11 @@ def remedy(coverage: Coverage) -> str:
             return "left out by policy; it is not evidence of a state"
         case "denied":
             return "let the reading identity list it (`auditkit role` prints the least ClusterRole), then capture again"
-        case "failed" if coverage.resource.startswith("*."):
+        case "failed" if coverage.resource.startswith("*.") and not coverage.kind:
             group = coverage.resource.removeprefix("*.")
             return f"`kubectl get apiservices | grep {group}` names what does not answer; repair it, then capture again"
         case "failed":
-            return f"see why `kubectl get {resource}` does not answer, or add its list to the files; then capture again"
+            return f"see why `kubectl get {asked_as(resource)}` does not answer, or add its list to the files; then capture again"
         case "partial" if resource.startswith("imports/"):
             return "supply the document again, whole, and of the time that is asked for"
         case "partial":

@@ -189,8 +189,8 @@ class Workpaper:
                 "Objects": c.seen,
                 "Kept": c.kept,
                 "Count it yourself": ""
-                if c.resource.startswith(("*.", "imports/"))
-                else f"kubectl get {c.resource}{'' if c.resource in whole else ' -A'} --no-headers | wc -l",
+                if c.resource.startswith("imports/") or (c.resource.startswith("*.") and not c.kind)
+                else f"kubectl get {kinds.asked_as(c.resource)}{'' if c.resource in whole else ' -A'} --no-headers | wc -l",
             }
             for c in shown
         ]
@@ -280,9 +280,9 @@ class Workpaper:
         notes = {"Note": frame["note"]} if frame["note"].any() else {}
         return Html(table(pd.DataFrame({**cells, **notes})))
 
-    def chart(self) -> charts.Picture:
-        """The figure of this workpaper."""
-        return charts.draw(self.notebook.chart, self.snapshot, self.tested)
+    def chart(self, name: str = "") -> charts.Picture:
+        """The figure of this workpaper, or another by its name."""
+        return charts.draw(name or self.notebook.chart, self.snapshot, self.tested)
 
     def exceptions(self) -> Html:
         """The exceptions of each test that has any, the first of them shown; and the rows that could not be judged."""

@@ -57,7 +57,7 @@ def _named(bindings: pd.DataFrame, kind: str) -> pd.DataFrame:
     return bindings[(bindings["subject_kind"] == kind).fillna(False) & ~own]
 
 
-@view("user_identities", key=("kind", "namespace", "name", "number"))
+@view("user_identities", key=("kind", "namespace", "name", "number", "identity"))
 class UserIdentity(_Account, BindingColumns):
     """One row per binding and user whom it names, with the identity provider's user of that name.
 
@@ -80,7 +80,7 @@ class UserIdentity(_Account, BindingColumns):
         return found.assign(known=known if comparable else known.mask(~known), other_case=other)
 
 
-@view("group_identities", key=("kind", "namespace", "name", "number"))
+@view("group_identities", key=("kind", "namespace", "name", "number", "identity"))
 class GroupIdentity(BindingColumns):
     """One row per binding and group that it names, with the identity provider's group of that name."""
 
@@ -103,7 +103,7 @@ class GroupIdentity(BindingColumns):
         return found.assign(known=known if comparable else known.mask(~known))
 
 
-@view("group_members", key=("kind", "namespace", "name", "number", "person"))
+@view("group_members", key=("kind", "namespace", "name", "number", "identity", "person"))
 class GroupMember(_Reached):
     """One row per binding, group that it names, and member; one without a person where the members are not known.
 
@@ -126,7 +126,7 @@ class GroupMember(_Reached):
         )
 
 
-@view("person_access", key=("kind", "namespace", "name", "number", "person"))
+@view("person_access", key=("kind", "namespace", "name", "number", "identity", "person"))
 class PersonAccess(_Reached):
     """One row per binding and person whom it reaches, by name or as member of a group.
 
@@ -181,7 +181,7 @@ class Person:
         return found.assign(privileged=privileged.mask(found["reaches"] & ~found["certain"]))
 
 
-@view("user_departures", key=("kind", "namespace", "name", "number"))
+@view("user_departures", key=("kind", "namespace", "name", "number", "identity"))
 class UserDeparture(BindingColumns):
     """One row per binding and user whom it names, with the last working day of who left.
 
@@ -203,7 +203,7 @@ class UserDeparture(BindingColumns):
         return bound_users.assign(last_working_day=day, listed=listed if named.notna().all() else listed.mask(~listed))
 
 
-@view("member_departures", key=("kind", "namespace", "name", "number", "person"))
+@view("member_departures", key=("kind", "namespace", "name", "number", "identity", "person"))
 class MemberDeparture(_Reached):
     """One row per binding, group that it names, and member, with the last working day of who left.
 
@@ -237,11 +237,19 @@ class AccountDeparture:
         return _left(accounts, idp_users, leavers)
 
 
-@view("access_review", key=("kind", "namespace", "name", "number", "person"))
-class AccessReview(_Reached):
-    """One row per binding and person whom it reaches, with what a reviewer asks of each."""
+@view("access_review", key=("kind", "namespace", "name", "number", "identity", "person"))
+class AccessReview:
+    """One row per binding and person whom it reaches, with what a reviewer asks of each; `people` has the rest of a person."""
 
-    privileged: Annotated[bool | None, "The subject is or can become cluster-admin; missing where that is not known."]
+    namespace: Annotated[str, "Namespace of the RoleBinding; empty for a ClusterRoleBinding."]
+    kind: Annotated[str, "RoleBinding or ClusterRoleBinding."]
+    name: Annotated[str, "Name of the binding."]
+    number: Annotated[int, "Position of the subject in its binding, from 0."]
+    identity: Annotated[str, "User or group that the binding names."]
+    person: Annotated[str | None, "The user of the identity provider; missing where none is known."]
+    group: Annotated[str | None, "Group of the identity provider through which the person is reached."]
+    role: Annotated[str, "Name of the role."]
+    privileged: Annotated[bool | None, "The identity is or can become cluster-admin; missing where that is not known."]
     last_working_day: Annotated[datetime | None, "Last working day, by the list of leavers."]
     remarks: Annotated[list[str], "What speaks against keeping it."]
 

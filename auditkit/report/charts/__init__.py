@@ -14,7 +14,8 @@ from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, r
 from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.identity import people
 from auditkit.report.charts.relations import access_paths, reachability
-from auditkit.report.charts.tiles import policies, settings
+from auditkit.report.charts.systems import copies, mesh, watched
+from auditkit.report.charts.tiles import enforcement, policies, settings
 from auditkit.report.charts.timelines import activity
 
 __all__ = ["CHARTS", "Picture", "draw"]
@@ -25,15 +26,19 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
         "access_paths": access_paths,
         "activity": activity,
         "conclusions": conclusions,
+        "copies": copies,
         "coverage": coverage,
+        "enforcement": enforcement,
         "expiry": expiry,
         "levels": levels,
+        "mesh": mesh,
         "people": people,
         "policies": policies,
         "reachability": reachability,
         "registries": registries,
         "settings": settings,
         "verdicts": verdicts,
+        "watched": watched,
     }
 )
 

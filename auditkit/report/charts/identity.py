@@ -27,9 +27,9 @@ def people(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
         _tile(axes, 0, y, privileged, yes=COLOURS["undetermined"], no=COLOURS["quiet"])
         for x, answer in enumerate(answers, start=1):
             _tile(axes, x, y, answer, yes=COLOURS["ok"], no=COLOURS["exception"])
-        through = ", ".join("own name" if text == name else text for text in shown["through"][y])
+        through = ", ".join("by name" if text == name else text for text in shown["through"][y])
         roles = len(shown["roles"][y])
-        text = f"{roles} role{'s' * (roles != 1)} through {through}"
+        text = f"{roles} role{'s' * (roles != 1)}: {through}"
         axes.text(len(asked) + 0.6, y, short(text, 52), va="center", fontsize=7.5)
     axes.set_xticks(range(len(asked) + 1), ["is or can become\ncluster-admin", *asked])
     axes.set_yticks(range(len(shown)), [short(name, 36) for name in shown["name"]])
