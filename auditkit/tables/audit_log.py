@@ -238,7 +238,7 @@ class AuditLogScope(_OfTheLog):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for what, meaning in WHAT.items():
+        for what, meaning in WHAT.items() if objects[Scope] else ():
             found = [scope for scope in objects[Scope] if scope.what == what]
             lines = sum(scope.lines for scope in found if scope.stage != "no end")
             yield *OF_THE_LOG, what, meaning, lines, sorted({s.level for s in found}), sorted({s.stage for s in found})
