@@ -16,6 +16,7 @@ from auditkit.report.charts.identity import people
 from auditkit.report.charts.relations import access_paths, reachability
 from auditkit.report.charts.systems import copies, mesh, watched
 from auditkit.report.charts.tiles import enforcement, policies, settings
+from auditkit.report.charts.timelines import activity
 
 __all__ = ["CHARTS", "Picture", "draw"]
 
@@ -23,6 +24,7 @@ Chart = Callable[[Snapshot, Sequence[Result]], Figure]
 CHARTS: Mapping[str, Chart] = MappingProxyType(
     {
         "access_paths": access_paths,
+        "activity": activity,
         "conclusions": conclusions,
         "copies": copies,
         "coverage": coverage,
