@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from builders import imported, snapshot
+from conftest import DEMO
 from test_connections import CALICO
 from test_reachability import CLUSTER, policy
 
 import auditkit as ak
 from auditkit.evaluate import Snapshot
 from auditkit.report import charts
-from auditkit.resources import folder
 
 
 def test_access_paths_shows_everybody_but_the_shipped() -> None:
@@ -122,8 +122,7 @@ def test_names_are_drawn_as_they_are_not_as_formulas(name):
 
 
 def test_people_says_how_many_are_privileged_and_what_is_missing():
-    config = folder("data") / "demo" / "auditkit.toml"
-    snapshot = ak.load("demo", config=config)
+    snapshot = ak.load("demo", config=DEMO)
     rows, said = snapshot.tables["people"], charts.draw("people", snapshot, []).alt
     powerful = rows[rows["privileged"]]
     assert f"reach {len(rows)} people and names; {len(powerful)} are or can become cluster-admin" in said
