@@ -1,6 +1,10 @@
 """Imports: documents that others made (identity exports, scanner reports, logs), each read once into records."""
 
-from auditkit.capture.imports import tickets  # noqa: F401  (importing a reader declares it)
+from auditkit.capture.imports import (  # noqa: F401  (importing a reader declares it)
+    exploitability,
+    image_scans,
+    tickets,
+)
 from auditkit.capture.imports.base import READERS, Import, Loaded, Supplied, judged, read
 from auditkit.capture.imports.saved import load, save
 
