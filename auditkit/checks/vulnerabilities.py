@@ -30,12 +30,12 @@ def scanned_lately(running_scans: pd.DataFrame, origin: pd.DataFrame, *, days: i
     """Scans of images that run are recent.
 
     Vulnerabilities are published daily of software that did not change: an old scan does not know them. An image without a
-    scan is the exception of another test.
+    scan is undetermined here, and the exception of another test.
 
     Fix: scan images that run on a schedule, not only when they are built.
     """
     age = (origin.taken_at.iloc[0] - running_scans.scanned_at).dt.days
-    return (age > days).astype("boolean").mask(age.isna()).where(running_scans.scanned.fillna(True), False)
+    return (age > days).astype("boolean").mask(age.isna())
 
 
 @check("IMG-82", severity="high")

@@ -54,8 +54,9 @@ class ScanFindingRow:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        # A package can be found in several places of an image.
-        listed = {(f.file, f.id, f.package, f.version): f for f in objects[ScanFinding]}
+        # A package can be found in several places of an image: one with a correction goes before one without.
+        every = sorted(objects[ScanFinding], key=lambda f: f.fixed_version is not None)
+        listed = {(f.file, f.id, f.package, f.version): f for f in every}
         for f in listed.values():
             ids = sorted({f.id, *f.aliases})
             known = [id for id in ids if id.startswith("CVE-")]

@@ -1,8 +1,10 @@
 """Imports: documents that others made (identity exports, scanner reports, logs), each read once into records."""
 
 from auditkit.capture.imports import (  # noqa: F401  (importing a reader declares it)
+    benchmarks,
     exploitability,
     image_scans,
+    prometheus,
     tickets,
 )
 from auditkit.capture.imports.base import READERS, Import, Loaded, Supplied, judged, read
