@@ -50,7 +50,9 @@ class ScanFindingRow:
     fixed_version: Annotated[str | None, "Version that corrects it; missing where there is none."]
     severity: Annotated[str | None, "critical, high, medium, low or negligible; missing where the scanner knows none."]
     published: Annotated[datetime | None, "When it was published; reports of Grype do not say."]
-    exploited: Annotated[bool | None, "The scanner says that it is known to be exploited; missing where it says nothing."]
+    exploited: Annotated[
+        bool | None, "The scanner says that it is known to be exploited; missing where it says nothing."
+    ]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:

@@ -61,7 +61,9 @@ class ScrapeTarget:
     down: Annotated[int, "Of them 0: it did not answer."]
     missing: Annotated[int, "Of them not there: Prometheus did not ask, or was down itself."]
     longest_minutes: Annotated[float | None, "Longest span in which no sample says that it was up."]
-    longest_down_minutes: Annotated[float | None, "Most minutes of one such span of which a sample says that it was down."]
+    longest_down_minutes: Annotated[
+        float | None, "Most minutes of one such span of which a sample says that it was down."
+    ]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:

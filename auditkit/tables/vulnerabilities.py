@@ -79,7 +79,9 @@ class VulnerabilityReportRow:
             )  # fmt: skip
 
 
-@table("report_findings", kinds=(VulnerabilityReport,), key=("namespace", "name", "vulnerability", "package", "version"))
+@table(
+    "report_findings", kinds=(VulnerabilityReport,), key=("namespace", "name", "vulnerability", "package", "version")
+)
 class ReportFinding:
     """One row per vulnerability of a package in a VulnerabilityReport of trivy-operator."""
 

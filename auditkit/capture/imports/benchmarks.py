@@ -166,7 +166,9 @@ def read_kube_bench(paths: Sequence[Path]) -> Document:
             else:
                 faults.append(Malformed(name=f"{path.name} {test.item}", fault=f"unknown status {test.status[:20]!r}"))
     if not rows:
-        raise UsageError(f"{paths[0].parent}: no result in any report of kube-bench; run it with a target that has tests")
+        raise UsageError(
+            f"{paths[0].parent}: no result in any report of kube-bench; run it with a target that has tests"
+        )
     versions = tools([t.benchmark for t in found])
     return Document(records={NodeTest: found}, rows=rows, format=f"kube-bench JSON, {versions}", malformed=faults)
 

@@ -124,7 +124,11 @@ def read(paths: Sequence[Path]) -> Document:
             records[type(record)].append(record)
     ends = [q.ends for q in records[Query] if isinstance(q, Query) and q.ends]
     return Document(
-        records=records, rows=rows, format="Prometheus HTTP API JSON", made_at=min(ends, default=None), note="; ".join(warned)
+        records=records,
+        rows=rows,
+        format="Prometheus HTTP API JSON",
+        made_at=min(ends, default=None),
+        note="; ".join(warned),
     )
 
 
