@@ -21,6 +21,7 @@ lint: $(VENV)/.installed-test
 demo: $(VENV)/.installed
 	@rm -rf build/demo
 	@$(BIN)/auditkit capture --from tests/recordings/northwind-prod/2026-10-31 --secrets --tls-secrets --secret-facts --out build/demo
+	@cp -R data/demo/auditkit.toml data/demo/imports build/demo
 	@rm -rf data/demo && mv build/demo data/demo
 
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -128,7 +128,7 @@ def test_a_gap_is_not_up(tmp_path: Path) -> None:
     """Where every series lacks a sample Prometheus itself was down: the grid of the others' step still has the time."""
     path = tmp_path / "up.json"
     one = {0: "1", 60: "1", 120: "0", 180: "0", 240: "1", 420: "1", 480: "0"}
-    path.write_text(matrix(up("one", one), up("two", {t: "1" for t in one})))
+    path.write_text(matrix(up("one", one), up("two", dict.fromkeys(one, "1"))))
     found = read(path)
     (query,) = found.records[Query]
     assert isinstance(query, Query) and (query.step, query.series) == (60, 2)

@@ -46,5 +46,5 @@ def answers_reach_the_snapshot(prometheus_queries: pd.DataFrame, origin: pd.Data
 
     Fix: save the answers anew, with `end` the day of the snapshot and `start` the first day of the period.
     """
-    apart = (origin.taken_at.iloc[0] - prometheus_queries.ends).dt.total_seconds() / 86_400
+    apart: pd.Series = (origin.taken_at.iloc[0] - prometheus_queries.ends).dt.total_seconds() / 86_400
     return (apart > days).astype("boolean").mask(apart.isna())

@@ -34,7 +34,7 @@ def scanned_lately(running_scans: pd.DataFrame, origin: pd.DataFrame, *, days: i
 
     Fix: scan images that run on a schedule, not only when they are built.
     """
-    age = (origin.taken_at.iloc[0] - running_scans.scanned_at).dt.days
+    age: pd.Series = (origin.taken_at.iloc[0] - running_scans.scanned_at).dt.days
     return (age > days).astype("boolean").mask(age.isna())
 
 

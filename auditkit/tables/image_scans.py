@@ -32,7 +32,7 @@ class ImageScanRow:
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for s in objects[ImageScan]:
             yield (
-                s.file, s.reference, s.digests, s.tool, s.version, s.database_at, s.scanned_at, s.targets,
+                s.file, s.reference, list(s.digests), s.tool, s.version, s.database_at, s.scanned_at, s.targets,
                 s.secrets, s.suppressed,
             )  # fmt: skip
 

@@ -58,7 +58,7 @@ class ControlTestRow:
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for t in objects[ControlTest]:
             yield (
-                t.file, t.version, t.frameworks, t.control, t.text, t.resource, t.namespace, t.kind, t.name,
+                t.file, t.version, list(t.frameworks), t.control, t.text, t.resource, t.namespace, t.kind, t.name,
                 t.status, t.sub_status,
             )  # fmt: skip
 

@@ -54,7 +54,7 @@ class ControlTest(Record):
     name: str = ""
     text: str = ""
     sub_status: str | None = None
-    frameworks: list[str] = []
+    frameworks: tuple[str, ...] = ()
     version: str | None = None
 
 
@@ -224,7 +224,7 @@ def read_kubescape(paths: Sequence[Path]) -> Document:
 
 def _control_tests(path: Path, report: _Kubescape) -> Iterator[ControlTest]:
     objects = {r.resource_id: r.object or _Object() for r in listed(report.resources)}
-    frameworks = [f"{f.name} {f.version}".strip() for f in listed(report.summary_details.frameworks)]
+    frameworks = tuple(f"{f.name} {f.version}".strip() for f in listed(report.summary_details.frameworks))
     scan = report.metadata.scan_metadata if report.metadata else None
     for tested in listed(report.results):
         found = objects.get(tested.resource_id, _Object())

@@ -32,7 +32,7 @@ class ImageScan(Record):
 
     file: str
     reference: str
-    digests: list[str] = []
+    digests: tuple[str, ...] = ()
     tool: str = ""
     version: str | None = None
     database_at: datetime | None = None
@@ -52,7 +52,7 @@ class ScanFinding(Record):
     file: str
     id: str
     package: str
-    aliases: list[str] = []
+    aliases: tuple[str, ...] = ()
     version: str | None = None
     purl: str | None = None
     fixed_version: str | None = None
@@ -224,7 +224,7 @@ def _trivy(path: Path, report: _Trivy) -> tuple[ImageScan, list[ScanFinding]]:
         ScanFinding(
             file=path.name,
             id=v.id,
-            aliases=list(listed(v.vendor_ids)),
+            aliases=tuple(listed(v.vendor_ids)),
             package=v.pkg_name,
             version=v.installed_version or None,
             purl=v.pkg_identifier.purl if v.pkg_identifier else None,
@@ -264,7 +264,7 @@ def _matches(path: Path, matches: Sequence[_GrypeMatch]) -> Iterator[ScanFinding
         yield ScanFinding(
             file=path.name,
             id=found.id,
-            aliases=[r.id for r in listed(m.related_vulnerabilities) if r.id != found.id],
+            aliases=tuple(r.id for r in listed(m.related_vulnerabilities) if r.id != found.id),
             package=m.artifact.name,
             version=m.artifact.version or None,
             purl=m.artifact.purl or None,
@@ -280,6 +280,6 @@ def severity(text: str | None) -> str | None:
     return known if known in ("critical", "high", "medium", "low", "negligible") else None
 
 
-def _digests(references: Sequence[str] | None) -> list[str]:
+def _digests(references: Sequence[str] | None) -> tuple[str, ...]:
     """Digests of `name@digest`, or of a bare digest, each once."""
-    return sorted({text.rpartition("@")[2] for text in references or () if ":" in text.rpartition("@")[2]})
+    return tuple(sorted({text.rpartition("@")[2] for text in references or () if ":" in text.rpartition("@")[2]}))

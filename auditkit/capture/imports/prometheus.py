@@ -7,6 +7,7 @@ query, its range or its step: they are those of its samples.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -163,7 +164,7 @@ def _records(path: Path, series: Sequence[_Series]) -> Iterator[Record]:
 
 def _step(times: Sequence[float]) -> float:
     """Seconds between two samples, as most lie apart; 0 of a single time."""
-    apart = Counter(round(b - a, 3) for a, b in zip(times, times[1:], strict=False))
+    apart = Counter(round(b - a, 3) for a, b in pairwise(times))
     return min(apart, key=lambda gap: (-apart[gap], gap)) if apart else 0.0
 
 
