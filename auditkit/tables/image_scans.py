@@ -114,6 +114,9 @@ class Scan:
     reference and another digest is of other content: the tag was moved, or it was scanned for another architecture.
     """
 
+    namespace: Annotated[str, "Namespace of the VulnerabilityReport; empty for a file."]
+    kind: Annotated[str, "Scan of a file that was supplied, or VulnerabilityReport."]
+    name: Annotated[str, "Name of the file, or of the report."]
     place: Annotated[str, "File, or VulnerabilityReport with its namespace and name."]
     reference: Annotated[str | None, "What was scanned, spelled out: registry, repository and tag."]
     digests: Annotated[list[str], "Digests that were scanned."]
@@ -133,10 +136,16 @@ class Scan:
     ) -> pd.DataFrame:
         reports = vulnerability_reports
         supplied = image_scans.assign(
-            place=image_scans.file, reference=_spelled(image_scans.reference), scanner=image_scans.tool
+            namespace="",
+            kind="Scan",
+            name=image_scans.file,
+            place=image_scans.file,
+            reference=_spelled(image_scans.reference),
+            scanner=image_scans.tool,
         )
         reported = pd.DataFrame(
             {
+                **reports[["namespace", "kind", "name"]],
                 "place": report_place(reports),
                 "reference": _spelled(reports.image + ":" + reports.tag.fillna("latest")),
                 "digests": as_lists(reports.digest),

@@ -9,11 +9,13 @@ from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 
 
-@table("prometheus_queries", records=(Query,), key=("file",))
+@table("prometheus_queries", records=(Query,), key=("name",))
 class PrometheusQuery:
     """One row per saved answer of Prometheus: of what, over which range and at which step."""
 
-    file: Annotated[str, "Name of the file."]
+    namespace: Annotated[str, "Empty."]
+    kind: Annotated[str, "Answer."]
+    name: Annotated[str, "Name of the file."]
     metric: Annotated[str, "ALERTS or up; nothing where the answer is empty."]
     begins: Annotated[datetime | None, "Its first sample."]
     ends: Annotated[datetime | None, "Its last sample."]
@@ -25,17 +27,19 @@ class PrometheusQuery:
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for q in objects[Query]:
             days = (q.ends - q.begins).total_seconds() / 86_400 if q.ends and q.begins else None
-            yield q.file, q.metric, q.begins, q.ends, days, q.step, q.series
+            yield "", "Answer", q.file, q.metric, q.begins, q.ends, days, q.step, q.series
 
 
-@table("alerts_fired", records=(Fired,), key=("alert", "place", "began", "file"))
+@table("alerts_fired", records=(Fired,), key=("name", "place", "began", "file"))
 class AlertFired:
     """One row per span in which an alert fired."""
 
+    namespace: Annotated[str, "Its label namespace; empty where it has none."]
+    kind: Annotated[str, "Alert."]
+    name: Annotated[str, "Name of the alert."]
     file: Annotated[str, "Name of the file."]
-    alert: Annotated[str, "Name of the alert."]
     severity: Annotated[str | None, "Its label severity; missing where it has none."]
-    place: Annotated[str, "Its labels that say where: namespace, job, instance and the like."]
+    place: Annotated[str, "Its labels that say where: job, instance and the like."]
     began: Annotated[datetime, "First sample in which it fires."]
     last: Annotated[datetime, "Last sample in which it fires."]
     ended: Annotated[bool, "It did not fire any more in the samples after."]
@@ -46,13 +50,16 @@ class AlertFired:
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for f in objects[Fired]:
             minutes = f.samples * f.step / 60 if f.step else None
-            yield f.file, f.alert, f.severity, f.place, f.began, f.last, f.ended, minutes, f.step
+            yield f.namespace, "Alert", f.alert, f.file, f.severity, f.place, f.began, f.last, f.ended, minutes, f.step
 
 
 @table("scrape_targets", records=(Target, Outage), key=("job", "instance", "file"))
 class ScrapeTarget:
     """One row per target of Prometheus: how long it was up, down and without a sample."""
 
+    namespace: Annotated[str, "Empty: where a target lies its job says."]
+    kind: Annotated[str, "Target."]
+    name: Annotated[str, "Job and instance of the target."]
     file: Annotated[str, "Name of the file."]
     job: Annotated[str, "Job of the target."]
     instance: Annotated[str, "Instance of the target."]
@@ -76,7 +83,7 @@ class ScrapeTarget:
             down = max((o.down for o in found), default=0) * t.step / 60
             known = bool(t.step) or not found
             yield (
-                t.file, t.job, t.instance, t.samples, t.up, t.down, t.missing,
+                "", "Target", f"{t.job} {t.instance}", t.file, t.job, t.instance, t.samples, t.up, t.down, t.missing,
                 longest if known else None, down if known else None,
             )  # fmt: skip
 

@@ -89,10 +89,13 @@ class ImportedTest:
         return pd.concat([nodes, objects], ignore_index=True)
 
 
-class _NodeFile:
-    node: Annotated[str, "Name of the node."]
+class _OfNode:
+    namespace: Annotated[str, "Empty: a node lies in no namespace."]
     kind: Annotated[str, "Node."]
     name: Annotated[str, "Name of the node."]
+
+
+class _NodeFile(_OfNode):
     in_cluster: Annotated[bool, "The cluster has a node of this name."]
     item: Annotated[str, "Number of the item."]
     status: Annotated[str | None, "PASS, FAIL, WARN or INFO; missing where the item was not tested."]
@@ -101,7 +104,7 @@ class _NodeFile:
     reported: Annotated[bool, "There is a report of the node."]
 
 
-@view("control_plane_files", key=("node", "item", "benchmark"))
+@view("control_plane_files", key=("name", "item", "benchmark"))
 class ControlPlaneFile(_NodeFile):
     """One row per node of the control plane and item of CIS on its files (section 1.1), as kube-bench tested it.
 
@@ -114,7 +117,7 @@ class ControlPlaneFile(_NodeFile):
         return _files(node_tests, nodes, nodes[nodes.control_plane], "1.1")
 
 
-@view("kubelet_files", key=("node", "item", "benchmark"))
+@view("kubelet_files", key=("name", "item", "benchmark"))
 class KubeletFile(_NodeFile):
     """One row per node and item of CIS on files of the kubelet (section 4.1), as kube-bench tested it.
 
@@ -133,17 +136,18 @@ def _files(tests: pd.DataFrame, nodes: pd.DataFrame, due: pd.DataFrame, section:
     every = due[["name"]].rename(columns={"name": "node"}).merge(items, how="cross")
     rows = every.merge(tests[tests.section == section], on=["node", "item"], how="outer")
     return rows.assign(
-        kind="Node", name=rows.node, in_cluster=rows.node.isin(nodes.name), reported=rows.node.isin(tests.node)
+        namespace="",
+        kind="Node",
+        name=rows.node,
+        in_cluster=rows.node.isin(nodes.name),
+        reported=rows.node.isin(tests.node),
     )
 
 
-@view("node_settings", key=("node", "item", "benchmark"))
-class NodeSetting:
+@view("node_settings", key=("name", "item", "benchmark"))
+class NodeSetting(_OfNode):
     """One row per node and item that kube-bench tested on it, but those on files (sections 1.1 and 4.1)."""
 
-    node: Annotated[str, "Name of the node."]
-    kind: Annotated[str, "Node."]
-    name: Annotated[str, "Name of the node."]
     in_cluster: Annotated[bool, "The cluster has a node of this name."]
     item: Annotated[str, "Number of the item."]
     status: Annotated[str, "PASS, FAIL, WARN or INFO."]
@@ -153,7 +157,7 @@ class NodeSetting:
     @staticmethod
     def frame(node_tests: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
         rows = node_tests[~node_tests.section.isin(["1.1", "4.1"])]
-        return rows.assign(kind="Node", name=rows.node, in_cluster=rows.node.isin(nodes.name))
+        return rows.assign(namespace="", kind="Node", name=rows.node, in_cluster=rows.node.isin(nodes.name))
 
 
 @cache

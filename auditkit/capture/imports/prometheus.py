@@ -19,7 +19,7 @@ from auditkit.errors import UsageError
 from auditkit.kinds import Record
 
 # Of an alert's other labels those that say where it is; the rest may hold anything.
-PLACES = ("namespace", "job", "instance", "node", "service", "deployment", "pod")
+PLACES = ("job", "instance", "node", "service", "deployment", "pod")
 NEITHER = "neither ALERTS nor up: query `ALERTS` or `up` alone, /api/v1/query_range?query=up&start=...&end=...&step=60"
 
 
@@ -49,6 +49,7 @@ class Fired(Record):
     last: datetime
     samples: int
     step: float
+    namespace: str = ""
     place: str = ""
     severity: str | None = None
     ended: bool = False
@@ -187,6 +188,7 @@ def _fired(path: Path, one: _Series, times: Sequence[float], step: float) -> Ite
             last=_time(grid[span[-1]]),
             samples=len(span),
             step=step,
+            namespace=labels.get("namespace", ""),
             place=", ".join(f"{name}={labels[name]}" for name in PLACES if name in labels),
             severity=labels.get("severity"),
             ended=span[-1] < len(grid) - 1,

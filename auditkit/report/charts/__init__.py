@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from auditkit.evaluate import Result, Snapshot
 from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, verdicts
 from auditkit.report.charts.drawing import Picture, as_written
+from auditkit.report.charts.points import ageing
 from auditkit.report.charts.relations import access_paths, reachability
 from auditkit.report.charts.tiles import policies, settings
 
@@ -21,6 +22,7 @@ Chart = Callable[[Snapshot, Sequence[Result]], Figure]
 CHARTS: Mapping[str, Chart] = MappingProxyType(
     {
         "access_paths": access_paths,
+        "ageing": ageing,
         "conclusions": conclusions,
         "coverage": coverage,
         "expiry": expiry,
