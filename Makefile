@@ -7,7 +7,7 @@ BIN = $(VENV)/bin
 
 evidence: $(VENV)/.installed
 	@rm -rf build/evidence
-	@$(BIN)/auditkit run --from demo --out build/evidence
+	@$(BIN)/auditkit run --from demo --config data/demo/auditkit.toml --out build/evidence
 
 test: $(VENV)/.installed-test
 	@$(BIN)/python -m pytest
@@ -21,8 +21,7 @@ lint: $(VENV)/.installed-test
 demo: $(VENV)/.installed
 	@rm -rf build/demo
 	@$(BIN)/auditkit capture --from tests/recordings/northwind-prod/2026-10-31 --secrets --tls-secrets --secret-facts --out build/demo
-	@cp -R data/demo/auditkit.toml data/demo/imports build/demo
-	@rm -rf data/demo && mv build/demo data/demo
+	@rm -rf data/demo/objects && cp -r build/demo/. data/demo
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "auditkit needs Python 3.11 or later")'

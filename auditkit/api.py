@@ -1,28 +1,32 @@
 """The public functions of `import auditkit as ak`."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pandas as pd
 
 from auditkit import engagement as _engagement
-from auditkit import evaluate, frameworks, seal, store
+from auditkit import evaluate, frameworks, seal, store, waiving
 from auditkit.analysis.access import Access
 from auditkit.capture import from_files, imports, live, open_source
+from auditkit.capture.imports.tickets import Ticket
+from auditkit.capture.imports.waivers import Waiver
 from auditkit.capture.snapshot import Options
 from auditkit.capture.snapshot import save as _save
 from auditkit.declare import CHECKS, TABLES
-from auditkit.errors import UsageError
+from auditkit.errors import Faults, UsageError
 from auditkit.evaluate import Results, Snapshot
-from auditkit.kinds import ALL, Kind
+from auditkit.kinds import ALL
 from auditkit.kinds import resource as resource_name
+from auditkit.period import changes as _changes
+from auditkit.period import tickets as _tickets
 from auditkit.report import workpaper as _workpaper
 from auditkit.run import Run
 from auditkit.run import run as _run
 from auditkit.seal import Verdict, leaks
+from auditkit.store import History as History
 
 
 def capture(
@@ -53,16 +57,27 @@ def capture(
 
 
 def load(path: str | Path, *, config: str | Path | None = None) -> Snapshot:
-    """Open a pack, a saved snapshot, a dump or manifests; also "demo" and "context:NAME".
+    """Open a pack, a saved snapshot, a capture in a store, a dump or manifests; also "demo" and "context:NAME".
 
     The imports that `config` (auditkit.toml) names are laid beside it; a pack has its own already.
     """
     beside = _imports(config)
-    return Snapshot.of(open_source(path).beside(beside))
+    return Snapshot.of((_captured(Path(path)) or open_source(path)).beside(beside))
+
+
+def _captured(path: Path) -> Snapshot | None:
+    """The snapshot of STORE/CLUSTER/snapshots/TIME; None for another path."""
+    if not (path / store.RECORD).is_file():
+        return None
+    return store.History(path.resolve().parents[1]).load(path.resolve().name)
 
 
 def _imports(config: str | Path | None) -> tuple[imports.Loaded, ...]:
-    return imports.read(_engagement.load(Path(config)).supplied()) if config else ()
+    found = imports.read(_engagement.load(Path(config)).supplied()) if config else ()
+    for one in found:
+        if faults := waiving.faults(one.records.get(Waiver, ())):
+            raise Faults(", ".join(f.name for f in one.about.files), faults)
+    return found
 
 
 def save(snapshot: Snapshot, out: str | Path) -> None:
@@ -70,6 +85,61 @@ def save(snapshot: Snapshot, out: str | Path) -> None:
     with store.publishing(Path(out)) as draft:
         _save(snapshot, draft)
         leaks.refuse(draft)
+
+
+def keep(snapshot: Snapshot, place: str | Path, *, config: str | Path | None = None) -> store.Added:
+    """Add a snapshot, without its imports, to the history of its cluster in a store, and bring the tables there up to it.
+
+    `config` (auditkit.toml) says the cluster's name in the store, and the retention. Raises as store.add does; a snapshot
+    that is there already is left as it is.
+    """
+    added = store.add(Path(place), snapshot, _engagement.load(Path(config) if config else None))
+    store.refresh(added.history)
+    return added
+
+
+def captures(place: str | Path, *, checked: bool = False) -> pd.DataFrame:
+    """One row per capture in a store: cluster, capture, state, incomplete, added_at, tool, stored (whole, changes), bytes, digest.
+
+    `checked` reads every one; raises UsageError at the first that is not what was stored.
+    """
+    for history in store.histories(Path(place)) if checked else ():
+        for _ in history.between():
+            pass
+    rows = [
+        {
+            "cluster": history.cluster,
+            "capture": capture.name,
+            "state": capture.state,
+            "incomplete": ", ".join(capture.incomplete),
+            "added_at": capture.added_at,
+            "tool": capture.tool,
+            "stored": "whole" if history.whole(capture.name) else "changes",
+            "bytes": sum(p.stat().st_size for p in history.place(capture.name).rglob("*") if p.is_file()),
+            "digest": capture.digest,
+        }
+        for history in store.histories(Path(place))
+        for capture in history.captures
+    ]
+    return pd.DataFrame(rows)
+
+
+def purge(
+    place: str | Path, before: date, *, config: str | Path | None = None, really: bool = False
+) -> list[store.Purge]:
+    """What goes of a store that was taken before a day, UTC; only `really` deletes it, see store.purge.
+
+    The retention is that of `config` (auditkit.toml), else what the newest capture of the cluster was stored with. Raises
+    UsageError before anything is deleted where one of the clusters is under legal hold.
+    """
+    retention = _engagement.load(Path(config)).retention if config else None
+    planned = [store.plan(history, before, retention) for history in store.histories(Path(place))]
+    if not really:
+        return planned
+    done = [store.purge(one.history, before, retention) for one in planned]
+    for one in done:
+        store.refresh(store.History(one.history.path))
+    return done
 
 
 def demo() -> Snapshot:
@@ -159,53 +229,25 @@ def checks() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def diff(a: Snapshot, b: Snapshot) -> pd.DataFrame:
-    """What changed from snapshot a to b: one row per object added, removed or changed, with the fields that differ.
+def changes(
+    before: Snapshot,
+    after: Snapshot,
+    *,
+    tickets: str | Path | pd.DataFrame | None = None,
+    config: str | Path | None = None,
+) -> pd.DataFrame:
+    """What changed between two snapshots, by whom, and whether a ticket or an agreed deployer explains it.
 
-    A kind that one of them did not completely read has one row, `change` "not comparable": what is not there may only
-    not have been read.
+    One row per object, with the fields that differ; `auditkit.period.changes.ChangeRow` documents the columns. A kind that
+    one of them did not completely read has one row, `change` "not comparable": what is not there may only not have been
+    read. `tickets` is a CSV file or a table of that name; else the import of `after` is used. `[changes]` of
+    auditkit.toml (`config`) names deployers and how long an approval holds.
     """
-    rows: list[dict[str, Any]] = []
-    for kind in dict.fromkeys([*a.objects, *b.objects]):
-        states = [f"{side}: {s.state(kind).state}" for side, s in (("a", a), ("b", b)) if not _whole(s, kind)]
-        if states:
-            name = resource_name(kind)
-            rows.append({"change": "not comparable", "kind": name, "namespace": "", "name": "", "fields": states})
-            continue
-        before, after = _by_name(a, kind), _by_name(b, kind)
-        for key in sorted(set(before) | set(after)):
-            old, new = before.get(key), after.get(key)
-            fields = _fields(old, new) if old and new else []
-            if not (old and new) or fields:
-                change = "changed" if old and new else "added" if new else "removed"
-                rows.append(
-                    {
-                        "change": change,
-                        "kind": resource_name(kind),
-                        "namespace": key[0],
-                        "name": key[1],
-                        "fields": fields,
-                    }
-                )
-    return pd.DataFrame(rows, columns=["change", "kind", "namespace", "name", "fields"])
-
-
-def _whole(snapshot: Snapshot, kind: type[Kind]) -> bool:
-    return snapshot.state(kind).state in ("collected", "not served")
-
-
-def _by_name(snapshot: Snapshot, kind: type[Kind]) -> dict[tuple[str, str], Kind]:
-    return {(o.namespace, o.name): o for o in snapshot.objects[kind]}
-
-
-def _fields(old: Kind, new: Kind) -> list[str]:
-    """Dotted names, two deep, of the fields that differ, without managedFields."""
-    before, after = msgspec.to_builtins(old), msgspec.to_builtins(new)
-    found = []
-    for top in sorted(set(before) | set(after)):
-        x, y = before.get(top), after.get(top)
-        if isinstance(x, dict) and isinstance(y, dict):
-            found += [f"{top}.{k}" for k in sorted(set(x) | set(y)) if x.get(k) != y.get(k) and k != "managedFields"]
-        elif x != y:
-            found.append(top)
-    return found
+    agreed = _engagement.load(Path(config) if config else None).changes
+    lacking = ""
+    if isinstance(tickets, (str, Path)):
+        (read,) = imports.read([imports.Supplied(source=Ticket.source, paths=(Path(tickets),))])
+        tickets, lacking = _tickets.frame_of(read.records[Ticket]), read.about.note
+    elif tickets is None and (state := after.state(Ticket)).state != "not supplied":
+        tickets, lacking = after.tables["tickets"], state.note if state.state == "partial" else ""
+    return _changes.changes(before, after, tickets=tickets, lacking=lacking, agreed=agreed)

@@ -1,31 +1,15 @@
 """The library said aloud: each verb calls one function."""
 
-import re
 import sys
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from auditkit.errors import AuditkitError, UsageError, VerificationError
-
-if TYPE_CHECKING:
-    from auditkit.evaluate import Snapshot
-
-
-# Control characters but newline and tab, marks that turn the direction of text, and halves of characters.
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-
-
-def printable(text: str) -> str:
-    """Text of a cluster as it may stand on a terminal: what would act there is shown escaped, as JSON does."""
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def say(text: str, *, err: bool = False, nl: bool = True) -> None:
-    click.echo(printable(text), err=err, nl=nl)
+from auditkit.options import READING, SOURCE, config_option, opened, with_options
+from auditkit.terminal import records, say, show, show_json
 
 
 def main() -> None:
@@ -57,98 +41,83 @@ def cli() -> None:
     """
 
 
-READING = [
-    click.option(
-        "--taken-at", metavar="TIME", help="When files were taken, e.g. 2026-10-31T06:00Z, where they do not say."
-    ),
-    click.option("--secrets", is_flag=True, help="Metadata of Secrets; never values."),
-    click.option("--tls-secrets", is_flag=True, help="Public certificates of TLS Secrets."),
-    click.option("--secret-facts", is_flag=True, help="Expiry and usage of token Secrets."),
-    click.option("--qps", type=float, show_default="50", help="Requests a second at most; 0 is no limit."),
-]
-SOURCE = [
-    click.option("--context", metavar="NAME", help="A context of your kubeconfig; empty for the current one."),
-    click.option("--in-cluster", is_flag=True, help="The cluster that this pod runs in."),
-    click.option(
-        "--from",
-        "path",
-        metavar="PATH",
-        type=click.Path(path_type=Path),
-        help="A dump, manifests, a snapshot or a pack.",
-    ),
-    *READING,
-]
-
-
-def with_options(options: list[Callable[..., Any]]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A decorator that adds these options to a verb."""
-
-    def add(verb: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            verb = option(verb)
-        return verb
-
-    return add
-
-
-def opened(
-    context: str | None = None,
-    in_cluster: bool = False,
-    path: Path | None = None,
-    taken_at: str | None = None,
-    config: Path | None = None,
-    **options: Any,
-) -> "Snapshot":
-    """The snapshot that the source options name, with the imports of `config`."""
-    from auditkit import api
-
-    if sum([context is not None, in_cluster, path is not None]) != 1:
-        raise UsageError("name one source: --context NAME, --in-cluster or --from PATH (the demo: --from demo)")
-    if path is not None and str(path).startswith("context:"):
-        context, path = str(path).removeprefix("context:"), None
-    if path is not None and (str(path) == "demo" or (path / "origin.json").is_file() or (path / "snapshot").is_dir()):
-        _refuse(f"{path}: a snapshot holds what was read when it was taken", taken_at=taken_at, **options)
-        return api.load(path, config=config)
-    if path is not None:
-        _refuse(f"{path}: files are read as they are", qps=options.pop("qps"))
-    else:
-        _refuse("a running cluster says itself what time it is", taken_at=taken_at)
-        options["qps"] = 50.0 if options["qps"] is None else options["qps"]
-    when = _time(taken_at) if taken_at else None
-    return api.capture(context=context, in_cluster=in_cluster, path=path, taken_at=when, config=config, **options)
-
-
-def _refuse(why: str, **options: Any) -> None:
-    """Raises UsageError where one of these options was given, as it would have no effect."""
-    given = [
-        f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None and value is not False
-    ]
-    if given:
-        raise UsageError(f"{why}; {', '.join(given)} cannot add to it")
-
-
-def _time(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--taken-at {text}: not a time; write it as 2026-10-31T06:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-config_option = click.option("--config", type=click.Path(path_type=Path), help="The engagement: auditkit.toml.")
-
-
 @cli.command()
 @with_options(SOURCE)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the snapshot.")
-def capture(out: Path, **source: Any) -> int:
-    """Read a cluster once and save the snapshot."""
+@click.option("--out", type=click.Path(path_type=Path), help="A new folder for the snapshot.")
+@click.option("--store", "place", type=click.Path(path_type=Path), help="Add it to the history of its cluster here.")
+@config_option
+def capture(out: Path | None, place: Path | None, config: Path | None, **source: Any) -> int:
+    """Read a cluster once and save the snapshot, in a folder of its own or in a store.
+
+    With --store, the engagement (--config) says the cluster's name there, and the retention.
+    """
+    from auditkit import api, engagement
+
+    if (out is None) == (place is None):
+        raise UsageError("say where the snapshot goes: --out DIR or --store DIR")
+    if config and not place:
+        raise UsageError("--config: only with --store; a snapshot holds no engagement")
+    engagement.load(config)
+    snapshot = opened(**source)
+    where = f"snapshot: {out}"
+    if out:
+        api.save(snapshot, out)
+    elif place:
+        added = api.keep(snapshot, place, config=config)
+        where = f"{'stored' if added.new else 'already stored, nothing was written'}: {added.place}"
+        if added.note:
+            say(added.note, err=True)
+    say(f"{snapshot!r}\ndigest {snapshot.digest}\n{where}")
+    return 3 if snapshot.incomplete else 0
+
+
+@cli.group()
+def store() -> None:
+    """What `capture --store` keeps: list it, check it, purge what is old."""
+
+
+store_option = click.option("--store", "place", required=True, type=click.Path(path_type=Path), help="The store.")
+
+
+@store.command("list")
+@store_option
+@click.option("--verify", "checked", is_flag=True, help="Read every capture, and compare it with what was stored.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+def store_list(place: Path, checked: bool, as_json: bool) -> None:
+    """List the captures and their state."""
     from auditkit import api
 
-    snapshot = opened(**source)
-    api.save(snapshot, out)
-    say(f"{snapshot!r}\ndigest {snapshot.digest}\nsnapshot: {out}")
-    return 3 if snapshot.incomplete else 0
+    frame = api.captures(place, checked=checked)
+    show(frame if as_json else frame.assign(digest=frame["digest"].str[:16]), as_json)
+
+
+@store.command("tables")
+@store_option
+def store_tables(place: Path) -> None:
+    """Bring the tables up to the captures, as `capture --store` does itself."""
+    from auditkit.store import histories, refresh
+
+    for history in histories(place):
+        say(f"{history.path / 'tables'}: {refresh(history)} captures read")
+
+
+@store.command("purge")
+@store_option
+@click.option(
+    "--before", required=True, metavar="DATE", type=click.DateTime(["%Y-%m-%d"]), help="The first day that stays."
+)
+@config_option
+@click.option("--yes", "really", is_flag=True, help="Do it; without: only say what would go.")
+def store_purge(place: Path, before: datetime, config: Path | None, really: bool) -> None:
+    """Delete the captures taken before a day (UTC), and log it.
+
+    Refused under legal hold or within keep_days, by --config, else as the captures were stored.
+    """
+    from auditkit import api
+
+    for one in api.purge(place, before.date(), config=config, really=really):
+        say(str(one))
+    say("purged, see purge-log.jsonl" if really else "nothing was deleted; add --yes to do it")
 
 
 @cli.command()
@@ -179,14 +148,38 @@ def check(
     frame = results.frame
     if as_json:
         listed = [
-            {**row, **({"rows": _rows(results[row["id"]].exceptions)} if rows else {})}
+            {**row, **({"rows": records(results[row["id"]].exceptions)} if rows else {})}
             for row in frame.to_dict("records")
         ]
-        _print_json(listed)
+        show_json(listed)
     else:
         say(frame.to_string(index=False))
         say(repr(results))
     return exit_code(snapshot, results, fail_on == "exceptions")
+
+
+@cli.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option(
+    "--tickets",
+    type=click.Path(path_type=Path),
+    help="CSV: id, title, requester, approver, approved_at, objects; default: the import.",
+)
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="A list of objects with every column instead of a table.")
+def changes(before: Path, after: Path, tickets: Path | None, config: Path | None, as_json: bool) -> int:
+    """What changed from snapshot BEFORE to AFTER, by whom, and which ticket or agreed deployer explains it.
+
+    `explained` is empty where it cannot be told. A snapshot that is incomplete makes the verb end with 3.
+    """
+    from auditkit import api
+
+    first, second = api.load(before), api.load(after, config=config)
+    frame = api.changes(first, second, tickets=tickets, config=config)
+    shown = ["change", "kind", "namespace", "name", "fields", "at", "drift", "explained", "why"]
+    show(frame if as_json else frame[shown], as_json)
+    return 3 if first.incomplete or second.incomplete else 0
 
 
 @cli.command("who-can")
@@ -201,7 +194,7 @@ def who_can(verb: str, resource: str, path: Path, namespace: str | None, as_json
     from auditkit.analysis.access import OUTSIDE_RBAC
 
     frame, unread = api.who_can(api.load(path), verb, resource, namespace=namespace)
-    _print(frame, as_json)
+    show(frame, as_json)
     say(OUTSIDE_RBAC, err=True)
     if unread:
         say(f"incomplete: not all collected: {', '.join(unread)}", err=True)
@@ -296,12 +289,62 @@ def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool)
 
 
 @cli.command()
+@click.argument("population", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new workbook (.xlsx).")
+@click.option("--method", default="random", show_default=True, help="random, systematic, stratified, all, list.")
+@click.option("--size", type=int, help="How many items; else by --frequency and --risk.")
+@click.option("--frequency", help="How often the control operates: daily, 'per event', ... (data/samples.toml).")
+@click.option("--risk", default="moderate", show_default=True, help="low, moderate, high.")
+@click.option("--sizes", type=click.Path(path_type=Path), help="Your own table of sizes, as data/samples.toml.")
+@click.option("--seed", help="Any text, best the auditor's; else one is made and recorded.")
+@click.option("--key", help="Comma-separated columns that name a row, where the file is none of auditkit's.")
+@click.option("--by", default="", help="The column of strata, e.g. cluster or month.")
+@click.option("--replace", multiple=True, metavar="KEY=REASON", help="Take an item out (parts of its key with ' / ').")
+@click.option(
+    "--list", "listed", type=click.Path(path_type=Path), help="CSV with the key columns: the auditor's items."
+)
+def sample(population: Path, out: Path, method: str, **options: Any) -> int:
+    """Draw a sample of a population (Parquet or CSV), which anybody can draw again."""
+    from auditkit.report import sampling
+
+    done = sampling.sample(population, out, method=method, **options)
+    seed = f", seed {done.seed}" if done.seed else ""
+    say(f"{done.size:,} of {done.population:,} rows, {done.method}{seed}\nworkbook: {out}")
+    return 0
+
+
+@cli.group()
+def matrix() -> None:
+    """The control matrix workbook that people write in."""
+
+
+@matrix.command()
+@click.argument("edited", type=click.Path(path_type=Path))
+@click.option(
+    "--original", required=True, type=click.Path(path_type=Path), help="The pack (or workbook) that it was edited from."
+)
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="The newer pack (or workbook).")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new file: the newer workbook, filled.")
+def merge(edited: Path, original: Path, into: Path, out: Path) -> int:
+    """Carry what people wrote into EDITED over to the newer control matrix.
+
+    Nothing that people wrote is overwritten. What found no place, and computed cells that were edited by hand, stand in the
+    sheet `Merge report`. Ends with 5 where computed cells were edited.
+    """
+    from auditkit.review import merge as merging
+
+    done = merging.merge(edited, original, into, out)
+    say(f"{done}\nworkbook: {out}")
+    return VerificationError.exit_code if done.count(merging.TAMPERED) else 0
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True)
 def tables(as_json: bool) -> None:
     """List the tables and their columns."""
     from auditkit import api
 
-    _print(api.tables(), as_json)
+    show(api.tables(), as_json)
 
 
 @cli.command()
@@ -310,7 +353,7 @@ def checks(as_json: bool) -> None:
     """List the checks."""
     from auditkit import api
 
-    _print(api.checks(), as_json)
+    show(api.checks(), as_json)
 
 
 @cli.command()
@@ -320,7 +363,7 @@ def controls(config: Path | None, as_json: bool) -> None:
     """List the control activities, their criteria and checks."""
     from auditkit import engagement, frameworks
 
-    _print(frameworks.controls_frame(frameworks.controls(engagement.load(config))), as_json)
+    show(frameworks.controls_frame(frameworks.controls(engagement.load(config))), as_json)
 
 
 @cli.command("frameworks")
@@ -330,7 +373,7 @@ def frameworks_(name: str, as_json: bool) -> None:
     """List the requirements of a framework: soc2-2017 or cis-1.12."""
     from auditkit import frameworks
 
-    _print(frameworks.requirements_frame(frameworks.load(name)), as_json)
+    show(frameworks.requirements_frame(frameworks.load(name)), as_json)
 
 
 @cli.command()
@@ -369,31 +412,3 @@ def init(path: Path) -> None:
         raise UsageError(f"{path}: exists already; choose another name")
     path.write_text(engagement.template())
     say(f"{path}: fill in entity, system and period, then: auditkit run --config {path} --context NAME --out DIR")
-
-
-def _print(frame: Any, as_json: bool) -> None:
-    if as_json:
-        _print_json(_rows(frame))
-    else:
-        say(frame.to_string(index=False, max_colwidth=80))
-
-
-def _rows(frame: Any) -> list[dict[str, Any]]:
-    from auditkit.report.frames import flat
-
-    return [
-        {k: v if isinstance(v, (list, dict)) else _plain(flat(v)) for k, v in row.items()}
-        for row in frame.to_dict("records")
-    ]
-
-
-def _plain(value: Any) -> Any:
-    import pandas as pd
-
-    return None if value is pd.NaT or (not isinstance(value, str) and pd.isna(value)) else value
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    say(json.dumps(value, indent=1, ensure_ascii=False, default=str))

@@ -99,6 +99,9 @@ class Check:
         return inspect.getdoc(self.test) or ""
 
 
+# Tables that evaluate makes without a declaration here: where the snapshot came from, what the checks found.
+GIVEN = ("origin", "findings")
+
 _tables: dict[str, Table] = {}
 _checks: dict[str, Check] = {}
 
@@ -131,7 +134,7 @@ def table(
         declared = Table(
             name=name,
             doc=_doc(cls),
-            columns=_columns(cls),
+            columns=columns_of(cls),
             key=key,
             kinds=kinds,
             beside=beside,
@@ -151,7 +154,7 @@ def view(name: str, *, key: tuple[str, ...]) -> Callable[[C], C]:
     def record(cls: C) -> C:
         build = getattr(cls, "frame")
         declared = Table(
-            name=name, doc=_doc(cls), columns=_columns(cls), key=key, reads=_positional(build), build=build
+            name=name, doc=_doc(cls), columns=columns_of(cls), key=key, reads=_positional(build), build=build
         )
         _bind(_tables, name, declared)
         return cls
@@ -197,7 +200,7 @@ def rests_on(name: str) -> tuple[type[Kind] | type[Record], ...]:
 
 def tables_of(name: str) -> tuple[Table, ...]:
     """The tables that a table or view rests on, itself among them, without views."""
-    if name == "origin":
+    if name in GIVEN:
         return ()
     declared = TABLES[name]
     return tuple(table for read in declared.reads for table in tables_of(read)) if declared.is_view else (declared,)
@@ -205,7 +208,7 @@ def tables_of(name: str) -> tuple[Table, ...]:
 
 def spine_of(name: str) -> tuple[type[Kind] | type[Record], ...]:
     """What the rows are made of: of a view that of the first table it reads, the others only add to rows."""
-    if name == "origin":
+    if name in GIVEN:
         return ()
     declared = TABLES[name]
     return spine_of(declared.reads[0]) if declared.is_view else (*declared.kinds, *declared.records)
@@ -226,7 +229,8 @@ def _positional(function: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
 
 
-def _columns(cls: type) -> tuple[Column, ...]:
+def columns_of(cls: type) -> tuple[Column, ...]:
+    """The annotated fields of a class as columns, in their order."""
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
         Column(name=name, dtype=DTYPES[_plain(hint)], doc=_described(cls, name, hint)) for name, hint in hints.items()

@@ -2,19 +2,21 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 import auditkit.checks  # noqa: F401  (importing declares)
+from auditkit.analysis import cron
 from auditkit.capture.imports import READERS, Supplied
 from auditkit.capture.imports.base import MAX_AGE_DAYS
 from auditkit.declare import CHECKS
-from auditkit.errors import Faults, UsageError
+from auditkit.errors import Faults, UsageError, faults_of
 from auditkit.resources import folder
 
 NAME = "auditkit.toml"
@@ -27,10 +29,36 @@ class _Section(BaseModel):
 
 
 class Period(_Section):
-    """First and last day of the period; a type I report has one day, its as-of date."""
+    """First and last day (UTC) of the period; a type I report has one day, its as-of date.
+
+    `schedule` says when a snapshot is expected: "daily" and "weekly" at any time of each day or week of the period,
+    else the five fields of cron in UTC, late after `late_tolerance_hours`. Without `gap_tolerance_days` no missed
+    slot is tolerated; with it the time between two captures may be as long.
+    """
 
     start: date
     end: date
+    schedule: str = ""
+    late_tolerance_hours: float = Field(default=1.0, ge=0)
+    gap_tolerance_days: float | None = Field(default=None, gt=0)
+
+    @property
+    def first(self) -> datetime:
+        """The first moment of the period."""
+        return datetime.combine(self.start, time(), UTC)
+
+    @property
+    def over(self) -> datetime:
+        """The moment at which the period has ended: midnight after its last day."""
+        return datetime.combine(self.end, time(), UTC) + timedelta(days=1)
+
+    @field_validator("schedule")
+    @classmethod
+    def _known(cls, schedule: str) -> str:
+        some = datetime(2026, 1, 1, tzinfo=UTC)
+        if schedule not in ("", "daily", "weekly") and cron.between(schedule, some, some) is None:
+            raise ValueError(f"{schedule!r} is neither daily, weekly nor five fields of cron, e.g. 0 6 * * *")
+        return schedule
 
     @model_validator(mode="after")
     def _ordered(self) -> "Period":
@@ -47,12 +75,36 @@ class Scope(_Section):
     exclude_namespaces: list[str] = []
 
 
+@cache
+def managers() -> Mapping[str, tuple[str, ...]]:
+    """Names of field managers by role, from data/managers.toml: `controllers`, `deployers`, `gitops`; shell patterns."""
+    return {role: tuple(names) for role, names in parse(folder("data") / "managers.toml").items()}
+
+
+class Changes(_Section):
+    """What explains a change: an approved ticket of the last `ticket_days` days, or one of the agreed `deployers`.
+
+    `deployers` are shell patterns of the names that tools give themselves in managedFields.
+    """
+
+    deployers: list[str] = Field(default_factory=lambda: list(managers()["deployers"]))
+    ticket_days: int = Field(default=14, ge=0)
+
+
 class Labels(_Section):
     """Names of the labels by which the entity marks its objects."""
 
     owner: str = ""
     classification: str = ""
     environment: str = ""
+
+
+class Retention(_Section):
+    """How long evidence is kept: a class by the entity's own schedule, days since it was taken, and a legal hold."""
+
+    name: str = Field(default="", alias="class")
+    keep_days: int | None = Field(default=None, ge=1)
+    legal_hold: bool = False
 
 
 class Files(_Section):
@@ -66,7 +118,8 @@ class Named(_Section):
     """The files of one import beside auditkit.toml (shell patterns), and what the user states of them.
 
     `made_at` is asked for where the document has no date of its own; `by` says who or what made it; `cluster` is what
-    it calls this cluster, where that is another name.
+    it calls this cluster, where that is another name. `columns` gives the headers of a CSV that has others than ours,
+    `prefix` what the API server puts before names of the identity provider, where its flags do not show it.
     """
 
     files: list[str]
@@ -74,6 +127,13 @@ class Named(_Section):
     by: str = ""
     cluster: str = ""
     max_age_days: int = Field(MAX_AGE_DAYS, ge=1)
+    columns: dict[str, str] = Field(default_factory=dict)
+    prefix: str | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those of the options of readers that are set."""
+        return self.model_dump(include={"columns", "prefix"}, exclude_unset=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -91,13 +151,16 @@ class Engagement(_Section):
     entity: str = "not stated"
     system: str = "not stated"
     type: Literal["I", "II"] | None = None
+    cluster: str = ""
     preparer: str = ""
     frameworks: list[str] = ["soc2-2017", "cis-1.12"]
     registries: list[str] = []
     period: Period | None = None
     scope: Scope = Scope()
     labels: Labels = Labels()
+    changes: Changes = Field(default_factory=Changes)
     files: Files = Files()
+    retention: Retention = Retention()
     imports: dict[str, Named] = Field(default_factory=dict)
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -148,7 +211,8 @@ class Engagement(_Section):
             missing = [str(path) for path in every if not path.is_file()]
             if missing or not every:
                 raise UsageError(f"imports.{source}: {', '.join(missing) or 'no file'} does not exist beside {NAME}")
-            found.append(Supplied(source=source, paths=every, **named.model_dump(exclude={"files"})))
+            stated = named.model_dump(exclude={"files", "columns", "prefix"})
+            found.append(Supplied(source=source, paths=every, options=named.options, **stated))
         return tuple(found)
 
     def _named(self) -> list[str]:
@@ -177,7 +241,7 @@ def load(path: Path | None) -> Engagement:
     ]
     if engagement:
         engagement._text, engagement._place = path.read_text(encoding="utf-8"), path.parent
-        faults += _files(engagement)
+        faults += [*_files(engagement), *_unknown_options(engagement.imports)]
     if faults or engagement is None:
         raise Faults(str(path), faults)
     return engagement
@@ -193,28 +257,19 @@ def parse(path: Path) -> dict[str, Any]:
         raise Faults(str(path), [str(error)]) from None
 
 
-def faults_of(error: ValidationError, *place: str) -> list[str]:
-    """One line per fault of a pydantic validation: dotted place, and what is wrong."""
-    found = []
-    for fault in error.errors(include_url=False):
-        where = ".".join([*place, *(str(part) for part in fault["loc"])])
-        said = "unknown key" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
-        found.append(f"{where}: {said[0].lower()}{said[1:]}")
-    return found
-
-
 def in_scope(engagement: Engagement, namespaces: pd.Series) -> pd.Series:
     """Whether each namespace is in scope (dtype "boolean"); cluster-scoped objects ("") are, unknown stays unknown."""
     scope = engagement.scope
     text = namespaces.astype("string")
     known = {
-        name: name == "" or (_matches(name, scope.namespaces) and not _matches(name, scope.exclude_namespaces))
+        name: name == "" or (matches(name, scope.namespaces) and not matches(name, scope.exclude_namespaces))
         for name in text.dropna().unique()
     }
     return text.map(known).astype("boolean")
 
 
-def _matches(name: str, patterns: Iterable[str]) -> bool:
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a name fits one of these shell patterns, upper and lower case apart."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
@@ -231,6 +286,15 @@ def _unknown_settings(checks: Any) -> list[str]:
             elif not _fits(known[key], value):
                 faults.append(f"checks.{id}.{key}: {value!r} does not fit; the default is {known[key]!r}")
     return faults
+
+
+def _unknown_options(imports: Mapping[str, Named]) -> list[str]:
+    return [
+        f"imports.{source}.{option}: this import has no such option"
+        for source, named in imports.items()
+        for option in named.options
+        if source in READERS and option not in READERS[source].options
+    ]
 
 
 def _fits(default: Any, value: Any) -> bool:

@@ -1,5 +1,10 @@
 """Errors that a user can act on: each message says where, and the way out."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class AuditkitError(Exception):
     """Something failed that retrying or other arguments will not mend by themselves."""
@@ -43,3 +48,13 @@ class KernelDied(AuditkitError):
     """A notebook's kernel was killed: the pack is not sealed."""
 
     exit_code = 138
+
+
+def faults_of(error: "ValidationError", *place: str) -> list[str]:
+    """One line per fault of a pydantic validation: dotted place, and what is wrong."""
+    found = []
+    for fault in error.errors(include_url=False):
+        where = ".".join([*place, *(str(part) for part in fault["loc"])])
+        said = "unknown key" if fault["type"] == "extra_forbidden" else fault["msg"].removeprefix("Value error, ")
+        found.append(f"{where}: {said[0].lower()}{said[1:]}")
+    return found

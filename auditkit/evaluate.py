@@ -1,7 +1,7 @@
 """Builds tables by name and runs checks: the only caller of what is declared."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -12,11 +12,13 @@ import pandas as pd
 
 import auditkit.checks
 import auditkit.tables  # noqa: F401  (importing both declares)
+from auditkit import waiving
 from auditkit.analysis import provider
 from auditkit.capture import snapshot
+from auditkit.capture.imports.waivers import Waiver
 from auditkit.capture.snapshot import Coverage
-from auditkit.declare import CHECKS, TABLES, Check, Column, Table, kinds_of, records_of, spine_of, tables_of
-from auditkit.errors import AuditkitError, UsageError
+from auditkit.declare import CHECKS, GIVEN, TABLES, Check, Column, Table, kinds_of, records_of, spine_of, tables_of
+from auditkit.errors import AuditkitError, Faults, UsageError
 from auditkit.kinds import Kind, Record, resource
 from auditkit.memory import collection_paused
 
@@ -60,10 +62,28 @@ ORIGIN = Table(
 )
 
 
+class Findings:
+    """One row per exception of the checks that waivers name, and one per check of them without any."""
+
+    check: Annotated[str, "The check."]
+    conclusion: Annotated[str, "How it ended."]
+    exception_id: Annotated[str | None, "The exception; missing where the check has none."]
+    waiver: Annotated[str | None, "Id of the waiver in force that covers it."]
+
+
+FINDINGS = Table(
+    name="findings",
+    doc=str(Findings.__doc__),
+    columns=tuple(Column(name=n, dtype="string", doc=h.__metadata__[0]) for n, h in Findings.__annotations__.items()),
+    key=("check", "exception_id"),
+    build=lambda: None,
+)
+
+
 def declared(name: str) -> Table:
     """The declaration of a table or view; UsageError names the known ones."""
-    if name == "origin":
-        return ORIGIN
+    if name in GIVEN:
+        return ORIGIN if name == "origin" else FINDINGS
     try:
         return TABLES[name]
     except KeyError:
@@ -118,6 +138,8 @@ class Tables(Mapping[str, pd.DataFrame]):
         return self._ids[name]
 
     def _build(self, table: Table) -> pd.DataFrame:
+        if table is FINDINGS:
+            raise UsageError("findings are of checks, not of a snapshot: `ak.check(snap).frame`, `[ID].exceptions`")
         if table is ORIGIN:
             return _typed(_origin_row(self.snapshot.origin), table)
         if table.is_view:
@@ -215,8 +237,9 @@ class Snapshot(snapshot.Snapshot):
 class Result:
     """What one check says of one snapshot.
 
-    `population` has one row per row tested with the columns of the table, `verdict` (exception,
-    undetermined, ok) and, of an exception, `exception_id` (stable over runs: check id and hash of the row's key).
+    `population` has one row per row tested with the columns of the table, `verdict` (exception, undetermined, ok) and, of an
+    exception, `exception_id` (stable over runs: check id and hash of the row's key) and `waiver`, the id of the waiver
+    that covers it: a waived exception is still one.
     """
 
     check: Check
@@ -229,6 +252,11 @@ class Result:
     def exceptions(self) -> pd.DataFrame:
         """The rows of the population that are exceptions."""
         return self.population[self.population["verdict"] == EXCEPTION].reset_index(drop=True)
+
+    @property
+    def waived(self) -> int:
+        """How many of the exceptions a waiver covers."""
+        return int(self.population["waiver"].notna().sum())
 
     @property
     def undetermined(self) -> pd.DataFrame:
@@ -280,7 +308,7 @@ class Results(Mapping[str, Result]):
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """One row per check: id, title, severity, conclusion, population, exceptions, undetermined (counts), note."""
+        """One row per check: id, title, severity, conclusion, population, exceptions, waived, undetermined (counts), note."""
         rows = [
             {
                 "id": r.check.id,
@@ -289,12 +317,14 @@ class Results(Mapping[str, Result]):
                 "conclusion": r.conclusion,
                 "population": len(r.population),
                 "exceptions": int((r.population["verdict"] == EXCEPTION).sum()),
+                "waived": r.waived,
                 "undetermined": int((r.population["verdict"] == UNDETERMINED).sum()),
                 "note": r.note,
             }
             for r in self.values()
         ]
-        columns = ["id", "title", "severity", "conclusion", "population", "exceptions", "undetermined", "note"]
+        counts = ["population", "exceptions", "waived", "undetermined"]
+        columns = ["id", "title", "severity", "conclusion", *counts, "note"]
         return pd.DataFrame(rows, columns=columns)
 
     def _repr_html_(self) -> str:
@@ -315,21 +345,57 @@ def run(
     unknown = [id for id in chosen if id not in CHECKS]
     if unknown:
         raise UsageError(f"no check {', '.join(unknown)}; `auditkit checks` lists them")
+    waivers = tables.snapshot.objects[Waiver]
+    if faults := waiving.faults(waivers):
+        raise Faults("waivers", faults)
     managed = provider.managed(tables.snapshot.objects, tables.snapshot.origin.version)
+    # What waivers cover is told by the checks that they name, whichever are asked for.
+    beside = {waiver.check for waiver in waivers} if any("findings" in CHECKS[id].reads for id in chosen) else set()
+    found: dict[str, Result] = {}
     with collection_paused():
-        return Results((_result(CHECKS[id], tables, (settings or {}).get(id, {}), managed) for id in chosen), tables)
+        for id in sorted({*chosen, *beside}, key=lambda id: ("findings" in CHECKS[id].reads, id)):
+            own = (settings or {}).get(id, {})
+            found[id] = _result(CHECKS[id], tables, own, managed, [found[w] for w in sorted(beside) if w in found])
+    return Results((found[id] for id in chosen), tables)
 
 
 def _settings(id: str) -> Mapping[str, Any]:
     return CHECKS[id].settings if id in CHECKS else {}
 
 
-def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: str | None) -> Result:
+def _findings(results: Sequence[Result]) -> pd.DataFrame:
+    frames = [
+        (
+            r.exceptions[["exception_id", "waiver"]] if len(r.exceptions) else pd.DataFrame({"exception_id": [None]})
+        ).assign(check=r.check.id, conclusion=r.conclusion)
+        for r in results
+    ]
+    columns = [column.name for column in FINDINGS.columns]
+    whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return _typed(whole.reindex(columns=columns), FINDINGS)
+
+
+def _in_force(tables: Tables, check: str) -> Mapping[str, Mapping[str, str]]:
+    """The waivers of a check that are approved and not expired: patterns by column, by the waiver's id."""
+    known = {waiver.id: waiver.scope for waiver in tables.snapshot.objects[Waiver] if waiver.check == check}
+    if not known:
+        return {}
+    frame = tables["waivers"]
+    return {id: known[id] for id in frame.loc[frame["in_force"].fillna(False), "id"] if id in known}
+
+
+def _result(
+    check: Check,
+    tables: Tables,
+    changed: Mapping[str, Any],
+    managed: str | None,
+    before: Sequence[Result],
+) -> Result:
     settings = {**check.settings, **changed}
 
     def conclude(conclusion: Conclusion, population: pd.DataFrame | None = None, note: str = "") -> Result:
         if population is None:
-            columns = [*(c.name for c in declared(check.population).columns), "verdict", "exception_id"]
+            columns = [*(c.name for c in declared(check.population).columns), "verdict", "exception_id", "waiver"]
             population = pd.DataFrame(columns=columns)
         return Result(check=check, conclusion=conclusion, population=population, settings=settings, note=note)
 
@@ -341,9 +407,9 @@ def _result(check: Check, tables: Tables, changed: Mapping[str, Any], managed: s
     if beside:
         return conclude("not collected", note=_lack([*lacking, *beside]))
     try:
-        frames = [tables[read] for read in check.reads]
+        frames = [_findings(before) if read == FINDINGS.name else tables[read] for read in check.reads]
         verdicts = _verdicts(check, frames[0], check.test(*frames, **settings))
-        population = _judged(check, frames[0], verdicts, tables.row_ids(check.population))
+        population = _judged(check, frames[0], verdicts, tables.row_ids(check.population), _in_force(tables, check.id))
     except Exception as error:  # a check that fails is a result, never silence
         return conclude("error", note=f"{type(error).__name__}: {error}")
     if (verdicts == 1).any():
@@ -368,12 +434,15 @@ def _verdicts(check: Check, frame: pd.DataFrame, mask: Any) -> Codes:
     return np.asarray(mask.astype("boolean").to_numpy(dtype="int8", na_value=-1), dtype=np.int8)
 
 
-def _judged(check: Check, frame: pd.DataFrame, verdicts: Codes, ids: pd.Series) -> pd.DataFrame:
-    """The population with its verdicts, and the ids of its exceptions."""
+def _judged(
+    check: Check, frame: pd.DataFrame, verdicts: Codes, ids: pd.Series, waivers: Mapping[str, Mapping[str, str]]
+) -> pd.DataFrame:
+    """The population with its verdicts, the ids of its exceptions, and the waivers that cover them."""
     found = np.flatnonzero(verdicts == 1)
     named = np.full(len(frame), None, dtype=object)
     named[found] = [f"{check.id}-{id}" for id in ids.iloc[found]]
-    return frame.assign(verdict=_VERDICTS.take(verdicts), exception_id=pd.array(named, dtype="string"))
+    covered = waiving.waived(frame, pd.Series(verdicts == 1, frame.index), waivers)
+    return frame.assign(verdict=_VERDICTS.take(verdicts), exception_id=pd.array(named, dtype="string"), waiver=covered)
 
 
 # By code: the last is -1.
@@ -397,5 +466,5 @@ def _lack(coverage: Iterable[Coverage]) -> str:
 def required_kinds(ids: Iterable[str] | None = None) -> tuple[type[Kind], ...]:
     """The kinds that these checks (default: all) rest on, sorted by resource."""
     chosen = CHECKS.values() if ids is None else (CHECKS[id] for id in ids)
-    found = {kind for check in chosen for read in check.reads if read != "origin" for kind in kinds_of(read)}
+    found = {kind for check in chosen for read in check.reads for kind in kinds_of(read)}
     return tuple(sorted(found, key=resource))

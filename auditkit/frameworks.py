@@ -10,9 +10,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auditkit.declare import CHECKS
-from auditkit.engagement import Engagement, faults_of, parse
+from auditkit.engagement import Engagement, parse
 from auditkit.engagement import load as load_engagement
-from auditkit.errors import Faults, UsageError
+from auditkit.errors import Faults, UsageError, faults_of
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Results
 from auditkit.resources import folder
 

@@ -133,7 +133,7 @@ def write_tables(pack: Path, snapshot: Snapshot) -> None:
 
 def write_results(place: Path, results: Results) -> None:
     """Write what every test found: conclusions, populations with verdicts, exceptions."""
-    frame = results.frame.astype({"population": "Int64", "exceptions": "Int64", "undetermined": "Int64"})
+    frame = results.frame.astype(dict.fromkeys(["population", "exceptions", "waived", "undetermined"], "Int64"))
     text = ["id", "title", "severity", "conclusion", "note"]
     frame = frame.astype(dict.fromkeys(text, "string"))
     write_parquet(frame, place / "results.parquet")
@@ -145,7 +145,7 @@ def write_results(place: Path, results: Results) -> None:
 
 
 def _strings(population: pd.DataFrame) -> pd.DataFrame:
-    return population.astype({"verdict": "string", "exception_id": "string"})
+    return population.astype({"verdict": "string", "exception_id": "string", "waiver": "string"})
 
 
 def _write_binder(
@@ -192,7 +192,9 @@ def _write_run(
         "seconds": round(seconds, 1),
         "snapshot_digest": snapshot.digest,
         "conclusions": narrative.tally(results.values()),
-        "rows": {name: int(results.frame[name].sum()) for name in ("population", "exceptions", "undetermined")},
+        "rows": {
+            name: int(results.frame[name].sum()) for name in ("population", "exceptions", "waived", "undetermined")
+        },
         "tests_with_undetermined_rows": int((results.frame["undetermined"] > 0).sum()),
         "incomplete": [c.resource for c in snapshot.incomplete],
     }

@@ -109,7 +109,7 @@ class ApiServer:
             return False
         return self.role is None or any(
             group in rule["apiGroups"]
-            and resource in rule["resources"]
+            and {resource, "*"} & set(rule["resources"])
             and verb in rule["verbs"]
             and (not rule.get("resourceNames") or name in rule["resourceNames"])
             for rule in self.role["rules"]

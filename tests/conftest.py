@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import auditkit as ak
+from auditkit.resources import folder
 
 RECORDINGS = Path(__file__).parent / "recordings"
 DATES = ("2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31")
@@ -20,8 +21,9 @@ def recordings() -> Path:
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sealed pack of the demo cluster: tests read it, or change a copy."""
-    return ak.run("demo", tmp_path_factory.mktemp("packs") / "demo").pack
+    """The sealed pack of the demo cluster, with its imports: tests read it, or change a copy."""
+    config = folder("data") / "demo" / "auditkit.toml"
+    return ak.run("demo", tmp_path_factory.mktemp("packs") / "demo", config=config).pack
 
 
 @pytest.fixture(scope="session")

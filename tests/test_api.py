@@ -15,22 +15,22 @@ def taken(*manifests, **given):
     return Snapshot.of(snapshot(manifests, **given))
 
 
-def test_diff_names_what_was_added_removed_and_changed() -> None:
+def test_changes_name_what_was_added_removed_and_changed() -> None:
     changed = {**POD, "spec": {"hostNetwork": False}}
     other = {**MAP, "metadata": {"namespace": "web", "name": "n"}}
-    found = ak.diff(taken(POD, MAP), taken(changed, other)).to_dict("records")
-    assert [(row["change"], row["kind"], row["name"], row["fields"]) for row in found] == [
-        ("removed", "configmaps", "m", []),
-        ("added", "configmaps", "n", []),
-        ("changed", "pods", "p", ["spec.hostNetwork"]),
+    found = ak.changes(taken(POD, MAP), taken(changed, other)).to_dict("records")
+    assert [(row["change"], row["kind"], row["name"], row["fields"], row["before"], row["after"]) for row in found] == [
+        ("removed", "ConfigMap", "m", [], [], []),
+        ("added", "ConfigMap", "n", [], [], []),
+        ("changed", "Pod", "p", ["spec.hostNetwork"], ["true"], ["false"]),
     ]
-    assert ak.diff(taken(POD), taken(POD)).empty
+    assert ak.changes(taken(POD), taken(POD)).empty
 
 
-def test_diff_does_not_read_denied_as_removed() -> None:
-    found = ak.diff(taken(POD), taken(POD, missing=["pods"]))
-    assert found[["change", "kind", "fields"]].to_dict("records") == [
-        {"change": "not comparable", "kind": "pods", "fields": ["b: denied"]}
+def test_changes_do_not_read_denied_as_removed() -> None:
+    found = ak.changes(taken(POD), taken(POD, missing=["pods"]))
+    assert found[["change", "kind", "why"]].to_dict("records") == [
+        {"change": "not comparable", "kind": "Pod", "why": "after: denied"}
     ]
 
 

@@ -17,6 +17,7 @@ from auditkit.errors import UsageError
 from auditkit.kinds import Kind
 from auditkit.kinds.certificates import Secret
 from auditkit.kinds.network import Ingress
+from auditkit.kinds.policies import Constraint
 from auditkit.kinds.rbac import ClusterRole
 from auditkit.kinds.workloads import Deployment, Pod
 from auditkit.resources import folder
@@ -253,6 +254,47 @@ def test_only_a_whole_list_of_crds_says_what_is_not_served(tmp_path: Path, docum
     snapshot = files.capture(written(tmp_path, "crds.json", document))
     assert snapshot.state(kinds.BY_RESOURCE["certificates.cert-manager.io"]).state == state
     assert snapshot.state(kinds.BY_RESOURCE["backups.velero.io"]).state == "failed"
+
+
+def constraint(kind: str, name: str) -> dict[str, object]:
+    return {"apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": kind, "metadata": {"name": name}, "spec": {}}
+
+
+NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}
+LABELS, REPOS = (crd("constraints.gatekeeper.sh", name) for name in ("k8srequiredlabels", "k8sallowedrepos"))
+LISTED = [constraint("K8sRequiredLabels", "a"), constraint("K8sAllowedRepos", "a")]
+
+
+@pytest.mark.parametrize(
+    ("served", "items", "state", "says"),
+    [
+        ((LABELS, REPOS), LISTED, "collected", ""),
+        ((LABELS, REPOS), LISTED[:1], "partial", "no list of k8sallowedrepos.constraints.gatekeeper.sh in the files"),
+        ((LABELS, REPOS), [], "failed", "no list of it in the files"),
+        ((VELERO,), [], "not served", ""),
+        ((), LISTED, "partial", "which resources the group has is not in the files"),
+    ],
+)
+def test_constraints_are_whole_where_every_kind_was_listed(
+    tmp_path: Path, served: tuple[object, ...], items: list[object], state: str, says: str
+) -> None:
+    """Two constraints of different kinds may have one name."""
+    if served:
+        written(tmp_path, "crds.json", crds(*served))
+    everything = {"apiVersion": "v1", "kind": "List", "items": [*items, NAMESPACE]}
+    found = files.capture(written(tmp_path, "list.json", everything))
+    assert (found.state(Constraint).state, found.state(Constraint).kept) == (state, len(items))
+    assert says in found.state(Constraint).note
+    if items:
+        save(found, tmp_path / "saved")
+        assert load(tmp_path / "saved").digest == found.digest
+
+
+def test_an_empty_list_of_constraints_is_known_by_the_name_of_its_file(tmp_path: Path) -> None:
+    written(tmp_path, "crds.json", crds(REPOS))
+    name = "k8sallowedrepos.constraints.gatekeeper.sh.json"
+    found = files.capture(written(tmp_path, name, {"apiVersion": "v1", "kind": "List", "items": []}))
+    assert (found.state(Constraint).state, found.state(Constraint).kept) == ("collected", 0)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_verdicts(id: str, case: dict[str, Any]) -> None:
     assert len(found) == len(result.population), f"rows not named:\n{result.population.drop(list(found)).to_string()}"
 
 
-KEYS = {"title", "objects", "rows", "at", "version", "missing", "options", "basis", "settings", "conclusion", "records"}
+KEYS = {"records", "title", "objects", "rows", "at", "version", "missing", "options", "basis", "settings", "conclusion"}
 
 
 @pytest.mark.parametrize("id", CASE_IDS)

@@ -121,3 +121,18 @@ def test_ageing_draws_each_finding_once_beside_the_days_agreed():
     assert f"{len(drawn)} findings in the 6 of " in picture.alt and "6 with a correction are later" in picture.alt
     assert " 7 days" in [text.get_text() for text in axes.texts]
     assert charts.draw("ageing", Snapshot.of(snapshot([])), []).alt.endswith("0 known to be exploited")
+
+
+def test_people_says_how_many_are_privileged_and_what_is_missing():
+    config = folder("data") / "demo" / "auditkit.toml"
+    snapshot = ak.load("demo", config=config)
+    rows, said = snapshot.tables["people"], charts.draw("people", snapshot, []).alt
+    powerful = rows[rows["privileged"]]
+    assert f"reach {len(rows)} people and names; {len(powerful)} are or can become cluster-admin" in said
+    assert "of these 2 with an answer no" in said and "incomplete" not in said
+    assert set(powerful.loc[(powerful["status"] != "active") | ~powerful["mfa"], "name"]) == {
+        "frank@northwind.example",
+        "break-glass@northwind.example",
+    }
+    bare = charts.draw("people", ak.demo(), []).alt
+    assert "of these 0 with an answer no incomplete: imports/idp_users not supplied" in bare

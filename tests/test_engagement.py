@@ -102,3 +102,31 @@ def test_scope_marks_and_never_drops(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         engagement.load(tmp_path / "none.toml")
+
+
+def test_the_period_says_when_a_snapshot_is_expected(tmp_path: Path) -> None:
+    text = "[period]\nstart = 2026-07-01\nend = 2026-07-31\nschedule = '0 6 * * *'\ngap_tolerance_days = 2\n"
+    period = engagement.load(written(tmp_path, text)).period
+    assert period and (period.schedule, period.late_tolerance_hours, period.gap_tolerance_days) == (
+        "0 6 * * *",
+        1.0,
+        2.0,
+    )
+    assert [period.first.isoformat(), period.over.isoformat()] == [
+        "2026-07-01T00:00:00+00:00",
+        "2026-08-01T00:00:00+00:00",
+    ]
+    bad = text.replace("0 6 * * *", "nightly").replace("= 2\n", "= 0\n") + "[changes]\nticket_days = -1\n"
+    with pytest.raises(Faults) as caught:
+        engagement.load(written(tmp_path, bad))
+    assert caught.value.faults == [
+        "period.schedule: 'nightly' is neither daily, weekly nor five fields of cron, e.g. 0 6 * * *",
+        "period.gap_tolerance_days: input should be greater than 0",
+        "changes.ticket_days: input should be greater than or equal to 0",
+    ]
+
+
+def test_the_template_states_the_deployers_that_are_agreed_by_default(tmp_path: Path) -> None:
+    given = engagement.load(written(tmp_path, engagement.template()))
+    assert given.changes == engagement.load(None).changes
+    assert set(engagement.managers()["gitops"]) < set(given.changes.deployers)

@@ -12,7 +12,7 @@ from auditkit.capture import imports
 from auditkit.capture.imports import Supplied
 from auditkit.capture.imports.tickets import Ticket
 from auditkit.capture.snapshot import Origin
-from auditkit.errors import UsageError
+from auditkit.errors import Faults, UsageError
 from auditkit.evaluate import Snapshot, Tables
 
 HEADER = "id,title,requester,approver,approved_at,objects\n"
@@ -125,3 +125,58 @@ def test_a_file_that_is_not_there_and_an_unknown_import(tmp_path: Path) -> None:
 
 def test_the_demo_has_tables_without_imports() -> None:
     assert isinstance(ak.demo(), Snapshot) and ak.demo().imports == ()
+
+
+WAIVER = """
+[[waiver]]
+id = "W-1"
+check = "{check}"
+scope = {{ {scope} = "velero" }}
+reason = "restores need it"
+expires = 2027-01-31
+approver = "ciso@northwind.example"
+approved_on = 2026-07-24
+"""
+
+
+def waiving(tmp_path: Path, check: str = "RBAC-01", scope: str = "name") -> Path:
+    (tmp_path / "waivers.toml").write_text(WAIVER.format(check=check, scope=scope))
+    config = tmp_path / "auditkit.toml"
+    config.write_text('[imports]\nwaivers = "waivers.toml"\n')
+    return config
+
+
+def test_a_waived_exception_stays_one(tmp_path: Path) -> None:
+    results = ak.check(ak.load("demo", config=waiving(tmp_path)), ["RBAC-01", "ADM-92"])
+    found, bare = results["RBAC-01"], ak.check(ak.demo(), "RBAC-01")["RBAC-01"]
+    assert found.conclusion == "exceptions" and len(found.exceptions) == len(bare.exceptions)
+    assert list(found.exceptions.loc[found.exceptions["waiver"] == "W-1", "name"]) == ["velero"]
+    assert (found.waived, bare.waived, results["ADM-92"].conclusion) == (1, 0, "no exceptions")
+    assert list(results.frame["waived"]) == [1, 0]
+
+
+def test_a_waiver_is_judged_though_its_check_is_not_asked_for(tmp_path: Path) -> None:
+    assert ak.check(ak.load("demo", config=waiving(tmp_path)), "ADM-92")["ADM-92"].conclusion == "no exceptions"
+
+
+@pytest.mark.parametrize(
+    ("check", "scope", "said"),
+    [
+        ("RBAC-1", "name", "waiver W-1: no check RBAC-1 that can be waived"),
+        ("ADM-90", "id", "waiver W-1: no check ADM-90 that can be waived"),
+        ("RBAC-01", "nmae", r"waiver W-1: scope\.nmae: bindings has no such column; it has "),
+    ],
+)
+def test_a_waiver_of_what_is_not_there_is_refused(tmp_path: Path, check: str, scope: str, said: str) -> None:
+    with pytest.raises(Faults, match=said):
+        ak.load("demo", config=waiving(tmp_path, check, scope))
+
+
+def test_all_that_is_wrong_with_waivers_is_said_at_once(tmp_path: Path) -> None:
+    config = waiving(tmp_path)
+    (tmp_path / "waivers.toml").write_text('[[waiver]]\nid = ""\ncheck = "RBAC-01"\nscope = {}\nwho = "ann"\n')
+    with pytest.raises(Faults) as error:
+        ak.load("demo", config=config)
+    assert {fault.partition(":")[0] for fault in error.value.faults} == {
+        *("waiver.0.id", "waiver.0.scope", "waiver.0.reason", "waiver.0.expires", "waiver.0.who"),
+    }

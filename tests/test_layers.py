@@ -15,13 +15,16 @@ LAYERS = (
     ("capture",),
     ("tables",),
     ("checks",),
-    ("evaluate",),
+    ("waiving", "evaluate"),
     ("engagement", "frameworks"),
     ("seal", "store"),
+    ("period",),
     ("report",),
     ("run",),
+    ("review",),
     ("reperform",),
     ("api",),
+    ("options", "terminal"),
     ("cli", "__init__", "__main__"),
 )
 # What talks to an outside, and the module or package it talks through.

@@ -14,7 +14,8 @@ from auditkit.capture.snapshot import Coverage, Origin, Snapshot
 from auditkit.declare import TABLES as DECLARED
 from auditkit.declare import kinds_of
 from auditkit.evaluate import Tables, run
-from auditkit.kinds.admission import ClientConfig, MutatingWebhookConfiguration, PolicyException
+from auditkit.kinds.admission import ClientConfig, MutatingWebhookConfiguration
+from auditkit.kinds.policies import PolicyException
 
 CHECKS = {f"G0{n}": f"ADM-0{n}" for n in range(1, 9)}
 TABLES = (
@@ -102,7 +103,7 @@ def test_an_expiry_that_the_calendar_does_not_have_is_none():
 
 
 def test_what_a_rule_matches():
-    from auditkit.tables.admission import creates_pods
+    from auditkit.analysis.webhooks import creates_pods
 
     def hook(**rule):
         base = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}

@@ -20,8 +20,9 @@ def test_the_scheduled_run_meets_what_it_tests(tmp_path: Path) -> None:
     (tmp_path / "role.yaml").write_text(yaml.safe_dump(cluster_role(kinds.ALL, Options())))
     results = ak.check(ak.capture(path=tmp_path))
     found = {id for id, result in results.items() if len(result.exceptions)}
-    # It needs the API, so it holds a token; user namespaces do not work on every node.
-    assert found <= {"RBAC-39", "POD-34"}
+    # It needs the API, so it holds a token; user namespaces do not work on every node; the resources of
+    # constraints.gatekeeper.sh are made by templates and have no names beforehand.
+    assert found <= {"RBAC-39", "POD-34", "RBAC-05"}
     assert len(results["POD-06"].population) == 1
     assert len(results["RBAC-07"].population) >= 1
 

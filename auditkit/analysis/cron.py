@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice, takewhile
 
 NAMED = {
     "@hourly": "0 * * * *",
@@ -30,17 +31,25 @@ def due(schedule: str, at: datetime, runs: int = 1) -> datetime | None:
     than in crontab(5), and 7 is no day (github.com/robfig/cron/v3 parser.go, as Kubernetes calls it). Schedules with a time zone of their own, and `@every`, give None.
     """
     fields = NAMED.get(schedule.strip(), schedule).split()
-    parsed = [_values(field, low, high) for field, (low, high) in zip(fields, _BOUNDS, strict=False)]
-    if len(fields) != 5 or not all(parsed):
+    return next(islice(_runs(fields, at), runs - 1, None), None) if _is_cron(fields) else None
+
+
+def between(schedule: str, start: datetime, end: datetime) -> list[datetime] | None:
+    """The runs from `start` up to but not at `end`, oldest first, of at most five years; None as for `due`."""
+    fields = NAMED.get(schedule.strip(), schedule).split()
+    if not _is_cron(fields):
         return None
-    for number, time in enumerate(_runs(fields, parsed, at), start=1):
-        if number == runs:
-            return time
-    return None
+    runs = takewhile(lambda time: time >= start, _runs(fields, end))
+    return sorted(time for time in runs if time < end)
 
 
-def _runs(fields: list[str], parsed: list[set[int]], at: datetime) -> Iterator[datetime]:
+def _is_cron(fields: list[str]) -> bool:
+    return len(fields) == 5 and all(_values(field, *bounds) for field, bounds in zip(fields, _BOUNDS, strict=True))
+
+
+def _runs(fields: list[str], at: datetime) -> Iterator[datetime]:
     """The runs up to `at`, latest first."""
+    parsed = [_values(field, *bounds) for field, bounds in zip(fields, _BOUNDS, strict=True)]
     minutes, hours, days, months, weekdays = parsed
     either = not (_any(fields[2]) or _any(fields[4]))
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -21,6 +21,8 @@ DEFAULTS: Mapping[str, Mapping[str, str]] = {
         "audit-log-maxsize": "0",
         "authorization-mode": "AlwaysAllow",
         "insecure-port": "0",
+        "oidc-signing-algs": "RS256",
+        "oidc-username-claim": "sub",
         "profiling": "true",
         "request-timeout": "1m0s",
         "secure-port": "6443",
@@ -47,15 +49,21 @@ EARLIER = {
 # wins, in etcd of lists too.
 LISTS = frozenset([
     "admission-control", "api-audiences", "authorization-mode", "controllers", "disable-admission-plugins",
-    "enable-admission-plugins", "etcd-servers", "etcd-servers-overrides", "feature-gates", "runtime-config",
+    "enable-admission-plugins", "etcd-servers", "etcd-servers-overrides", "feature-gates", "oidc-signing-algs",
+    "runtime-config",
     "requestheader-allowed-names", "requestheader-extra-headers-prefix", "requestheader-group-headers",
     "requestheader-username-headers", "service-account-issuer", "service-account-key-file", "tls-cipher-suites",
     "tls-sni-cert-key",
 ])  # fmt: skip
+# What an authentication configuration says in their place: a server with both refuses to start.
+OIDC = (
+    "oidc-ca-file", "oidc-client-id", "oidc-groups-claim", "oidc-groups-prefix", "oidc-issuer-url",
+    "oidc-required-claim", "oidc-signing-algs", "oidc-username-claim", "oidc-username-prefix",
+)  # fmt: skip
 # A flag that names a file, and what that file then decides; None is everything that is not given.
 FILES: Mapping[str, Mapping[str, frozenset[str] | None]] = {
     "kube-apiserver": {
-        "authentication-config": frozenset(["anonymous-auth"]),
+        "authentication-config": frozenset(["anonymous-auth", *OIDC]),
         "authorization-config": frozenset(["authorization-mode"]),
         "openshift-config": None,
     },

@@ -32,6 +32,12 @@ def selects_all(selector: LabelSelector) -> bool | None:
     return None if selector.unknown else True
 
 
+def aim(selector: LabelSelector) -> LabelSelector:
+    """The part of a selector that says what is meant, without NotIn and DoesNotExist, which only leave something out."""
+    aimed = [one for one in selector.match_expressions or () if one.operator not in ("NotIn", "DoesNotExist")]
+    return LabelSelector(match_labels=selector.match_labels, match_expressions=aimed, unknown=selector.unknown)
+
+
 def every(values: Iterable[bool | None]) -> bool | None:
     """Three-valued `all`: one False decides, else one None leaves it open."""
     found = set(values)

@@ -6,6 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from auditkit import kinds as all_kinds
+from auditkit.analysis.selectors import every
 from auditkit.capture import tool
 from auditkit.capture.connect import connected
 from auditkit.capture.lister import JSON, METADATA, Listed, Served, collection, count, discover, fetch, merged
@@ -117,6 +118,8 @@ def _collect(
     transport: Transport, served: Served, kind: type[Kind], options: Options, limit: int
 ) -> tuple[Coverage, list[Kind]]:
     """The objects of one kind that the options allow, and how asking for them ended."""
+    if kind.plural == "*":
+        return _group(transport, served, kind, limit)
     name = resource(kind)
     versions = served.versions.get(name, [])
     if not versions and kind.group in served.broken:
@@ -132,8 +135,36 @@ def _collect(
         listed = _secrets(transport, options, limit)
     else:
         listed = fetch(transport, kind, collection(kind.group, version, kind.plural, limit=limit))
-    coverage = Coverage(
-        resource=name,
+    return _covered(kind, listed, version, allowed), listed.objects
+
+
+def _group(transport: Transport, served: Served, kind: type[Kind], limit: int) -> tuple[Coverage, list[Kind]]:
+    """A kind that is a whole group: each resource that the group serves is listed, and one that is not leaves it partial.
+
+    Where none may be listed the kind is denied.
+    """
+    name, allowed, used = resource(kind), [], []
+    lists = [Listed("", fault=served.broken[kind.group])] if kind.group in served.broken else []
+    for one in sorted(r for r in served.listable if all_kinds.served_as(r) is kind):
+        plural = one.partition(".")[0]
+        version = next((v for v in kind.versions if v in served.versions[one]), served.versions[one][0])
+        path = collection(kind.group, version, plural, limit=limit)
+        allowed.append(_allowed(transport, kind.group, plural))
+        listed = (
+            fetch(transport, kind, path) if version in kind.versions else Listed(path, fault=f"served as {version}")
+        )
+        listed.fault = listed.fault and f"{one}: {listed.fault}"
+        lists.append(listed)
+        used.append(version)
+    if not lists:
+        return Coverage(resource=name, kind=kind.kind, state="not served"), []
+    listed = merged(lists)
+    return _covered(kind, listed, used[0] if used else "", every(allowed)), listed.objects
+
+
+def _covered(kind: type[Kind], listed: Listed, version: str, allowed: bool | None) -> Coverage:
+    return Coverage(
+        resource=resource(kind),
         kind=kind.kind,
         version=version,
         state=listed.state,
@@ -148,7 +179,6 @@ def _collect(
         request=listed.path,
         note=listed.note,
     )
-    return coverage, listed.objects
 
 
 def _secrets(transport: Transport, options: Options, limit: int) -> Listed:
@@ -187,7 +217,7 @@ def _uncollected(
         yield Coverage(resource=resource(Secret), kind=Secret.kind, state="excluded", note=SECRETS_EXCLUDED)
     for group in sorted(set(served.broken) - {kind.group for kind in kinds}):
         yield Coverage(resource=f"*.{group}", state="failed", note=served.broken[group])
-    for name in sorted(served.listable - set(all_kinds.BY_RESOURCE)):
+    for name in sorted(name for name in served.listable if all_kinds.served_as(name) is None):
         if name in EXCLUDED:
             yield Coverage(resource=name, kind=served.kinds[name], state="excluded", note=EXCLUDED[name])
         else:

@@ -23,6 +23,7 @@ class Found:
     """What the files held of one kind.
 
     `places` names the file of each object, `pages` has the sha256 of each file; `faults` say why a list is not whole.
+    `listed` are the kinds, in lower case, of which there was a list: several where a whole group is read as one.
     """
 
     objects: list[Kind] = field(default_factory=list)
@@ -34,7 +35,7 @@ class Found:
     unplaced: int = 0
     version: str = ""
     resource_version: str = ""
-    listed: bool = False
+    listed: set[str] = field(default_factory=set)
 
     @property
     def seen(self) -> int:
@@ -43,7 +44,7 @@ class Found:
     @property
     def whole(self) -> bool:
         """Whether a list of the kind was read to its end, and all of it was understood."""
-        return self.listed and not self.malformed and not self.faults
+        return bool(self.listed) and not self.malformed and not self.faults
 
     @property
     def note(self) -> str:
@@ -158,10 +159,10 @@ def _read_json(file: File, raw: bytes, reading: Reading) -> None:
     except msgspec.ValidationError:
         head = _Head()
     group, _, version = head.api_version.rpartition("/")
-    kind = kinds.BY_KIND.get((group, head.kind.removesuffix("List")))
+    kind = kinds.named(group, head.kind.removesuffix("List"))
     if kind and head.kind.endswith("List") and head.items and version in kind.versions:
         meta, objects, malformed = kinds.decode_page(kind, raw)
-        _listed(file, _keep(file, kind, version, objects, malformed, reading), meta)
+        _listed(file, head.kind, _keep(file, kind, version, objects, malformed, reading), meta)
     else:
         _read_document(file, msgspec.json.decode(raw), reading)
 
@@ -199,7 +200,7 @@ def _read_document(file: File, document: Any, reading: Reading) -> None:
     group = str(document["apiVersion"]).rpartition("/")[0]
     if kind.endswith("List") and "items" in document:
         _read_list(file, document, reading)
-    elif kind == "List" or (kind.endswith("List") and (group, kind.removesuffix("List")) in kinds.BY_KIND):
+    elif kind == "List" or (kind.endswith("List") and kinds.named(group, kind.removesuffix("List"))):
         raise UsageError(f"{file.place}: a {kind} without items; take it again")
     else:
         reading.supplied = True
@@ -211,7 +212,8 @@ def _read_list(file: File, document: dict[str, Any], reading: Reading) -> None:
     items = msgspec.convert(document["items"] or [], list[Any])
     meta = msgspec.convert(document.get("metadata") or {}, ListMeta)
     if document["kind"] != "List":
-        _listed(file, _add(file, document["apiVersion"], document["kind"].removesuffix("List"), items, reading), meta)
+        name = document["kind"].removesuffix("List")
+        _listed(file, name, _add(file, document["apiVersion"], name, items, reading), meta)
         return
     sorts: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for number, item in enumerate(items, 1):
@@ -227,16 +229,16 @@ def _read_list(file: File, document: dict[str, Any], reading: Reading) -> None:
     if not items and (kind := _kind_of_file(file.name)):
         found = _keep(file, kind, "", [], [], reading)
         found.notes.append(f"{file.name} is an empty List: its name says the kind")
-        _listed(file, found, meta)
+        _listed(file, PurePosixPath(file.name).name.partition(".")[0], found, meta)
     for (api_version, name), documents in sorts.items():
-        _listed(file, _add(file, api_version, name, documents, reading), meta)
+        _listed(file, name, _add(file, api_version, name, documents, reading), meta)
 
 
-def _listed(file: File, found: Found | None, meta: ListMeta) -> None:
-    """What the list says of itself; None where auditkit does not read its kind."""
+def _listed(file: File, name: str, found: Found | None, meta: ListMeta) -> None:
+    """What the list of the kind `name` says of itself; None where auditkit does not read its kind."""
     if found is None:
         return
-    found.listed = True
+    found.listed.add(name.removesuffix("List").casefold())
     found.resource_version = meta.resource_version
     if meta.continue_:
         found.faults.append(f"{file.name} is one page of a longer list: `continue` is set")
@@ -244,7 +246,7 @@ def _listed(file: File, found: Found | None, meta: ListMeta) -> None:
 
 def _add(file: File, api_version: str, kind_name: str, documents: Sequence[Any], reading: Reading) -> Found | None:
     group, _, version = api_version.rpartition("/")
-    kind = kinds.BY_KIND.get((group, kind_name))
+    kind = kinds.named(group, kind_name)
     if kind is None:
         reading.others[_plural(file.name, group, kind_name)] += len(documents)
         return None
@@ -276,9 +278,7 @@ def _keep(
 def _kind_of_file(name: str) -> type[Kind] | None:
     """The kind that a file is named after (pods.json, deployments.apps.json): an empty `kind: List` does not say."""
     stem = PurePosixPath(name).stem.casefold().removesuffix(".core")
-    return kinds.BY_RESOURCE.get(stem) or next(
-        (k for k in kinds.ALL if k.plural == stem and k.group in kinds.BUILT_IN), None
-    )
+    return kinds.served_as(stem) or next((k for k in kinds.ALL if k.plural == stem and k.group in kinds.BUILT_IN), None)
 
 
 def _plural(name: str, group: str, kind: str) -> str:

@@ -89,37 +89,37 @@ def _coverage(reading: Reading, objects: dict[type[Kind], list[Kind]], options: 
     custom = _custom(reading)
     for kind in kinds.ALL:
         found = reading.found.get(kind)
-        name = resource(kind)
+        name, served = resource(kind), _served(kind, reading, custom)
         if kind is Secret and not reads_secrets(options):
             yield Coverage(
                 resource=name, kind=kind.kind, state="excluded", note=SECRETS_EXCLUDED, seen=found.seen if found else 0
             )
         elif found:
+            faults = _unlisted(kind, found, served, reading)
             yield Coverage(
                 resource=name,
                 kind=kind.kind,
                 version=found.version,
-                state="partial" if found.malformed or found.faults else "collected",
+                state="partial" if found.malformed or found.faults or faults else "collected",
                 seen=found.seen,
                 kept=len(objects[kind]),
                 malformed=tuple(found.malformed),
                 pages=tuple(found.pages.values()),
                 resource_version=found.resource_version,
                 request=", ".join(found.pages),
-                note=found.note,
+                note="; ".join(filter(None, (found.note, faults))),
             )
         elif kind.group in reading.broken:
             yield Coverage(
                 resource=name, kind=kind.kind, state="failed", note="the group's API server did not answer discovery"
             )
-        elif _not_served(kind, reading, custom):
+        elif served == set():
             yield Coverage(resource=name, kind=kind.kind, state="not served")
         else:
             yield Coverage(resource=name, kind=kind.kind, state="failed", note="no list of it in the files")
     for group in sorted(reading.broken - {kind.group for kind in kinds.ALL}):
         yield Coverage(resource=f"*.{group}", state="failed", note="the group's API server did not answer discovery")
-    known = {resource(kind) for kind in kinds.ALL}
-    unlisted = {name: 0 for name in reading.served if name not in known}
+    unlisted = {name: 0 for name in reading.served if kinds.served_as(name) is None}
     for name, count in {**unlisted, **reading.others}.items():
         if name in EXCLUDED:
             yield Coverage(resource=name, state="excluded", note=EXCLUDED[name], seen=count)
@@ -143,9 +143,23 @@ def _custom(reading: Reading) -> set[str] | None:
     return {f"{spec.names.plural}.{spec.group}" for spec in defined if spec and spec.names}
 
 
-def _not_served(kind: type[Kind], reading: Reading, custom: set[str] | None) -> bool:
-    """Whether discovery, or else a whole list of CRDs, shows that the cluster does not serve this kind."""
+def _served(kind: type[Kind], reading: Reading, custom: set[str] | None) -> set[str] | None:
+    """The resources of this kind that the cluster serves, by discovery or else a whole list of CRDs; None: not known."""
     # Discovery is two documents: one of the core group ("pods"), one of all others ("jobs.batch").
     if any(("." in name) == bool(kind.group) for name in reading.served):
-        return resource(kind) not in reading.served
-    return custom is not None and kind.group not in kinds.BUILT_IN and resource(kind) not in custom
+        known = reading.served
+    elif custom is not None and kind.group not in kinds.BUILT_IN:
+        known = custom
+    else:
+        return None
+    return {name for name in known if kinds.served_as(name) is kind}
+
+
+def _unlisted(kind: type[Kind], found: Found, served: set[str] | None, reading: Reading) -> str:
+    """Why the lists of a kind that is a whole group are not all that the cluster has; empty where they are."""
+    if kind.plural != "*" or not found.listed:
+        return ""
+    if served is None or kind.group in reading.broken:
+        return "which resources the group has is not in the files: add discovery, or the list of CRDs"
+    missing = sorted(served - {f"{name}.{kind.group}" for name in found.listed})
+    return f"no list of {', '.join(missing)} in the files" if missing else ""

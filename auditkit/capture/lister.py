@@ -194,7 +194,7 @@ def _walk(transport: Transport, kind: type[Kind], path: str, accept: str) -> Lis
 
 
 def merged(lists: Sequence[Listed]) -> Listed:
-    """Several lists of one kind as one; its first fault counts."""
+    """Several lists of one kind as one; what broke it first counts, all faults are told."""
     broken = next((listed for listed in lists if listed.fault), None)
     counts = [listed.expected for listed in lists]
     return Listed(
@@ -205,7 +205,7 @@ def merged(lists: Sequence[Listed]) -> Listed:
         resource_version=lists[0].resource_version,
         expected=None if None in counts else sum(c or 0 for c in counts),
         restarts=sum(listed.restarts for listed in lists),
-        fault=broken.fault if broken else "",
+        fault="; ".join(dict.fromkeys(listed.fault for listed in lists if listed.fault)),
         status=broken.status if broken else 200,
     )
 

@@ -19,7 +19,8 @@ def cluster_role(
     """The manifest: `list` of each kind, and `get` of the Namespace kube-system, whose uid names the cluster.
 
     Discovery, /version and the SelfSubject reviews need no rule: every authenticated identity has them
-    (system:discovery, system:basic-user). Secrets are in it only where the options ask for them; RBAC cannot allow
+    (system:discovery, system:basic-user). Of constraints.gatekeeper.sh it is every resource, "*": templates make them, so
+    that their names are not known beforehand; the group holds nothing else. Secrets are in it only where the options ask for them; RBAC cannot allow
     their metadata alone, so that what auditkit does not read is its own doing, not the role's.
     """
     plurals: dict[str, set[str]] = defaultdict(set)

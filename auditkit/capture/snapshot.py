@@ -91,8 +91,7 @@ class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
 
 
 def _place(obj: Kind) -> tuple[str, str, str]:
-    meta = obj.metadata
-    return meta.namespace, meta.name or meta.generate_name, meta.uid
+    return obj.namespace, obj.name, obj.metadata.uid
 
 
 class Objects(Mapping[type[Kind], Sequence[Kind]]):
@@ -239,6 +238,11 @@ def _canonical(obj: Kind) -> bytes:
         obj.metadata.managed_fields = managers
 
 
+def file_of(kind: type[Kind]) -> str:
+    """The file of a kind in objects/, e.g. "deployments.apps.jsonl.zst"; a kind that is a whole group has `_` for `*`."""
+    return f"{resource(kind).replace('*', '_')}.jsonl.zst"
+
+
 def save(snapshot: Snapshot, folder: Path) -> None:
     """Write origin.json, coverage.json, digest, fields.json and objects/<resource>.jsonl.zst into a new folder.
 
@@ -256,7 +260,7 @@ def save(snapshot: Snapshot, folder: Path) -> None:
         if found := snapshot.objects[kind]:
             lines = b"".join(_ENCODER.encode(obj) + b"\n" for obj in found)
             whole.update(lines)
-            with pa.CompressedOutputStream(str(folder / "objects" / f"{resource(kind)}.jsonl.zst"), "zstd") as stream:
+            with pa.CompressedOutputStream(str(folder / "objects" / file_of(kind)), "zstd") as stream:
                 stream.write(lines)
     (folder / "digest").write_text(f"{whole.hexdigest()}\n")
 
@@ -267,23 +271,51 @@ def load(folder: Path) -> Snapshot:
     Raises UsageError where the folder is not one, was written by a version with another schema, or does not hold
     the objects that were saved: too few of a kind, or others.
     """
-    origin = _read(folder / "origin.json", Origin)
-    coverage = _read(folder / "coverage.json", tuple[Coverage, ...])
+    return of_parts(parts(folder), folder)
+
+
+def parts(folder: Path) -> dict[str, bytes]:
+    """The files of a saved snapshot by name, unpacked and without `.zst`; UsageError names a damaged one."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix().removesuffix(".zst"): _unpacked(path)
+        if path.suffix == ".zst"
+        else path.read_bytes()
+        for path in files
+    }
+
+
+def decoded(kind: type[K], lines: bytes) -> list[K]:
+    """The objects of one file of objects/; raises msgspec.MsgspecError."""
+    decoder = msgspec.json.Decoder(kind)
+    with collection_paused():
+        return [decoder.decode(line) for line in lines.splitlines()]
+
+
+def of_parts(
+    parts: Mapping[str, bytes], folder: Path, decode: Callable[[type[Any], bytes], list[Any]] = decoded
+) -> Snapshot:
+    """The snapshot that these files hold, `folder` being where they came from; raises UsageError as `load` does."""
+    origin = _read(parts, folder, "origin.json", Origin)
+    coverage = _read(parts, folder, "coverage.json", tuple[Coverage, ...])
     objects: dict[type[Kind], list[Kind]] = {}
-    whole = hashlib.sha256()
-    for name, path in sorted((p.name.removesuffix(".jsonl.zst"), p) for p in (folder / "objects").glob("*.jsonl.zst")):
-        kind = kinds.BY_RESOURCE.get(name)
+    whole, known = hashlib.sha256(), {file_of(kind).removesuffix(".jsonl.zst"): kind for kind in kinds.ALL}
+    for name in sorted(p.removeprefix("objects/").removesuffix(".jsonl") for p in parts if p.startswith("objects/")):
+        kind, lines = known.get(name), parts[f"objects/{name}.jsonl"]
+        place = folder / "objects" / f"{name}.jsonl.zst"
         if kind is None:
             raise UsageError(
-                f"{path}: this version of auditkit does not read that kind; use the one named in origin.json ({origin.tool})"
+                f"{place}: this version of auditkit does not read that kind; use the one named in origin.json ({origin.tool})"
             )
-        lines = _unpacked(path)
         whole.update(lines)
-        objects[kind] = _read_objects(path, kind, lines)
-    kept = _read(folder / "fields.json", dict[str, str])
+        try:
+            objects[kind] = decode(kind, lines)
+        except msgspec.MsgspecError as error:
+            raise UsageError(f"{place}: damaged ({error}); copy the snapshot again") from None
+    kept = _read(parts, folder, "fields.json", dict[str, str])
     coverage = tuple(_as_read_today(one, kept, origin.tool) for one in coverage)
     snapshot = Snapshot(origin=origin, coverage=coverage, objects=objects)
-    _refuse_changed(folder, snapshot, whole.hexdigest())
+    _refuse_changed(folder, snapshot, parts.get("digest"), whole.hexdigest())
     return snapshot
 
 
@@ -306,16 +338,7 @@ def _unpacked(path: Path) -> bytes:
         raise UsageError(f"{path}: damaged ({error}); copy the snapshot again") from None
 
 
-def _read_objects(path: Path, kind: type[K], lines: bytes) -> list[K]:
-    decoder = msgspec.json.Decoder(kind)
-    try:
-        with collection_paused():
-            return [decoder.decode(line) for line in lines.splitlines()]
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"{path}: damaged ({error}); copy the snapshot again") from None
-
-
-def _refuse_changed(folder: Path, snapshot: Snapshot, digest: str) -> None:
+def _refuse_changed(folder: Path, snapshot: Snapshot, saved: bytes | None, digest: str) -> None:
     """Raises UsageError where the objects are not those that coverage counts and `digest` commits to."""
     for kind in kinds.ALL:
         kept, found = snapshot.state(kind).kept, len(snapshot.objects[kind])
@@ -323,10 +346,9 @@ def _refuse_changed(folder: Path, snapshot: Snapshot, digest: str) -> None:
             raise UsageError(
                 f"{folder}: {found} {resource(kind)} where {kept} were saved; copy the snapshot again, or take a new one"
             )
-    path = folder / "digest"
-    if not path.is_file():
+    if saved is None:
         raise UsageError(f"{folder}: digest is missing, so its objects cannot be checked; take the snapshot again")
-    if path.read_text().strip() != digest:
+    if saved.decode(errors="replace").strip() != digest:
         raise UsageError(
             f"{folder}: the objects are not those that were saved (sha256 {digest}); copy the snapshot again, or take a new one"
         )
@@ -336,10 +358,10 @@ def _pretty(value: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=1) + b"\n"
 
 
-def _read(path: Path, type_: type[T]) -> T:
+def _read(parts: Mapping[str, bytes], folder: Path, name: str, type_: type[T]) -> T:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=type_)
-    except FileNotFoundError:
-        raise UsageError(f"{path.parent}: not a snapshot, {path.name} is missing") from None
+        return msgspec.json.decode(parts[name], type=type_)
+    except KeyError:
+        raise UsageError(f"{folder}: not a snapshot, {name} is missing") from None
     except msgspec.MsgspecError as error:
-        raise UsageError(f"{path}: {error}") from None
+        raise UsageError(f"{folder / name}: {error}") from None

@@ -48,8 +48,8 @@ def governed(
 ) -> pd.Series:
     """A policy engine decides about the pods of every namespace.
 
-    A namespace that selectors or an engine's own configuration leave out is where rules end. Constraints of
-    Gatekeeper are not read: where it alone may decide, undetermined.
+    A namespace that selectors or an engine's own configuration leave out is where rules end. An expression, or a
+    label of an object, is not evaluated: where it alone may decide, undetermined.
 
     Fix: take the namespace out of the exclusions.
     """
@@ -60,8 +60,8 @@ def governed(
 def enforcing(admission_policies: pd.DataFrame) -> pd.Series:
     """A policy refuses what violates it.
 
-    One that audits or warns reports and lets pass; one without a binding does nothing. Constraints of Gatekeeper
-    are not read: their templates are undetermined.
+    One that audits or warns reports and lets pass; one without a binding, or a template without a constraint, does
+    nothing.
 
     Fix: set Enforce (Kyverno), Deny (ValidatingAdmissionPolicyBinding) or deny (Gatekeeper); bind or remove the policy.
     """

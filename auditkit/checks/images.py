@@ -115,3 +115,17 @@ def known_vulnerable(known_components: pd.DataFrame) -> pd.Series:
     Fix: update the component; `cves` of the row names what was published.
     """
     return known_components.vulnerable
+
+
+@check("IMG-70", severity="high")
+def allowed_prefixes(allowed_repos: pd.DataFrame) -> pd.Series:
+    """Prefixes of allowed images end where the name of a registry or repository ends.
+
+    A constraint of Gatekeeper that lists allowed images compares their beginning: `registry.example.com` also admits
+    registry.example.com.evil.example/app. What the template of another kind than K8sAllowedRepos does with the list is not read:
+    undetermined.
+
+    Fix: end each entry of `parameters.repos` with `/`, or name the whole repository with its tag or digest.
+    """
+    loose = allowed_repos.ambiguous.str.len() > 0
+    return loose.astype("boolean").mask(loose & (allowed_repos.kind != "K8sAllowedRepos"))

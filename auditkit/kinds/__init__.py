@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from auditkit.kinds import admission, certificates, delivery, network, platform, rbac, workloads
+from auditkit.kinds import admission, certificates, delivery, network, platform, policies, rbac, reports, workloads
 from auditkit.kinds.base import (
     BUILT_IN,
     Closed,
@@ -18,6 +18,7 @@ from auditkit.kinds.base import (
     Present,
     Record,
     Struct,
+    asked_as,
     decode_page,
     fields_of,
     read,
@@ -41,18 +42,21 @@ __all__ = [
     "Present",
     "Record",
     "Struct",
+    "asked_as",
     "decode_page",
     "fields_of",
+    "named",
     "of",
     "read",
     "read_all",
     "resource",
+    "served_as",
     "unread",
 ]
 
 ALL: tuple[type[Kind], ...] = tuple(
     value
-    for module in (admission, certificates, delivery, network, platform, rbac, workloads)
+    for module in (admission, certificates, delivery, network, platform, policies, rbac, reports, workloads)
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, Kind) and value.plural and value.__module__ == module.__name__
 )
@@ -63,6 +67,19 @@ BY_RESOURCE: Mapping[str, type[Kind]] = MappingProxyType({resource(kind): kind f
 # ("apps", "Deployment") -> Deployment
 BY_KIND: Mapping[tuple[str, str], type[Kind]] = MappingProxyType({(kind.group, kind.kind): kind for kind in ALL})
 
+# "constraints.gatekeeper.sh" -> Constraint: groups of which all resources are read as one kind
+BY_GROUP: Mapping[str, type[Kind]] = MappingProxyType({kind.group: kind for kind in ALL if kind.plural == "*"})
+
+
+def named(group: str, name: str) -> type[Kind] | None:
+    """The Struct of a kind by its group and name ("apps", "Deployment"); None where auditkit has no use for it."""
+    return BY_GROUP.get(group) or BY_KIND.get((group, name))
+
+
+def served_as(name: str) -> type[Kind] | None:
+    """The Struct of a resource ("deployments.apps"); None where auditkit has no use for it."""
+    return BY_GROUP.get(name.partition(".")[2]) or BY_RESOURCE.get(name)
+
 
 def of(document: Mapping[str, Any]) -> Kind:
     """One parsed manifest (apiVersion, kind, metadata, ...) as the Struct of its kind.
@@ -70,4 +87,5 @@ def of(document: Mapping[str, Any]) -> Kind:
     Raises KeyError where auditkit has no use for the kind, msgspec.ValidationError where the object is malformed.
     """
     group = str(document.get("apiVersion") or "").rpartition("/")[0]
-    return read(BY_KIND[group, str(document.get("kind") or "")], document)
+    kind = str(document.get("kind") or "")
+    return read(BY_GROUP.get(group) or BY_KIND[group, kind], document)

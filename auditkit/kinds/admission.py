@@ -1,13 +1,38 @@
-"""What decides whether an object may enter the cluster: webhooks, admission policies, policy engines and their reports."""
+"""What the API server asks before an object enters the cluster: webhooks and the built-in admission policies."""
 
 import re
 from urllib.parse import urlsplit
 
-import msgspec
-
 from auditkit.kinds.base import Kind, ObjectMeta, Present, Struct
 from auditkit.kinds.certificates import bundle
 from auditkit.kinds.pods import LabelSelector
+
+_EXPIRY = re.compile(r"[^/]+/(expires|expires-at|expiry|valid-until)")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TELLS = {
+    "reason": re.compile(r"[^/]+/(reason|justification|description|ticket|issue|change|change-request)"),
+    "owner": re.compile(r"[^/]+/(owner|owned-by|team|contact|approver|approved-by|requested-by)"),
+}
+
+
+class ExceptionMeta(ObjectMeta):
+    """metadata of an exception, judged at capture: an annotation is told by what stands behind its DOMAIN/.
+
+    `expires` is the ISO date of DOMAIN/expires; `tells` has "reason" and "owner" where an annotation that is not empty
+    does, such as DOMAIN/ticket and DOMAIN/approved-by. What they say is not kept.
+    """
+
+    expires: str | None = None
+    tells: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        told = set(self.tells or ())
+        for name, value in sorted((self.annotations or {}).items()):
+            if _EXPIRY.fullmatch(name) and _DATE.match(value):
+                self.expires = value[:10]
+            told |= {what for what, names in _TELLS.items() if value.strip() and names.fullmatch(name)}
+        self.tells = sorted(told) or None
+        super().__post_init__()
 
 
 class ServiceReference(Struct):
@@ -80,11 +105,15 @@ class AdmissionPolicySpec(Struct):
     mutations: list[Present] | None = None
 
 
+class ParamRef(Struct):
+    parameter_not_found_action: str | None = None
+
+
 class AdmissionBindingSpec(Struct):
     policy_name: str | None = None
     validation_actions: list[str] | None = None
     match_resources: MatchResources | None = None
-    param_ref: Present | None = None
+    param_ref: ParamRef | None = None
 
 
 class ValidatingAdmissionPolicy(Kind):
@@ -96,6 +125,7 @@ class ValidatingAdmissionPolicy(Kind):
 class ValidatingAdmissionPolicyBinding(Kind):
     group, plural = "admissionregistration.k8s.io", "validatingadmissionpolicybindings"
     kind, versions, namespaced = "ValidatingAdmissionPolicyBinding", ("v1", "v1beta1"), False
+    metadata: ExceptionMeta
     spec: AdmissionBindingSpec | None = None
 
 
@@ -109,169 +139,3 @@ class MutatingAdmissionPolicyBinding(Kind):
     group, plural = "admissionregistration.k8s.io", "mutatingadmissionpolicybindings"
     kind, versions, namespaced = "MutatingAdmissionPolicyBinding", ("v1", "v1beta1", "v1alpha1"), False
     spec: AdmissionBindingSpec | None = None
-
-
-class ActionOverride(Struct):
-    action: str | None = None
-    namespaces: list[str] | None = None
-
-
-class KyvernoValidate(Struct):
-    failure_action: str | None = None
-    failure_action_overrides: list[ActionOverride] | None = None
-
-
-class KyvernoVerify(Struct):
-    failure_action: str | None = None
-
-
-class KyvernoRule(Struct):
-    name: str = ""
-    validate: KyvernoValidate | None = None
-    mutate: Present | None = None
-    generate: Present | None = None
-    verify_images: list[KyvernoVerify] | None = None
-
-
-class KyvernoSpec(Struct):
-    admission: bool | None = None
-    background: bool | None = None
-    failure_policy: str | None = None
-    validation_failure_action: str | None = None
-    validation_failure_action_overrides: list[ActionOverride] | None = None
-    rules: list[KyvernoRule] | None = None
-
-
-class KyvernoClusterPolicy(Kind):
-    group, plural, kind, namespaced = "kyverno.io", "clusterpolicies", "ClusterPolicy", False
-    spec: KyvernoSpec | None = None
-
-
-class KyvernoPolicy(Kind):
-    group, plural, kind = "kyverno.io", "policies", "Policy"
-    spec: KyvernoSpec | None = None
-
-
-_EXPIRY = re.compile(r"[^/]+/(expires|expires-at|expiry|valid-until)")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-class ExceptionMeta(ObjectMeta):
-    """metadata of an exception; `expires` is the ISO date of an annotation DOMAIN/expires, judged at capture."""
-
-    expires: str | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in sorted((self.annotations or {}).items()):
-            if _EXPIRY.fullmatch(name) and _DATE.match(value):
-                self.expires = value[:10]
-        super().__post_init__()
-
-
-class ExceptedPolicy(Struct):
-    policy_name: str = ""
-    rule_names: list[str] | None = None
-
-
-class PolicyExceptionSpec(Struct):
-    exceptions: list[ExceptedPolicy] | None = None
-
-
-class PolicyException(Kind):
-    group, plural, kind, versions = "kyverno.io", "policyexceptions", "PolicyException", ("v2", "v2beta1")
-    metadata: ExceptionMeta
-    spec: PolicyExceptionSpec | None = None
-
-
-class TemplateNames(Struct):
-    kind: str = ""
-
-
-class TemplateCRDSpec(Struct):
-    names: TemplateNames | None = None
-
-
-class TemplateCRD(Struct):
-    spec: TemplateCRDSpec | None = None
-
-
-class ConstraintTemplateSpec(Struct):
-    crd: TemplateCRD | None = None
-
-
-class ConstraintTemplate(Kind):
-    group, plural, kind = "templates.gatekeeper.sh", "constrainttemplates", "ConstraintTemplate"
-    versions, namespaced = ("v1", "v1beta1"), False
-    spec: ConstraintTemplateSpec | None = None
-
-
-class Exclusion(Struct):
-    excluded_namespaces: list[str] | None = None
-    processes: list[str] | None = None
-
-
-class GatekeeperConfigSpec(Struct):
-    match: list[Exclusion] | None = None
-
-
-class GatekeeperConfig(Kind):
-    group, plural, kind, versions = "config.gatekeeper.sh", "configs", "Config", ("v1alpha1",)
-    metadata: ExceptionMeta
-    spec: GatekeeperConfigSpec | None = None
-
-
-class ReportSummary(Struct):
-    passed: int | None = msgspec.field(default=None, name="pass")
-    fail: int | None = None
-    warn: int | None = None
-    error: int | None = None
-    skip: int | None = None
-
-
-class ReportResult(Struct):
-    """One result, without its message."""
-
-    policy: str = ""
-    rule: str | None = None
-    result: str | None = None
-    severity: str | None = None
-    source: str | None = None
-
-
-class PolicyReport(Kind):
-    group, plural, kind, versions = "wgpolicyk8s.io", "policyreports", "PolicyReport", ("v1alpha2",)
-    summary: ReportSummary | None = None
-    results: list[ReportResult] | None = None
-
-
-class ClusterPolicyReport(Kind):
-    group, plural, kind = "wgpolicyk8s.io", "clusterpolicyreports", "ClusterPolicyReport"
-    versions, namespaced = ("v1alpha2",), False
-    summary: ReportSummary | None = None
-    results: list[ReportResult] | None = None
-
-
-class ImagePattern(Struct):
-    glob: str | None = None
-
-
-class StaticAuthority(Struct):
-    action: str | None = None
-
-
-class Authority(Struct):
-    """An authority of a ClusterImagePolicy: keys and identities are not kept, only whether it decides without them."""
-
-    static: StaticAuthority | None = None
-
-
-class ClusterImagePolicySpec(Struct):
-    mode: str | None = None
-    images: list[ImagePattern] | None = None
-    authorities: list[Authority] | None = None
-
-
-class ClusterImagePolicy(Kind):
-    group, plural, kind = "policy.sigstore.dev", "clusterimagepolicies", "ClusterImagePolicy"
-    versions, namespaced = ("v1beta1", "v1alpha1"), False
-    spec: ClusterImagePolicySpec | None = None

@@ -107,7 +107,10 @@ class ObjectMeta(Struct):
 
 
 class Kind(Struct):
-    """One object of a kind that auditkit reads; the class attributes say where the API serves it."""
+    """One object of a kind that auditkit reads; the class attributes say where the API serves it.
+
+    The plural "*" is every resource of the group: those that a cluster makes for itself by templates.
+    """
 
     group: ClassVar[str] = ""
     plural: ClassVar[str] = ""
@@ -150,6 +153,14 @@ def resource(kind: type[Kind] | type[Record]) -> str:
     if issubclass(kind, Record):
         return f"imports/{kind.source}"
     return f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+
+
+def asked_as(name: str) -> str:
+    """What `kubectl get` is given for a resource: a whole group goes by its category.
+
+    Gatekeeper puts the CRDs of constraints.gatekeeper.sh into the category `constraints` (frameworks, crd_helpers.go).
+    """
+    return name.removeprefix("*.").partition(".")[0] if name.startswith("*.") else name
 
 
 @cache

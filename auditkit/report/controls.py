@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from auditkit import frameworks
+from auditkit.declare import Check
 from auditkit.evaluate import CONCLUSIONS, Snapshot
 from auditkit.frameworks import NOT_RUN, Control
 from auditkit.report import narrative, procedure
@@ -84,10 +85,19 @@ def _objects(tests: Tests, ids: list[str]) -> tuple[int | None, int | None]:
     """Distinct objects in the populations of these tests, and those of them with an exception."""
     if not ids:
         return None, None
+    checks = {id: tests.results[id].check for id in ids}
+    examined = pd.concat([_places(check, tests.results[id].population) for id, check in checks.items()])
+    found = pd.concat([_places(check, tests.exceptions[id]) for id, check in checks.items()])
+    return len(examined.drop_duplicates()), len(found.drop_duplicates())
+
+
+def _places(check: Check, rows: pd.DataFrame) -> pd.DataFrame:
+    """Kind, namespace and name of each row; of what is no object of the cluster its table and key."""
     place = ["kind", "namespace", "name"]
-    examined = pd.concat([tests.results[id].population[place] for id in ids]).drop_duplicates()
-    found = pd.concat([tests.exceptions[id][place] for id in ids]).drop_duplicates()
-    return len(examined), len(found)
+    if set(place) <= set(rows):
+        return rows[place]
+    named = [" ".join(map(str, key)) for key in rows[procedure.key(check)].itertuples(index=False)]
+    return pd.DataFrame({"kind": check.population, "namespace": "", "name": named}, columns=place)
 
 
 def _exceptions(tests: Tests, ids: list[str]) -> Link | int | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from auditkit.evaluate import ORIGIN, declared
+from auditkit.declare import GIVEN
+from auditkit.evaluate import declared
 from auditkit.report import procedure
 from auditkit.resources import PACKAGE
 
@@ -17,7 +18,7 @@ def behind(names: Iterable[str]) -> list[str]:
     """These tables and all that they are computed from, each once, a view before what it reads."""
     found: dict[str, None] = {}
     for name in names:
-        if name != ORIGIN.name:
+        if name not in GIVEN:
             found |= dict.fromkeys([name, *behind(declared(name).reads)])
     return list(found)
 

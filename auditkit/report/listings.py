@@ -23,7 +23,7 @@ TESTS, EXCEPTIONS, POPULATIONS = "Tests", "Exceptions", "Populations"
 LISTED = 10_000
 _EXCEPTION = [
     *("Exception id", "Test", "Expected", "Severity", "Kind", "Namespace", "Name", "Part", "Condition"),
-    *("Controls", "Criteria"),
+    *("Waiver", "Controls", "Criteria"),
 ]
 
 
@@ -82,6 +82,7 @@ def tests(snapshot: Snapshot, every: Tests) -> Sheet:
                 "Conclusion": r.conclusion,
                 "Population": Link.row(len(r.population), POPULATIONS, number),
                 "Exceptions": Link.row(count, EXCEPTIONS, first[id]) if id in first else count,
+                "Of them waived": r.waived,
                 "Undetermined": len(r.undetermined),
                 "Note": _note(r, snapshot),
                 "Controls": every.control_ids(id),
@@ -122,7 +123,7 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
     frame["UID"] = [uids.get(place, "") for place in places.itertuples(index=False, name=None)]
     frame["Cluster"] = snapshot.origin.cluster
     frame["In scope"] = in_scope(engagement, frame["Namespace"])
-    note = f"{len(frame):,} exceptions; an id stays the same from run to run. Expected is what the test states, condition what was found."
+    note = f"{len(frame):,} exceptions; an id stays the same from run to run. Expected is what the test states, condition what was found; a waiver accepts an exception, which stays one."
     return listed(
         pack,
         Sheet(
@@ -166,6 +167,7 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
             **{c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")},
             "Part": part.str.removeprefix(", "),
             "Condition": _conditions(result.check, found),
+            "Waiver": found["waiver"],
             "Controls": every.control_ids(id),
             "Criteria": every.criteria(id),
         },
@@ -185,6 +187,36 @@ def _conditions(check: Check, found: pd.DataFrame) -> pd.Series:
         text = text + column + ": " + pd.Series([said(v) for v in found[column]], found.index, dtype="string") + "; "
     beside = f"; compared with {', '.join(check.reads[1:])}" if check.reads[1:] else ""
     return (text + values).str.removesuffix("; ") + beside
+
+
+def waivers(snapshot: Snapshot, every: Tests) -> Sheet:
+    """One row a waiver: what it covers, who approved it, whether it holds, and how many exceptions it covers."""
+    frame = snapshot.tables["waivers"]
+    ids = pd.concat([rows["waiver"].dropna() for rows in every.exceptions.values()] or [pd.Series(dtype="string")])
+    rows = pd.DataFrame(
+        {
+            "Waiver": frame["id"],
+            "Test": frame["check"],
+            "Scope": frame["scope"].map(said),
+            "Exceptions covered": frame["id"].map(ids.value_counts()).fillna(0).astype("Int64"),
+            "Holds": frame["in_force"],
+            "Approved": frame["approved"],
+            "Expired": frame["expired"],
+            "Reason": frame["reason"],
+            "Requester": frame["requester"],
+            "Approver": frame["approver"],
+            "Approved on": frame["approved_on"],
+            "Expires": frame["expires"],
+            "Compensating control": frame["compensating_control"],
+            "Ticket": frame["ticket"],
+        }
+    )
+    supplied = not snapshot.tables.incomplete(["waivers"])
+    note = (
+        "Exceptions that the entity has approved: they stay exceptions and are counted. One that does not hold covers nothing; "
+        + ("tests ADM-90 to ADM-92 are of the waivers themselves." if supplied else "no waivers were supplied.")
+    )
+    return Sheet(name="Waivers", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, widest=40)
 
 
 def populations(pack: Path, every: Tests) -> Sheet:

@@ -10,7 +10,7 @@ from auditkit import frameworks
 from auditkit.engagement import Engagement
 from auditkit.evaluate import Results, Snapshot
 from auditkit.frameworks import NOT_RUN, Control, Framework
-from auditkit.report import listings, narrative, provenance, source
+from auditkit.report import listings, narrative, provenance, requests, source
 from auditkit.report.controls import controls_sheet, counted
 from auditkit.report.listings import Tests
 from auditkit.report.workbook import Cover, Sheet
@@ -56,8 +56,10 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
         *(_coverage(results, framework, controls) for framework in [frameworks.load(CIS), *beside]),
         listings.tests(snapshot, tests),
         listings.exceptions(pack, snapshot, engagement, tests),
+        listings.waivers(snapshot, tests),
         listings.populations(pack, tests),
         listings.access(pack, snapshot, engagement),
+        requests.sheet(snapshot),
         provenance.ipe(pack, snapshot, tests),
         provenance.imports(snapshot),
         provenance.index(pack, tests, without=NAME),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from auditkit.capture.snapshot import Coverage, in_short
 from auditkit.declare import SEVERITIES
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Snapshot
+from auditkit.kinds import asked_as
 from auditkit.report.frames import said
 
 CAVEATS: tuple[str, ...] = (
@@ -87,11 +88,11 @@ def remedy(coverage: Coverage) -> str:
             return "left out by policy; it is not evidence of a state"
         case "denied":
             return "let the reading identity list it (`auditkit role` prints the least ClusterRole), then capture again"
-        case "failed" if coverage.resource.startswith("*."):
+        case "failed" if coverage.resource.startswith("*.") and not coverage.kind:
             group = coverage.resource.removeprefix("*.")
             return f"`kubectl get apiservices | grep {group}` names what does not answer; repair it, then capture again"
         case "failed":
-            return f"see why `kubectl get {resource}` does not answer, or add its list to the files; then capture again"
+            return f"see why `kubectl get {asked_as(resource)}` does not answer, or add its list to the files; then capture again"
         case "partial":
             return "capture again; correct the objects that are named as malformed"
         case "not supplied":
@@ -162,8 +163,9 @@ def sentence(result: Result, *, named: bool = True) -> str:
 def judged(result: Result) -> str:
     """The rows of a population by verdict: "77 rows: 1 exception, 22 not judged, 54 without"."""
     population, found, open_ = len(result.population), len(result.exceptions), len(result.undetermined)
+    waived = f" ({result.waived:,} waived)" if result.waived else ""
     parts = [
-        count(found, "exception") if found else "no exception",
+        count(found, "exception") + waived if found else "no exception",
         f"{open_:,} not judged" if open_ else "",
         f"{population - found - open_:,} without" if found or open_ else "",
     ]
@@ -183,7 +185,12 @@ def conclude(results: Sequence[Result], snapshot: Snapshot) -> str:
     tallied = tally(results)
     exceptions = sum(len(r.exceptions) for r in results)
     text = f"Based on {count(len(results), 'test')} of {taken(snapshot)}: {counts(results)}."
-    text += f" {count(exceptions, 'exception')} in total." if exceptions else ""
+    waived = sum(r.waived for r in results)
+    text += (
+        f" {count(exceptions, 'exception')} in total{f', {waived:,} of them waived' if waived else ''}."
+        if exceptions
+        else ""
+    )
     if tallied["not collected"] or tallied["error"]:
         text += " Evidence is missing for the tests so marked; they are not passed."
     open_ = unjudged(results)

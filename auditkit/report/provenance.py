@@ -9,9 +9,10 @@ import pandas as pd
 
 from auditkit import seal
 from auditkit.capture.imports import READERS, Import
+from auditkit.capture.snapshot import file_of
 from auditkit.declare import TABLES, kinds_of, spine_of
 from auditkit.evaluate import Snapshot, declared
-from auditkit.kinds import Kind, Record, resource
+from auditkit.kinds import Kind, Record, asked_as, resource
 from auditkit.report import narrative, source
 from auditkit.report.listings import Tests
 from auditkit.report.workbook import Link, Sheet
@@ -153,9 +154,7 @@ def _bridge(frame: pd.DataFrame, own: Sequence[type[Kind]], snapshot: Snapshot) 
 def _count_files(own: Sequence[type[Kind] | type[Record]], snapshot: Snapshot) -> str:
     """The command that counts the kept objects or records in the pack, one a line of its files."""
     files = [
-        f"inputs/imports/{kind.plural}.jsonl.zst"
-        if issubclass(kind, Record)
-        else f"snapshot/objects/{resource(kind)}.jsonl.zst"
+        f"inputs/imports/{kind.plural}.jsonl.zst" if issubclass(kind, Record) else f"snapshot/objects/{file_of(kind)}"
         for kind in own
         if snapshot.state(kind).kept
     ]
@@ -164,7 +163,7 @@ def _count_files(own: Sequence[type[Kind] | type[Record]], snapshot: Snapshot) -
 
 def _count_cluster(own: Sequence[type[Kind]], snapshot: Snapshot) -> str:
     """The command that counts the same kinds in the cluster; kubectl fails on one that is not served."""
-    read = [resource(kind) for kind in own if snapshot.state(kind).state in ("collected", "partial")]
+    read = [asked_as(resource(kind)) for kind in own if snapshot.state(kind).state in ("collected", "partial")]
     return f"kubectl get {','.join(read)} -A -o name | wc -l" if read else ""
 
 

@@ -136,8 +136,8 @@ class Workpaper:
             unasked = [self.snapshot.state(k) for k in kinds.ALL if kinds.resource(k) not in asked]
             return sorted([*self.snapshot.coverage, *unasked], key=lambda c: c.resource)
         tables = {read for r in self.tested for read in r.check.reads} | set(self.notebook.tables)
-        needed = {kind for name in tables for kind in rests_on(name)}
-        return [self.snapshot.state(kind) for kind in sorted(needed, key=kinds.resource)]
+        needed = {kinds.resource(kind): kind for name in tables for kind in rests_on(name)}
+        return [self.snapshot.state(kind) for _, kind in sorted(needed.items())]
 
     def _missing(self, needed: list[Coverage]) -> str:
         """Kinds that tests need and that were not completely read, which tests that stops, and the way out."""
@@ -186,8 +186,8 @@ class Workpaper:
                 "Objects": c.seen,
                 "Kept": c.kept,
                 "Count it yourself": ""
-                if c.resource.startswith(("*.", "imports/"))
-                else f"kubectl get {c.resource}{'' if c.resource in whole else ' -A'} --no-headers | wc -l",
+                if c.resource.startswith("imports/") or (c.resource.startswith("*.") and not c.kind)
+                else f"kubectl get {kinds.asked_as(c.resource)}{'' if c.resource in whole else ' -A'} --no-headers | wc -l",
             }
             for c in shown
         ]
@@ -277,9 +277,9 @@ class Workpaper:
         notes = {"Note": frame["note"]} if frame["note"].any() else {}
         return Html(table(pd.DataFrame({**cells, **notes})))
 
-    def chart(self) -> charts.Picture:
-        """The figure of this workpaper."""
-        return charts.draw(self.notebook.chart, self.snapshot, self.tested)
+    def chart(self, name: str = "") -> charts.Picture:
+        """The figure of this workpaper, or another by its name."""
+        return charts.draw(name or self.notebook.chart, self.snapshot, self.tested)
 
     def exceptions(self) -> Html:
         """The exceptions of each test that has any, the first of them shown; and the rows that could not be judged."""
@@ -295,6 +295,8 @@ class Workpaper:
         text += f"<p>{escape(narrative.sentence(result, named=False))} <b>Remedy:</b> {prose(check.fix)}{files}</p>"
         if len(result.exceptions):
             shown = self._first(result, result.exceptions).rename(columns={"exception_id": "exception"})
+            if result.waived:
+                shown["waiver"] = result.exceptions["waiver"].head(FOUND)
             text += table(shown) + self._rest(result.exceptions, "Exceptions")
         if len(open_):
             text += "<p>Rows that this evidence does not decide:</p>"

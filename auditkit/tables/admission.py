@@ -2,42 +2,29 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis import gatekeeper
+from auditkit.analysis.effects import listed, together
 from auditkit.analysis.podsecurity import Mode, effective
-from auditkit.analysis.selectors import EVERYTHING, every, matches, selects_all, some
+from auditkit.analysis.selectors import EVERYTHING, every, selects_all, some
+from auditkit.analysis.webhooks import covers, creates_pods, engine_of, in_reach, skips_objects
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.admission import (
-    AdmissionRule,
-    ConstraintTemplate,
-    GatekeeperConfig,
     MatchResources,
     MutatingWebhookConfiguration,
     ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
     ValidatingWebhookConfiguration,
-    Webhook,
 )
 from auditkit.kinds.network import EndpointSlice, Service
 from auditkit.kinds.platform import Namespace
+from auditkit.kinds.policies import Constraint, GatekeeperConfig
 from auditkit.tables.namespaces import SYSTEM
-
-# Policy engines by what the namespace or name of their webhook's Service begins with.
-ENGINES: Mapping[str, str] = {
-    "kyverno": "kyverno",
-    "gatekeeper": "gatekeeper",
-    "kubewarden": "kubewarden",
-    "cosign-system": "sigstore",
-    "jspolicy": "jspolicy",
-    "connaisseur": "connaisseur",
-    "portieris": "portieris",
-    "neuvector": "neuvector",
-}
 
 
 @table("psa", kinds=(Namespace,), key=("name",))
@@ -112,13 +99,16 @@ class WebhookRow:
     webhook: Annotated[str, "Name of the webhook."]
     engine: Annotated[str | None, "Policy engine, recognised by its Service; missing where it is none that is known."]
     on_pods: Annotated[bool, "Called when a Pod is created."]
+    on_ephemeral: Annotated[bool, "Called when an ephemeral container is added to a Pod."]
     failure_policy: Annotated[str, "Fail or Ignore."]
     timeout_seconds: Annotated[int, "How long the API server waits."]
     excluded: Annotated[list[str], "Namespaces left out by the selector, beside the system's and the webhook's own."]
     skips_namespaces: Annotated[bool | None, "Leaves out such a namespace."]
     skips_objects: Annotated[bool | None, "Leaves out objects by their labels; missing where match conditions decide."]
     service: Annotated[str | None, "NAMESPACE/NAME of the Service called; missing where a URL is."]
+    port: Annotated[str | None, "Port of the Service; missing where a URL is called."]
     host: Annotated[str | None, "Host of the URL called."]
+    authorities: Annotated[int, "Certificates in caBundle by which the API server knows the backend."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -130,51 +120,18 @@ class WebhookRow:
             for hook in configuration.webhooks or ():
                 called = hook.client_config.service if hook.client_config else None
                 own = {called.namespace} if called else set()
-                reach = {n.name: _in_reach(hook, n) for n in objects[Namespace] if n.name not in SYSTEM | own}
+                reach = {n.name: in_reach(hook, n) for n in objects[Namespace] if n.name not in SYSTEM | own}
                 yield (
                     "", configuration.kind, configuration.name, hook.name, engine_of(hook), creates_pods(hook.rules),
+                    covers(hook.rules, "UPDATE", "", "pods/ephemeralcontainers"),
                     hook.failure_policy or "Fail", hook.timeout_seconds or 10,
                     sorted(name for name, reached in reach.items() if reached is False),
                     some(None if reached is None else not reached for reached in reach.values()),
-                    _skips_objects(hook), f"{called.namespace}/{called.name}" if called else None,
+                    skips_objects(hook), f"{called.namespace}/{called.name}" if called else None,
+                    str(called.port or 443) if called else None,
                     hook.client_config.url if hook.client_config else None,
+                    ((hook.client_config.ca_bundle or "") if hook.client_config else "").count("BEGIN CERTIFICATE"),
                 )  # fmt: skip
-
-
-def engine_of(hook: Webhook) -> str | None:
-    called = hook.client_config.service if hook.client_config else None
-    names = (called.namespace, called.name) if called else ()
-    return next((engine for start, engine in ENGINES.items() if any(n.startswith(start) for n in names)), None)
-
-
-def creates_pods(rules: list[AdmissionRule] | None) -> bool:
-    """Whether a rule matches the creation of a Pod (apiserver, plugin/webhook/predicates/rules)."""
-
-    def has(values: list[str] | None, *wanted: str) -> bool:
-        return not {"*", *wanted}.isdisjoint(values or ())
-
-    return any(
-        has(rule.operations, "CREATE")
-        and has(rule.api_groups, "")
-        and has(rule.api_versions, "v1")
-        and has(rule.resources, "pods", "*/*")
-        and rule.scope != "Cluster"
-        for rule in rules or ()
-    )
-
-
-def _labels(namespace: Namespace) -> Mapping[str, str]:
-    """The labels with the one that the API server sets on every Namespace."""
-    return {**namespace.labels, "kubernetes.io/metadata.name": namespace.name}
-
-
-def _in_reach(scope: Webhook | MatchResources, namespace: Namespace) -> bool | None:
-    return matches(scope.namespace_selector or EVERYTHING, _labels(namespace))
-
-
-def _skips_objects(hook: Webhook) -> bool | None:
-    whole = selects_all(hook.object_selector or EVERYTHING)
-    return some([None if whole is None else not whole, None if hook.match_conditions else False])
 
 
 @table("service_endpoints", kinds=(Service,), beside=(EndpointSlice,), key=("service",))
@@ -186,6 +143,7 @@ class ServiceEndpoints:
     name: Annotated[str, "Name of the Service."]
     service: Annotated[str, "NAMESPACE/NAME."]
     ready: Annotated[bool | None, "Has a ready endpoint; missing for an ExternalName."]
+    ports: Annotated[list[str], "Ports that it serves."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -197,7 +155,8 @@ class ServiceEndpoints:
         for s in objects[Service]:
             outside = s.spec is not None and s.spec.type == "ExternalName"
             place = f"{s.namespace}/{s.name}"
-            yield (s.namespace, s.kind, s.name, place, None if outside else ready[s.namespace, s.name])
+            ports = sorted(str(port.port) for port in (s.spec and s.spec.ports) or ())
+            yield (s.namespace, s.kind, s.name, place, None if outside else ready[s.namespace, s.name], ports)
 
 
 @view("webhook_backends", key=("kind", "name", "webhook"))
@@ -210,10 +169,17 @@ class WebhookBackend:
     webhook: Annotated[str, "Name of the webhook."]
     service: Annotated[str | None, "NAMESPACE/NAME of the Service called; missing where a URL is."]
     ready: Annotated[bool | None, "The Service exists and has a ready endpoint; missing for a URL."]
+    port: Annotated[str | None, "Port of the Service that is called."]
+    port_served: Annotated[bool | None, "The Service has that port; missing for a URL, and where the Service is gone."]
+    authorities: Annotated[int, "Certificates in caBundle by which the API server knows the backend."]
 
     @staticmethod
     def frame(webhooks: pd.DataFrame, service_endpoints: pd.DataFrame) -> pd.DataFrame:
-        joined = webhooks.merge(service_endpoints[["service", "ready"]], on="service", how="left")
+        joined = webhooks.merge(service_endpoints[["service", "ready", "ports"]], on="service", how="left")
+        joined["port_served"] = [
+            port in ports if isinstance(ports, list) else None
+            for port, ports in zip(joined.port, joined.ports, strict=True)
+        ]
         absent = joined.service.notna() & ~joined.service.isin(service_endpoints.service)
         joined["ready"] = joined.ready.mask(absent, False)
         return joined
@@ -227,7 +193,7 @@ class WebhookBackend:
         ValidatingAdmissionPolicy,
         ValidatingAdmissionPolicyBinding,
         GatekeeperConfig,
-        ConstraintTemplate,
+        Constraint,
         Service,
     ),
     key=("name",),
@@ -236,9 +202,9 @@ class NamespaceEngine:
     """One row per namespace that Kubernetes did not make itself: which policy engines decide about its pods.
 
     An engine decides where its validating webhook is called for the creation of pods, or a ValidatingAdmissionPolicy
-    about pods is bound with Deny. A webhook of an engine that is not known, or with conditions, may or may not; so
-    may Gatekeeper's, whose constraints are not read, and without a template it does not.
-    Pod Security is not counted: it is in `psa`.
+    about pods is bound with Deny; Gatekeeper where one of its constraints refuses pods besides. A webhook of an engine
+    that is not known, or with conditions, may or may not. Pod Security is not counted: it is in `psa`; what each
+    policy does is in `enforcement`.
     """
 
     namespace: Annotated[str, "Empty: a Namespace is cluster-scoped."]
@@ -250,40 +216,35 @@ class NamespaceEngine:
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         services = {(s.namespace, s.name) for s in objects[Service]}
-        excluded = _gatekeeper_excludes(objects)
         for one in objects[Namespace]:
             if one.name not in SYSTEM:
-                found = [*_webhook_engines(objects, one, services, excluded), *_policy_engines(objects, one)]
+                found = [*_webhook_engines(objects, one, services), *_policy_engines(objects, one)]
                 engines = sorted({engine for engine, decides in found if decides})
                 yield ("", one.kind, one.name, engines, some(decides for _, decides in found))
 
 
 def _webhook_engines(
-    objects: Objects, namespace: Namespace, services: set[tuple[str, str]], excludes: set[str]
+    objects: Objects, namespace: Namespace, services: set[tuple[str, str]]
 ) -> Iterator[tuple[str, bool | None]]:
     for hook in [h for c in objects[ValidatingWebhookConfiguration] for h in c.webhooks or ()]:
         if not creates_pods(hook.rules):
             continue
         called, engine = hook.client_config.service if hook.client_config else None, engine_of(hook)
         gone = called is not None and (called.namespace, called.name) not in services
-        idle = engine == "gatekeeper" and (
-            not objects[ConstraintTemplate] or any(fnmatchcase(namespace.name, pattern) for pattern in excludes)
-        )
-        if not gone and not idle:
-            known = engine is not None and engine != "gatekeeper"
-            whole = True if known and _skips_objects(hook) is False else None
-            yield engine or "unknown", every([_in_reach(hook, namespace), whole])
+        if not gone:
+            decides = (
+                _by_constraints(objects, namespace) if engine == "gatekeeper" else None if engine is None else True
+            )
+            whole = True if skips_objects(hook) is False else None
+            yield engine or "unknown", every([in_reach(hook, namespace), whole, decides])
 
 
-def _gatekeeper_excludes(objects: Objects) -> set[str]:
-    """The namespaces that a Config takes from the webhook; `*` stands at either end of a name."""
-    return {
-        pattern
-        for config in objects[GatekeeperConfig]
-        for m in (config.spec and config.spec.match) or ()
-        if not {"*", "webhook"}.isdisjoint(m.processes or ())
-        for pattern in m.excluded_namespaces or ()
-    }
+def _by_constraints(objects: Objects, namespace: Namespace) -> bool | None:
+    """Whether a constraint of Gatekeeper refuses pods in a namespace that its Config does not take from the webhook."""
+    if listed(namespace.name, gatekeeper.excluded(objects[GatekeeperConfig], "webhook")):
+        return False
+    found = together(gatekeeper.effect(one, namespace) for one in objects[Constraint] if gatekeeper.about_pods(one))
+    return None if found is None else found == "enforced"
 
 
 def _policy_engines(objects: Objects, namespace: Namespace) -> Iterator[tuple[str, bool | None]]:
@@ -301,4 +262,4 @@ def _policy_engines(objects: Objects, namespace: Namespace) -> Iterator[tuple[st
             )
             objects_all = every(selects_all(one.object_selector or EVERYTHING) for one in (wanted, limited))
             whole = True if objects_all and not conditional else None
-            yield "kubernetes", every([_in_reach(wanted, namespace), _in_reach(limited, namespace), whole])
+            yield "kubernetes", every([in_reach(wanted, namespace), in_reach(limited, namespace), whole])

@@ -80,6 +80,20 @@ def _plain(flag: str) -> Reading:
     )
 
 
+def _username_prefix(settings: Settings) -> str | None:
+    """What stands before the names of OIDC users: "-" is nothing, and unset it depends on the claim.
+
+    Source: k8s.io/kubernetes pkg/kubeapiserver/options/authentication.go, ToAuthenticationConfig.
+    """
+    prefix, claim, issuer = (settings.text(f"oidc-{f}") for f in ("username-prefix", "username-claim", "issuer-url"))
+    if prefix is None or claim is None or issuer is None:
+        return None
+    return "" if prefix == "-" or not issuer else prefix or ("" if claim == "email" else f"{issuer}#")
+
+
+_OIDC_PREFIX = Reading(
+    str, "oidc-username-prefix", _username_prefix, "What is put before the names of OIDC users; empty where nothing is."
+)
 _LOCAL = Reading(bool, "bind-address", _local, "`--bind-address` is a loopback address, or nothing is served.")
 _CIPHERS = Reading(
     bool,
@@ -105,6 +119,9 @@ APISERVER = {
     **_named(*map(_given, ("audit-policy-file", "audit-webhook-config-file")), _text("audit-log-path")),
     **_named(*map(_number, ("audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize"))),
     **_named(_number("insecure-port"), _number("secure-port"), _TIMEOUT),
+    **_named(*map(_text, ("oidc-issuer-url", "oidc-client-id", "oidc-username-claim", "oidc-groups-claim"))),
+    **_named(_OIDC_PREFIX, *map(_text, ("oidc-groups-prefix", "oidc-signing-algs")), _given("oidc-ca-file")),
+    **_named(*map(_given, ("authentication-config", "authentication-token-webhook-config-file"))),
     "client_ca": _text("client-ca-file"),
     "plain_etcd": _plain("etcd-servers"),
     "weak_tls": _CIPHERS,

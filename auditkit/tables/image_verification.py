@@ -6,18 +6,17 @@ from typing import Annotated, Any
 import pandas as pd
 
 from auditkit.analysis.selectors import every
+from auditkit.analysis.webhooks import engine_of
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
-from auditkit.kinds.admission import (
+from auditkit.kinds.admission import MutatingWebhookConfiguration, ValidatingWebhookConfiguration
+from auditkit.kinds.policies import (
     ClusterImagePolicy,
     ClusterImagePolicySpec,
     KyvernoClusterPolicy,
     KyvernoPolicy,
     KyvernoSpec,
-    MutatingWebhookConfiguration,
-    ValidatingWebhookConfiguration,
 )
-from auditkit.tables.admission import engine_of
 
 # Engines that do nothing but verify images, and are called by a webhook.
 VERIFIERS = ("connaisseur", "portieris")

@@ -1,29 +1,38 @@
 """Admission policies: what enforces, what only reports, what is excepted, and what the engines found."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from auditkit.analysis.selectors import every
+from auditkit.analysis.effects import by_action
+from auditkit.analysis.gatekeeper import action_of
+from auditkit.analysis.selectors import EVERYTHING, every, some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.admission import (
+    MutatingAdmissionPolicy,
+    MutatingAdmissionPolicyBinding,
+    ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
+)
+from auditkit.kinds.policies import (
+    CelPolicy,
+    CelPolicyException,
     ClusterImagePolicy,
-    ClusterPolicyReport,
+    Constraint,
+    ConstraintSpec,
     ConstraintTemplate,
     GatekeeperConfig,
+    ImageValidatingPolicy,
     KyvernoClusterPolicy,
     KyvernoPolicy,
     KyvernoRule,
     KyvernoSpec,
-    MutatingAdmissionPolicy,
-    MutatingAdmissionPolicyBinding,
+    NamespacedImageValidatingPolicy,
+    NamespacedValidatingPolicy,
     PolicyException,
-    PolicyReport,
-    ReportSummary,
-    ValidatingAdmissionPolicy,
-    ValidatingAdmissionPolicyBinding,
+    ValidatingPolicy,
 )
 from auditkit.tables.namespaces import SYSTEM
 
@@ -32,17 +41,25 @@ BUILT_IN = (
     (MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding),
 )
 KYVERNO = (KyvernoClusterPolicy, KyvernoPolicy)
+CEL = (ValidatingPolicy, NamespacedValidatingPolicy, ImageValidatingPolicy, NamespacedImageValidatingPolicy)
 
 
 @table(
     "admission_policies",
-    kinds=(*(kind for pair in BUILT_IN for kind in pair), *KYVERNO, ConstraintTemplate, ClusterImagePolicy),
+    kinds=(
+        *(kind for pair in BUILT_IN for kind in pair),
+        *KYVERNO,
+        *CEL,
+        ConstraintTemplate,
+        Constraint,
+        ClusterImagePolicy,
+    ),
     key=("namespace", "kind", "name"),
 )
 class AdmissionPolicyRow:
-    """One row per policy that decides about admission, and per binding that puts one in force.
+    """One row per policy that decides about admission, and per binding or constraint that puts one in force.
 
-    Of Gatekeeper the templates are read, not their constraints, which say whether they enforce.
+    Where in the cluster it does is in `enforcement`.
     """
 
     namespace: Annotated[str, "Namespace; empty for what is cluster-scoped."]
@@ -61,11 +78,20 @@ class AdmissionPolicyRow:
             actions = sorted(set(_kyverno_actions(policy.spec or KyvernoSpec())))
             action = ", ".join(actions) or None
             yield (policy.namespace, policy.kind, policy.name, "kyverno", action, _all_enforce(actions))
-        for template in objects[ConstraintTemplate]:
-            yield ("", template.kind, template.name, "gatekeeper", None, None)
+        yield from _gatekeeper(objects[ConstraintTemplate], objects[Constraint])
+        for cel in cel_policies(objects):
+            said = sorted((cel.spec and cel.spec.validation_actions) or ("Deny",))
+            yield (cel.namespace, cel.kind, cel.name, "kyverno", ", ".join(said), "Deny" in said)
         for image in objects[ClusterImagePolicy]:
             mode = (image.spec and image.spec.mode) or "enforce"
             yield ("", image.kind, image.name, "sigstore", mode, {"enforce": True, "warn": False}.get(mode))
+
+
+def cel_policies(objects: Objects) -> Iterator[CelPolicy]:
+    yield from objects[ValidatingPolicy]
+    yield from objects[NamespacedValidatingPolicy]
+    yield from objects[ImageValidatingPolicy]
+    yield from objects[NamespacedImageValidatingPolicy]
 
 
 def _built_in(policies: Sequence[Any], bindings: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
@@ -91,6 +117,26 @@ def _built_in(policies: Sequence[Any], bindings: Sequence[Any]) -> Iterator[tupl
 def _effect(obj: Any, actions: set[str]) -> tuple[Any, ...]:
     action = ", ".join(sorted(actions)) or "unbound"
     return ("", obj.kind, obj.name, "kubernetes", action, bool(actions & {"Deny", "Mutate"}))
+
+
+def _gatekeeper(
+    templates: Sequence[ConstraintTemplate], constraints: Sequence[Constraint]
+) -> Iterator[tuple[Any, ...]]:
+    """Rows of constraints, and of templates: one without a constraint has no effect."""
+    actions: dict[str, set[str]] = defaultdict(set)
+    for one in constraints:
+        action = action_of(one.spec or ConstraintSpec())
+        actions[one.made.lower()].add(action)
+        yield ("", one.made, one.metadata.name, "gatekeeper", action, _refuses([action]))
+    for template in templates:
+        # The name of a template is that of its kind in lower case (gatekeeper refuses others).
+        found = sorted(actions[template.name])
+        action = ", ".join(found) or "unbound"
+        yield ("", template.kind, template.name, "gatekeeper", action, _refuses(found))
+
+
+def _refuses(actions: Sequence[str]) -> bool | None:
+    return some(None if (effect := by_action(action)) is None else effect == "enforced" for action in actions)
 
 
 def _kyverno_actions(spec: KyvernoSpec) -> Iterator[str]:
@@ -128,30 +174,67 @@ def _all_enforce(actions: Sequence[str]) -> bool | None:
     return every(known.get(action) for action in actions)
 
 
-@table("policy_exceptions", kinds=(PolicyException, GatekeeperConfig), key=("namespace", "kind", "name"))
+@table(
+    "policy_exceptions",
+    kinds=(PolicyException, CelPolicyException, ValidatingAdmissionPolicyBinding, GatekeeperConfig),
+    key=("group", "namespace", "kind", "name"),
+)
 class PolicyExceptionRow:
     """One row per object that takes something out of a policy engine's reach.
 
-    A Config of Gatekeeper is one where it excludes namespaces beside kube-* and its own. An end is
+    A Config of Gatekeeper is one where it excludes namespaces beside kube-* and its own; a binding of a
+    ValidatingAdmissionPolicy one where its selector leaves namespaces out by name. An end is
     read from an annotation DOMAIN/expires (or expires-at, expiry, valid-until) that begins with an ISO date.
     """
 
     namespace: Annotated[str, "Namespace."]
-    kind: Annotated[str, "PolicyException or Config."]
+    kind: Annotated[str, "PolicyException, Config or ValidatingAdmissionPolicyBinding."]
     name: Annotated[str, "Name."]
+    group: Annotated[str, "API group of the object."]
     scope: Annotated[list[str], "Policies that are not applied, or namespaces that are left out."]
+    tells: Annotated[
+        list[str],
+        "`reason` where an annotation such as DOMAIN/reason or DOMAIN/ticket is there, `owner` where DOMAIN/owner or "
+        "DOMAIN/approved-by is.",
+    ]
     expires: Annotated[datetime | None, "First moment at which it should hold no more; missing where none is set."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for one in objects[PolicyException]:
             scope = sorted({excepted.policy_name for excepted in (one.spec and one.spec.exceptions) or ()})
-            yield (one.namespace, one.kind, one.name, scope, _end(one.metadata.expires))
+            yield (one.namespace, one.kind, one.name, "kyverno.io", scope, *_told(one))
+        for cel in objects[CelPolicyException]:
+            scope = sorted({ref.name for ref in (cel.spec and cel.spec.policy_refs) or ()})
+            yield (cel.namespace, cel.kind, cel.name, "policies.kyverno.io", scope, *_told(cel))
+        for binding in objects[ValidatingAdmissionPolicyBinding]:
+            if by_name := sorted(_left_out(binding) - SYSTEM):
+                yield ("", binding.kind, binding.name, "admissionregistration.k8s.io", by_name, *_told(binding))
         for config in objects[GatekeeperConfig]:
             left = {n for m in (config.spec and config.spec.match) or () for n in m.excluded_namespaces or ()}
             others = sorted(left - SYSTEM - {"kube-*", config.namespace})
             if others:
-                yield (config.namespace, config.kind, config.name, others, _end(config.metadata.expires))
+                yield (config.namespace, config.kind, config.name, "config.gatekeeper.sh", others, *_told(config))
+
+
+Excepting = PolicyException | CelPolicyException | ValidatingAdmissionPolicyBinding | GatekeeperConfig
+
+
+def _told(one: Excepting) -> tuple[list[str], datetime | None]:
+    """The columns `tells` and `expires`."""
+    return one.metadata.tells or [], _end(one.metadata.expires)
+
+
+def _left_out(binding: ValidatingAdmissionPolicyBinding) -> set[str]:
+    """The namespaces that a binding's selector takes out by the label with their name."""
+    limited = binding.spec and binding.spec.match_resources
+    selector = (limited and limited.namespace_selector) or EVERYTHING
+    return {
+        name
+        for one in selector.match_expressions or ()
+        if one.key == "kubernetes.io/metadata.name" and one.operator == "NotIn"
+        for name in one.values or ()
+    }
 
 
 def _end(day: str | None) -> datetime | None:
@@ -160,37 +243,3 @@ def _end(day: str | None) -> datetime | None:
         return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1) if day else None
     except ValueError:
         return None
-
-
-@table("policy_reports", kinds=(PolicyReport, ClusterPolicyReport), key=("namespace", "kind", "name"))
-class PolicyReportRow:
-    """One row per PolicyReport and ClusterPolicyReport: what policy engines found in objects that exist."""
-
-    namespace: Annotated[str, "Namespace; empty for a ClusterPolicyReport."]
-    kind: Annotated[str, "PolicyReport or ClusterPolicyReport."]
-    name: Annotated[str, "Name of the report."]
-    sources: Annotated[list[str], "Engines that wrote results."]
-    passed: Annotated[int | None, "Results `pass`; missing where the report has neither summary nor results."]
-    failed: Annotated[int | None, "Results `fail`."]
-    warned: Annotated[int | None, "Results `warn`."]
-    errors: Annotated[int | None, "Results `error`: the policy could not be evaluated."]
-
-    @staticmethod
-    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        reports: list[PolicyReport | ClusterPolicyReport] = [*objects[PolicyReport], *objects[ClusterPolicyReport]]
-        for report in reports:
-            sources = sorted({result.source for result in report.results or () if result.source})
-            yield (report.namespace, report.kind, report.name, sources, *_counts(report))
-
-
-def _counts(report: PolicyReport | ClusterPolicyReport) -> tuple[int | None, ...]:
-    """Pass, fail, warn and error: the larger of summary and results, which an engine may cut short."""
-    if report.summary is None and report.results is None:
-        return (None,) * 4
-    summary, counted = report.summary or ReportSummary(), Counter(r.result for r in report.results or ())
-    return (
-        max(summary.passed or 0, counted["pass"]),
-        max(summary.fail or 0, counted["fail"]),
-        max(summary.warn or 0, counted["warn"]),
-        max(summary.error or 0, counted["error"]),
-    )

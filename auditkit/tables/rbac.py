@@ -105,7 +105,9 @@ class RoleRow(_Powers, _Named):
             yield (*_named(role), *powers, is_stock(role), aggregated, count, role.metadata.creation_timestamp)
 
 
-class _BindingColumns:
+class BindingColumns:
+    """What a binding says, one row a subject."""
+
     namespace: Annotated[str, "Namespace of the RoleBinding; empty for a ClusterRoleBinding."]
     kind: Annotated[str, "RoleBinding or ClusterRoleBinding."]
     name: Annotated[str, "Name of the binding."]
@@ -127,7 +129,7 @@ class _BindingColumns:
 
 
 @table("bindings", kinds=(RoleBinding, ClusterRoleBinding), key=("kind", "namespace", "name", "number"))
-class Binding(_BindingColumns):
+class Binding(BindingColumns):
     """One row per subject of every binding; one without a subject where a binding has none."""
 
     @staticmethod
@@ -156,7 +158,7 @@ class Binding(_BindingColumns):
 
 
 @view("namespace_bindings", key=("namespace", "name", "number"))
-class NamespaceBinding(_BindingColumns):
+class NamespaceBinding(BindingColumns):
     """One row per subject of every RoleBinding."""
 
     @staticmethod
@@ -208,7 +210,7 @@ class Subject:
 
 
 @view("grants", key=("kind", "namespace", "name", "number", "rule"))
-class Grant(_Powers, _BindingColumns):
+class Grant(_Powers, BindingColumns):
     """One row per subject of a binding and rule of its role; one without a rule where the role is missing or empty."""
 
     rule: Annotated[int | None, "Position of the rule in its role; missing where the role is missing or has none."]

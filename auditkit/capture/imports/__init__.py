@@ -3,9 +3,11 @@
 from auditkit.capture.imports import (  # noqa: F401  (importing a reader declares it)
     benchmarks,
     exploitability,
+    identity,
     image_scans,
     prometheus,
     tickets,
+    waivers,
 )
 from auditkit.capture.imports.base import READERS, Import, Loaded, Supplied, judged, read
 from auditkit.capture.imports.saved import load, save

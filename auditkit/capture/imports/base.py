@@ -1,11 +1,13 @@
 """What every import shares: how a document that others made is read once into records, and what is said of it."""
 
 import hashlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -14,7 +16,7 @@ from auditkit.errors import AuditkitError, UsageError
 from auditkit.kinds import Malformed, Record, fields_of
 from auditkit.memory import collection_paused
 
-Read = Callable[[Sequence[Path]], "Document"]
+Read = Callable[..., "Document"]
 
 # An export that is this many days older or younger than the snapshot says little about it.
 MAX_AGE_DAYS = 31
@@ -97,6 +99,7 @@ class Reader:
 
     source: str
     records: tuple[type[Record], ...]
+    dated: bool
     read: Read = field(repr=False)
 
     @property
@@ -104,22 +107,30 @@ class Reader:
         """What the import is, for a listing."""
         return (self.read.__doc__ or "").partition("\n")[0]
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What a user may set of this import beside its files: the keyword-only parameters of `read`."""
+        parameters = inspect.signature(self.read).parameters.values()
+        return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
 
 _readers: dict[str, Reader] = {}
 READERS: Mapping[str, Reader] = MappingProxyType(_readers)
 
 
-def reader(*records: type[Record]) -> Callable[[Read], Read]:
+def reader(*records: type[Record], dated: bool = True) -> Callable[[Read], Read]:
     """Declare the function that reads an import, the one that these records name as their `source`.
 
-    It takes the files and raises UsageError with file and line where one is of another format.
+    It takes the files, and as keyword-only parameters the options that a user may set: `columns`, `prefix` (see
+    engagement.Named). It raises UsageError with file and line where one is of another format. A document that is not
+    `dated` holds until it is changed: it is never too old.
     """
 
     def record(read: Read) -> Read:
         source = records[0].source
         if source in _readers or any(one.source != source for one in records):
             raise AuditkitError(f"import {source} is declared twice, or for records of another")
-        _readers[source] = Reader(source=source, records=records, read=read)
+        _readers[source] = Reader(source=source, records=records, dated=dated, read=read)
         return read
 
     return record
@@ -127,10 +138,11 @@ def reader(*records: type[Record]) -> Callable[[Read], Read]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Supplied:
-    """Files that the user names for one import, and what they state of them: when and by whom they were made."""
+    """Files that the user names for one import, and what they state of them: when, by whom and how they were made."""
 
     source: str
     paths: tuple[Path, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
     made_at: date | None = None
     by: str = ""
     cluster: str = ""
@@ -157,7 +169,7 @@ def _read(supplied: Supplied) -> Loaded:
     chosen = READERS[supplied.source]
     try:
         with collection_paused():
-            document = chosen.read(supplied.paths)
+            document = chosen.read(supplied.paths, **supplied.options)
         files = tuple(map(_file, supplied.paths))
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be read ({error.strerror}); imports.{supplied.source}") from None
@@ -205,6 +217,8 @@ def judged(loaded: Loaded, origin: Origin) -> Loaded:
 
 
 def _age(about: Import, origin: Origin) -> str:
+    if not READERS[about.source].dated:
+        return ""
     if about.made_at is None:
         return f"undated: state when it was made, imports.{about.source}.made_at in auditkit.toml"
     if origin.taken_at is None:

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from auditkit.evaluate import Result, Snapshot
 from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, verdicts
 from auditkit.report.charts.drawing import Picture, as_written
+from auditkit.report.charts.identity import people
 from auditkit.report.charts.points import ageing
 from auditkit.report.charts.relations import access_paths, reachability
-from auditkit.report.charts.tiles import policies, settings
+from auditkit.report.charts.tiles import enforcement, policies, settings
 
 __all__ = ["CHARTS", "Picture", "draw"]
 
@@ -25,8 +26,10 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
         "ageing": ageing,
         "conclusions": conclusions,
         "coverage": coverage,
+        "enforcement": enforcement,
         "expiry": expiry,
         "levels": levels,
+        "people": people,
         "policies": policies,
         "reachability": reachability,
         "registries": registries,

@@ -54,6 +54,45 @@ def policies(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     return titled(figure, "Policies that hold in each namespace", said, unit)
 
 
+_DOES = {
+    "enforced": COLOURS["ink"],
+    "audited": COLOURS["ok"],
+    "exempt": COLOURS["exception"],
+    "nothing": COLOURS["quiet"],
+    "not known": COLOURS["undetermined"],
+}
+
+
+def enforcement(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """What each policy engine does in each namespace: enforces, audits, leaves it out, nothing."""
+    tables = snapshot.tables
+    rows = tables["enforcement"]
+    rows = rows[~rows["system"]]
+    held = rows.pivot(index="name", columns="engine", values="state").fillna("not known")
+    # An engine that does nothing anywhere is said in words.
+    idle = [engine for engine in held if (held[engine] == "nothing").all()]
+    if tables.incomplete(["enforcement"]):
+        held, idle = held.mask(held != "enforced", "not known"), []
+    held = held.drop(columns=idle)
+    enforced = (held == "enforced").sum(axis=1)
+    unknown = (held == "not known").any(axis=1)
+    every, held = held, held.loc[enforced.sort_values(kind="stable").index[:MOST].sort_values()]
+    figure = sized(len(held))
+    axes = figure.subplots()
+    for x, engine in enumerate(held):
+        for y, word in enumerate(held[engine]):
+            tile(axes, x, y, word, _DOES[word], dark=word in ("enforced", "exempt"), size=8)
+    axes.set_xticks(range(held.shape[1]), [str(engine) for engine in held])
+    axes.set_yticks(range(len(held)), [short(name) for name in held.index])
+    axes.xaxis.tick_top()
+    axes.set_ylim(len(held) - 0.4, -0.6)
+    bare, open_ = int(((enforced == 0) & ~unknown).sum()), int(((enforced == 0) & unknown).sum())
+    said = f"in {bare} of {len(every)} namespaces no engine refuses what violates a policy; in {open_} more that is not known"
+    said += f"; without any policy: {', '.join(map(str, idle))}" if idle else ""
+    unit = "the most that an engine does there; exempt: left out; nothing: no policy is meant for it"
+    return titled(figure, "What policy engines do in each namespace", said + some(every, held), unit)
+
+
 def settings(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     """One tile a test, in the row of the component that it inspects."""
     rows: dict[str, list[Result]] = {}

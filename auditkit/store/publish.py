@@ -1,4 +1,4 @@
-"""Where packs are kept: written once, published whole, never overwritten."""
+"""A folder that is written once: published whole, never overwritten, by one writer at a time."""
 
 import fcntl
 import os
@@ -30,7 +30,7 @@ def publishing(out: Path) -> Iterator[Path]:
         what = "already holds a pack; a new run is a new folder" if (out / "manifest.json").exists() else "is not empty"
         raise UsageError(f"{out}: {what}; choose another --out")
     draft = out.with_name(f"{out.name}.incomplete")
-    with _locked(out):
+    with locked(out):
         try:
             _remove(draft)
             draft.mkdir()
@@ -61,23 +61,36 @@ def _remove(draft: Path) -> None:
 
 
 @contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """The right to write `out`, as long as the block runs; a process that dies gives it back."""
+def locked(out: Path) -> Iterator[None]:
+    """The right to write `out`, as long as the block runs; a process that dies gives it back.
+
+    Raises RetryLater where another process has it, UsageError where the folder that holds `out` cannot be written.
+    """
     place = out.with_name(f".{out.name}.lock")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(place, os.O_CREAT | os.O_RDWR)
+        lock = _lock(place)
+    except BlockingIOError:
+        raise RetryLater(f"{out}: another run writes it now; try again when it has ended") from None
     except OSError as error:
-        raise UsageError(f"{out.parent}: not writable ({error.strerror}); choose another --out") from None
+        raise UsageError(f"{out.parent}: not writable ({error.strerror}); choose another place") from None
     try:
+        yield
+    finally:
+        # While the lock is held: another process must not lose the file that it has just locked.
+        place.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _lock(place: Path) -> int:
+    """A locked file, open; again where its last holder deleted it meanwhile. Raises BlockingIOError where it is held."""
+    while True:
+        lock = os.open(place, os.O_CREAT | os.O_RDWR)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if place.exists() and os.path.samestat(os.fstat(lock), place.stat()):
+                return lock
         except OSError:
-            raise RetryLater(f"{out}: another run writes it now; try again when it has ended") from None
-        try:
-            yield
-        finally:
-            # While the lock is held: another process must not lose the file that it has just locked.
-            place.unlink(missing_ok=True)
-    finally:
+            os.close(lock)
+            raise
         os.close(lock)

@@ -4,7 +4,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -100,15 +100,25 @@ def write(path: Path, cover: Cover, sheets: Sequence[Sheet], *, created: datetim
     book = openpyxl.load_workbook(folder("templates") / TEMPLATE)
     _cover(book, cover, sheets)
     for sheet in sheets:
-        _sheet(book.create_sheet(sheet.name), sheet, cover.footer)
+        add_sheet(book, sheet, cover.footer)
     stamp = created.replace(tzinfo=None) if created else FIXED
     book.properties.created = book.properties.modified = stamp
     book.properties.creator = "auditkit"
     book.properties.title = cover.title
+    path.write_bytes(archived(book))
+
+
+def archived(book: Workbook) -> bytes:
+    """The workbook as a file; the same content gives the same bytes."""
     draft = BytesIO()
     with zipfile.ZipFile(draft, "w") as archive:
         _InMemory(book, archive).save()
-    path.write_bytes(_timeless(draft))
+    return _timeless(draft)
+
+
+def add_sheet(book: Workbook, sheet: Sheet, footer: str = "") -> None:
+    """Add a sheet to an open workbook that has the template's styles."""
+    _sheet(book.create_sheet(sheet.name), sheet, footer)
 
 
 class _InMemory(ExcelWriter):  # type: ignore[misc]
@@ -135,11 +145,11 @@ def _cover(book: Workbook, cover: Cover, sheets: Sequence[Sheet]) -> None:
     rows = [*cover.rows, ("", "Sheets"), *leads]
     for number, (label, value) in enumerate(rows, start=3):
         heading = not label
-        _put(ws.cell(number, 1), value if heading else label, "heading" if heading else "label")
+        put(ws.cell(number, 1), value if heading else label, "heading" if heading else "label")
         if value is None:
             _entry(ws.cell(number, 2), "people entry")
         elif not heading:
-            _put(ws.cell(number, 2), value, _LEGEND.get(str(label), "text"))
+            put(ws.cell(number, 2), value, _LEGEND.get(str(label), "text"))
             ws.row_dimensions[number].height = _height((value,), (100,))
     ws.column_dimensions["A"].width, ws.column_dimensions["B"].width = 28, 100
     _printable(ws, cover.title, cover.footer, pages=0)
@@ -149,12 +159,12 @@ def _cover(book: Workbook, cover: Cover, sheets: Sequence[Sheet]) -> None:
 def _sheet(ws: Worksheet, sheet: Sheet, footer: str) -> None:
     columns = [*sheet.frame.columns, *sheet.people, *sheet.auditor]
     # Beside the fixed columns: what stands in those is printed on every page, and cut there.
-    _put(ws.cell(1, sheet.fixed + 1), sheet.name, "title")
+    put(ws.cell(1, sheet.fixed + 1), sheet.name, "title")
     for n, link in enumerate(sheet.files, start=sheet.fixed + 1):
-        _put(ws.cell(3, n), link, "text")
+        put(ws.cell(3, n), link, "text")
     for n, name in enumerate(columns, start=1):
         style = "auditor header" if name in sheet.auditor else "people header" if name in sheet.people else "header"
-        _put(ws.cell(HEADER, n), name, style)
+        put(ws.cell(HEADER, n), name, style)
     values = [sheet.frame[name].tolist() for name in sheet.frame]
     widths = [
         _width(name, column, sheet.widths.get(name, sheet.widest))
@@ -168,7 +178,7 @@ def _sheet(ws: Worksheet, sheet: Sheet, footer: str) -> None:
     for r, row in enumerate(zip(*values, strict=True), start=HEADER + 1):
         ws.row_dimensions[r].height = _height(row, widths[: len(row)])
         for c, value in enumerate(row, start=1):
-            _put(ws.cell(r, c), value, "text")
+            put(ws.cell(r, c), value, "text")
         for c, name in enumerate(columns[len(row) :], start=len(row) + 1):
             _entry(ws.cell(r, c), "people entry" if name in sheet.people else "entry")
     last = HEADER + max(len(sheet.frame), 1)
@@ -195,7 +205,7 @@ def _note(ws: Worksheet, sheet: Sheet, widths: Sequence[int]) -> None:
     while last < len(widths) and sum(widths[first - 1 : last + 1]) <= NOTE_WIDTH:
         last += 1
     cell = ws.cell(2, first)
-    _put(cell, sheet.note, "note")
+    put(cell, sheet.note, "note")
     if last > first:
         ws.merge_cells(start_row=2, end_row=2, start_column=first, end_column=last)
     ws.row_dimensions[2].height = _height((sheet.note,), (sum(widths[first - 1 : last]),))
@@ -221,7 +231,7 @@ def _height(row: Sequence[Any], widths: Sequence[int]) -> float:
     return float(min(TALLEST, LINE_HEIGHT * max(lines, default=1) + 3))
 
 
-def _put(cell: Cell, value: Any, style: str) -> None:
+def put(cell: Cell, value: Any, style: str) -> None:
     """Set a cell: text is always text, whatever it begins with; times are UTC without zone, as Excel knows them."""
     cell.style, linked = style, isinstance(value, Link)
     if isinstance(value, Link):
@@ -233,8 +243,8 @@ def _put(cell: Cell, value: Any, style: str) -> None:
         value = value.text
     if value is None or value is pd.NA or value is pd.NaT:
         return
-    if isinstance(value, pd.Timestamp):
-        cell.value, cell.style = value.tz_convert(None).to_pydatetime(), "number"
+    if isinstance(value, datetime):
+        cell.value, cell.style = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value, "number"
         cell.number_format = "yyyy-mm-dd hh:mm"
         return
     value = flat(value)

@@ -1,0 +1,73 @@
+"""Waivers: exceptions that somebody of the entity has approved, in a file that people write (waivers.toml)."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from auditkit.capture.imports.base import Document, reader
+from auditkit.errors import Faults, faults_of
+from auditkit.kinds import Record
+
+
+class Waiver(Record):
+    """One approved exception; `scope` are shell patterns by column of the check's population, all of which must match."""
+
+    source: ClassVar[str] = "waivers"
+    plural: ClassVar[str] = "waivers"
+
+    id: str
+    check: str
+    scope: dict[str, str]
+    reason: str
+    expires: date
+    requester: str | None = None
+    approver: str | None = None
+    approved_on: date | None = None
+    compensating_control: str | None = None
+    ticket: str | None = None
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Written(_Section):
+    id: str = Field(min_length=1)
+    check: str = Field(min_length=1)
+    scope: dict[str, str] = Field(min_length=1)
+    reason: str = Field(min_length=1)
+    expires: date
+    requester: str | None = None
+    approver: str | None = None
+    approved_on: date | None = None
+    compensating_control: str | None = None
+    ticket: str | None = None
+
+
+class _File(_Section):
+    waiver: list[_Written] = []
+
+
+@reader(Waiver, dated=False)
+def read(paths: Sequence[Path]) -> Document:
+    """Waivers (TOML): [[waiver]] with id, check, scope, reason, expires, requester, approver, approved_on, ticket."""
+    written = [waiver for path in paths for waiver in _file(path).waiver]
+    twice = [f"waiver {id}: stands there {n} times" for id, n in Counter(w.id for w in written).items() if n > 1]
+    if twice:
+        raise Faults(", ".join(map(str, paths)), twice)
+    records = [Waiver(**waiver.model_dump()) for waiver in written]
+    return Document(records={Waiver: records}, rows=len(records), format="TOML")
+
+
+def _file(path: Path) -> _File:
+    try:
+        return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Faults(str(path), [str(error)]) from None
+    except ValidationError as error:
+        raise Faults(str(path), faults_of(error)) from None

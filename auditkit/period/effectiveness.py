@@ -1,0 +1,292 @@
+"""Operating effectiveness over a period: in how many slots each check and control was tested, and what deviated."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+import pandas as pd
+
+from auditkit import evaluate, frameworks
+from auditkit.declare import CHECKS, Check
+from auditkit.engagement import Engagement
+from auditkit.errors import UsageError
+from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Tables, declared
+from auditkit.frameworks import Control, ManagementResult
+from auditkit.period.coverage import coverage, gaps
+from auditkit.period.frames import DAY, Capture, framed
+from auditkit.period.intervals import Pairs
+from auditkit.period.spans import Span, SpanColumns, Spans, Times
+
+NOT_CONCLUDED: frozenset[Conclusion] = frozenset({"error", "not collected", "undetermined"})
+Moment = tuple[datetime, str]
+
+
+class SlotCounts:
+    """How the slots of the schedule ended for a check or control."""
+
+    expected: Annotated[int, "Slots of the schedule."]
+    captured: Annotated[int, "Slots with a capture, also a late or partial one."]
+    with_exceptions: Annotated[int, "Captured slots in which there were exceptions."]
+    clean: Annotated[int, "Captured slots without exceptions, completely collected."]
+    not_concluded: Annotated[
+        int, "Captured slots in which the test was not concluded: not collected, undetermined or an error."
+    ]
+    nothing_to_test: Annotated[int, "Captured slots without population, or where the provider answers for it."]
+    rate: Annotated[float | None, "with_exceptions / (with_exceptions + clean); missing where neither was."]
+    deviations: Annotated[int, "Deviations: exceptions followed over time, each recurrence one."]
+    open: Annotated[int, "Deviations that the last capture still shows."]
+    result: Annotated[
+        str, "Management's result over the period; `No exceptions noted` only where no gap exceeds the tolerance."
+    ]
+    note: Annotated[str, "Why it is not simply clean."]
+
+
+class _Check:
+    check: Annotated[str, "id of the check."]
+    title: Annotated[str, "What is true of a clean row."]
+    severity: Annotated[str, "critical, high, medium, low or info."]
+
+
+class CheckRow(SlotCounts, _Check):
+    """One row per check."""
+
+
+class _Control:
+    control: Annotated[str, "id of the control."]
+    title: Annotated[str, "Its title."]
+    checks: Annotated[list[str], "Its checks; a slot counts as the first of their conclusions in order of precedence."]
+
+
+class ControlRow(SlotCounts, _Control):
+    """One row per control."""
+
+
+class _Deviation:
+    check: Annotated[str, "id of the check."]
+    title: Annotated[str, "What would be true of a clean row."]
+    severity: Annotated[str, "critical, high, medium, low or info."]
+    controls: Annotated[list[str], "Controls that the check tests."]
+    exception_id: Annotated[str, "The exception, the same in every snapshot."]
+    namespace: Annotated[str | None, "Namespace of the row, where its table has one."]
+    row: Annotated[str, "The key of the row in its table, e.g. namespace, kind and name."]
+    waiver: Annotated[
+        str | None, "The waiver that covered it in the last capture that shows it; it is a deviation still."
+    ]
+    occurrence: Annotated[int, "1, or more where it had gone and came again."]
+    recurred: Annotated[bool, "It came again after this occurrence."]
+    open: Annotated[bool | None, "The last capture shows it; missing where that did not read what it rests on."]
+    days_at_least: Annotated[float, "Days from the first to the last capture that show it."]
+    days_at_most: Annotated[
+        float | None,
+        "Days from the capture before to the one without it (of an open one: to the last); missing where no capture is before.",
+    ]
+
+
+class DeviationRow(SpanColumns, _Deviation):
+    """One row per exception and unbroken time that captures show it; remediated between `ended_not_before` and `ended_not_after`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effectiveness:
+    """The frames of a period: ledger (SlotRow), gaps (GapRow), checks, controls, deviations (the rows above)."""
+
+    ledger: pd.DataFrame
+    gaps: pd.DataFrame
+    checks: pd.DataFrame
+    controls: pd.DataFrame
+    deviations: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Taken:
+    """A capture without its snapshot."""
+
+    taken_at: datetime
+    added_at: datetime | None
+    digest: str
+    incomplete: tuple[str, ...]
+
+
+def effectiveness(
+    pairs: Pairs,
+    engagement: Engagement,
+    *,
+    controls: Iterable[Control] | None = None,
+    ids: Iterable[str] | None = None,
+    until: datetime | None = None,
+) -> Effectiveness:
+    """Run checks (all, or `ids`) over every capture of the period, one at a time, oldest first.
+
+    `until` is the time of judging, after which no slot is missed yet. Raises UsageError where the engagement states no
+    period or schedule.
+    """
+    period = engagement.period
+    if period is None:
+        raise UsageError("the engagement states no [period]: start, end and schedule")
+    activities = tuple(frameworks.controls(engagement) if controls is None else controls)
+    ran = sorted(CHECKS) if ids is None else list(ids)
+    followed = _Followed(ran)
+    taken: list[_Taken] = []
+    said: dict[Moment, Mapping[str, Conclusion]] = {}
+    for capture, snapshot in pairs:
+        taken.append(_without_snapshot(capture))
+        tables = evaluate.Snapshot.of(snapshot).tables
+        results = evaluate.run(tables, ran, settings=engagement.settings)
+        followed.step(capture.taken_at, results.values(), tables)
+        said[capture.taken_at, capture.digest] = {id: result.conclusion for id, result in results.items()}
+    ledger, holes = coverage(taken, period, until), gaps(taken, period, until)
+    stands = ledger[ledger["status"] != "missed"]
+    slots = [said[at.to_pydatetime(), digest] for at, digest in zip(stands["taken_at"], stands["digest"], strict=True)]
+    deviations = followed.frame(activities)
+    counted = _Counted(len(ledger), slots, deviations, bool(holes["exceeds"].any()))
+    return Effectiveness(
+        ledger=ledger,
+        gaps=holes,
+        checks=framed(
+            ((id, CHECKS[id].title, CHECKS[id].severity, *counted.of([id], people=False)) for id in ran), CheckRow
+        ),
+        controls=framed(
+            ((c.id, c.title, list(c.checks), *counted.of(c.checks, people=c.rests_on_people)) for c in activities),
+            ControlRow,
+        ),
+        deviations=deviations,
+    )
+
+
+def _without_snapshot(capture: Capture) -> _Taken:
+    return _Taken(
+        taken_at=capture.taken_at,
+        added_at=capture.added_at,
+        digest=capture.digest,
+        incomplete=tuple(capture.incomplete),
+    )
+
+
+class _Followed:
+    """The exceptions of each check over captures."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._spans: dict[str, Spans[str]] = {id: Spans() for id in ids}
+        self._rows: dict[str, tuple[str | None, str]] = {}
+        self._waivers: dict[str, str | None] = {}
+        self._ended: list[tuple[str, Span[str]]] = []
+
+    def step(self, at: datetime, results: Iterable[Result], tables: Tables) -> None:
+        for result in results:
+            check, population = result.check, result.population
+            found = population[population["verdict"] == evaluate.EXCEPTION]
+            there = dict.fromkeys(found["exception_id"].tolist())
+            if there.keys() - self._rows.keys():
+                self._rows |= zip(found["exception_id"], _named(check, found), strict=True)
+            waivers = found["waiver"].astype(object)
+            self._waivers |= zip(found["exception_id"], waivers.where(waivers.notna(), None), strict=True)
+            doubtful = population.index[population["verdict"] == evaluate.UNDETERMINED]
+            ids = tables.row_ids(check.population) if len(doubtful) else pd.Series(dtype="string")
+            ended = self._spans[check.id].step(
+                at,
+                there,
+                lambda _: Times(),
+                whole=result.conclusion not in ("error", "not collected") and not tables.incomplete(check.reads),
+                doubtful={f"{check.id}-{id}" for id in ids.loc[doubtful]},
+            )
+            self._ended += [(check.id, span) for span in ended]
+
+    def frame(self, controls: Iterable[Control]) -> pd.DataFrame:
+        """The deviations, sorted by check, exception and time."""
+        rest = [(id, span) for id, spans in self._spans.items() for span in spans.rest()]
+        spans = sorted([*self._ended, *rest], key=lambda one: (one[0], one[1].key, one[1].values[2]))
+        tested: dict[str, list[str]] = {}
+        for control in controls:
+            for id in control.checks:
+                tested.setdefault(id, []).append(control.id)
+        return framed(self._numbered(spans, tested), DeviationRow)
+
+    def _numbered(
+        self, spans: list[tuple[str, Span[str]]], tested: Mapping[str, list[str]]
+    ) -> Iterator[tuple[Any, ...]]:
+        last = {span.key: n for n, (_, span) in enumerate(spans)}
+        number, before = 0, ""
+        for n, (id, span) in enumerate(spans):
+            number, before = number + 1 if span.key == before else 1, span.key
+            _, _, first, seen, earliest, _, _, gone, state, *_ = span.values
+            yield (
+                id,
+                CHECKS[id].title,
+                CHECKS[id].severity,
+                tested.get(id, []),
+                span.key,
+                *self._rows[span.key],
+                self._waivers[span.key],
+                number,
+                last[span.key] != n,
+                None if state == "unknown" else state == "present",
+                (seen - first).total_seconds() / DAY,
+                ((gone or seen) - earliest).total_seconds() / DAY if earliest and state != "unknown" else None,
+                *span.values,
+            )
+
+
+def _named(check: Check, rows: pd.DataFrame) -> list[tuple[str | None, str]]:
+    """Namespace and key of each row."""
+    keys = [rows[name].astype("string").fillna("").tolist() for name in declared(check.population).key]
+    texts = [" ".join(filter(None, parts)) for parts in zip(*keys, strict=True)]
+    spaces = rows["namespace"].astype(object) if "namespace" in rows else pd.Series(None, rows.index, dtype=object)
+    return list(zip(spaces.where(spaces.notna(), None), texts, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    expected: int
+    slots: list[Mapping[str, Conclusion]]
+    deviations: pd.DataFrame
+    gap: bool
+
+    def of(self, checks: Iterable[str], *, people: bool) -> tuple[Any, ...]:
+        """The values of SlotCounts for some checks together; a check that was not run is not collected."""
+        wanted = set(checks)
+        found = [_first(slot.get(id, "not collected") for id in wanted) for slot in self.slots] if wanted else []
+        bad, clean = found.count("exceptions"), found.count("no exceptions")
+        open_ended = sum(one in NOT_CONCLUDED for one in found)
+        own = self.deviations[self.deviations["check"].isin(wanted)]
+        # A capture that stands for no slot can show one too.
+        result, note = self._result(bool(wanted), max(bad, len(own)), clean, open_ended, people)
+        return (
+            self.expected,
+            len(self.slots),
+            bad,
+            clean,
+            open_ended,
+            len(found) - bad - clean - open_ended,
+            bad / (bad + clean) if bad + clean else None,
+            len(own),
+            int(own["open"].fillna(False).sum()),
+            result,
+            note,
+        )
+
+    def _result(
+        self, tested: bool, bad: int, clean: int, open_ended: int, people: bool
+    ) -> tuple[ManagementResult, str]:
+        if not tested:
+            return "Not tested", "no test of the cluster belongs to it"
+        missed = self.expected - len(self.slots)
+        notes = [
+            f"{len(self.slots)} of {self.expected} slots captured" if missed else "",
+            "a gap exceeds the tolerance" if self.gap else "",
+            f"not concluded in {open_ended} of them" if open_ended else "",
+        ]
+        note = "; ".join(filter(None, notes))
+        if bad:
+            return "Exceptions noted", note
+        if open_ended or self.gap or not self.slots:
+            return "Incomplete evidence", note or "no snapshot"
+        if not clean:
+            return "Not tested", note or "nothing to test in any slot"
+        return ("Manual part open" if people else "No exceptions noted"), note
+
+
+def _first(conclusions: Iterable[Conclusion]) -> Conclusion:
+    """The first in order of precedence."""
+    present = set(conclusions)
+    return next(one for one in CONCLUSIONS if one in present)

@@ -1,0 +1,38 @@
+"""What the frames of a period share: how rows become declared dtypes, and the shape of a capture."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import pandas as pd
+
+from auditkit.declare import columns_of
+
+DAY = 86_400.0
+
+
+class Capture(Protocol):
+    """One capture as the store lists it: when the cluster was read, when it was stored, its digest, kinds incomplete."""
+
+    @property
+    def taken_at(self) -> datetime: ...
+    @property
+    def added_at(self) -> datetime | None: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def incomplete(self) -> Sequence[str]: ...
+
+
+def framed(rows: Iterable[tuple[Any, ...]], declared: type) -> pd.DataFrame:
+    """Rows in the order of the annotated fields of `declared`, in their dtypes; without rows the columns are there."""
+    columns = columns_of(declared)
+    found = list(zip(*rows, strict=True)) or [()] * len(columns)
+    frame = {}
+    for column, values in zip(columns, found, strict=True):
+        series: Any = pd.Series(values, dtype=object)
+        if column.dtype.startswith("datetime"):
+            frame[column.name] = pd.to_datetime(series, utc=True).astype(column.dtype)
+        else:
+            frame[column.name] = series.astype(column.dtype)
+    return pd.DataFrame(frame)

@@ -1,0 +1,80 @@
+"""The auditor's request list (PBC): where a pack answers each request, and what is missing."""
+
+import tomllib
+from functools import cache
+
+import msgspec
+import pandas as pd
+
+from auditkit.evaluate import Snapshot
+from auditkit.report.workbook import Link, Sheet
+from auditkit.report.workpaper import notebooks
+from auditkit.resources import folder
+
+SHEET = "PBC list"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of data/requests.toml."""
+
+    id: int
+    title: str
+    kind: str
+    criteria: tuple[str, ...]
+    workpapers: tuple[str, ...]
+    by_hand: str
+    tables: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    over_period: bool = False
+
+
+@cache
+def requests() -> tuple[Request, ...]:
+    """The requests, in order."""
+    text = (folder("data") / "requests.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text)["request"], tuple[Request, ...])
+
+
+def sheet(snapshot: Snapshot, *, period: bool = False) -> Sheet:
+    """One row a request: what this pack has for it, what is missing, and what only people can provide.
+
+    `period`: whether the pack is of captures over a period; else requests over a period are answered for one time.
+    """
+    rows = [_row(request, snapshot, period) for request in requests()]
+    return Sheet(
+        name=SHEET,
+        note="What auditors commonly ask to be provided, in our own words: where this pack answers, what it lacks, and what no "
+        "cluster shows. Whether a request is provided and accepted is for people to say.",
+        frame=pd.DataFrame(rows),
+        people=("Status", "Owner", "Requested on", "Due", "Provided on"),
+        auditor=("Auditor ref", "Auditor comment"),
+        fixed=2,
+        widest=44,
+        choices={"Status": ("open", "provided", "accepted", "returned")},
+    )
+
+
+def _row(request: Request, snapshot: Snapshot, period: bool) -> dict[str, object]:
+    papers = [notebooks()[name] for name in request.workpapers]
+    there = {one.about.source: one.about.state for one in snapshot.imports}
+    lacking = [name for name in request.tables if snapshot.tables.incomplete([name])]
+    missing = [f"table {name} is not complete" for name in lacking]
+    missing += [
+        f"import {name}: {there.get(name, 'not supplied')}"
+        for name in request.imports
+        if there.get(name) != "collected"
+    ]
+    missing += ["shown for one time only, not over the period"] if request.over_period and not period else []
+    return {
+        "Request": request.id,
+        "What is asked": request.title,
+        "Type": request.kind,
+        "Criteria": ", ".join(request.criteria),
+        "This pack": "complete but for what people provide" if not missing else "in part",
+        "Missing here": "; ".join(missing),
+        "Workpaper": Link(text=", ".join(p.reference for p in papers), target=papers[0].page),
+        "Tables": ", ".join(request.tables),
+        "Imports": ", ".join(request.imports),
+        "Rows": "; ".join(f"{name} {len(snapshot.tables[name]):,}" for name in request.tables),
+        "Remains with people": request.by_hand,
+    }

@@ -1,0 +1,155 @@
+"""A sample as a workbook: how it was drawn, its items with cells for the auditor, and what was replaced."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from auditkit import seal
+from auditkit.capture import tool
+from auditkit.declare import CHECKS, TABLES
+from auditkit.errors import UsageError
+from auditkit.period.samples import BETWEEN, METHODS, RISKS, Sample, Sizes, draw, keys
+from auditkit.report.workbook import Cover, Sheet, write
+
+_DRAWN = {
+    "random": "the first items by sha256(seed, line break, key), in hexadecimal",
+    "stratified": "of each stratum its share, one at least: the first items by sha256(seed, line break, key), in hexadecimal",
+    "systematic": "every n-th item by key (n: population / size), from n * sha256(seed, line break, 'start') / 2^256",
+    "all": "every item of the population",
+    "list": "the items that the auditor named",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Population:
+    """A file of rows to draw from: its rows, its hash, and the columns that name a row."""
+
+    path: Path
+    rows: pd.DataFrame
+    sha256: str
+    key: tuple[str, ...]
+
+    @classmethod
+    def read(cls, path: Path, key: Sequence[str] = ()) -> "Population":
+        """Read a Parquet or CSV file; the key of a table or test of auditkit is known by the file's name.
+
+        Raises UsageError where the file is neither, or no key is known.
+        """
+        try:
+            if path.suffix == ".parquet":
+                rows = pd.read_parquet(path)
+            elif path.suffix == ".csv":
+                rows = pd.read_csv(path, dtype="string", keep_default_na=False)
+            else:
+                raise UsageError(
+                    f"{path}: a population is a .parquet or .csv file, e.g. of tables/ or results/ of a pack"
+                )
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: cannot be read: {error}") from None
+        named = tuple(key) or _known(path.stem)
+        if not named:
+            raise UsageError(f"{path}: name the columns that tell a row from others, with --key")
+        return cls(path=path, rows=rows, sha256=seal.sha256(path), key=named)
+
+
+def _known(stem: str) -> tuple[str, ...]:
+    table = TABLES.get(CHECKS[stem].population if stem in CHECKS else stem)
+    return table.key if table else ()
+
+
+def write_sample(path: Path, sample: Sample, population: Population, *, size_from: str, seed_from: str) -> None:
+    """Write the workbook; the same sample gives the same bytes. UsageError where the file exists."""
+    if path.exists():
+        raise UsageError(f"{path}: exists already; choose another --out")
+    facts = [
+        ("Population", population.path.name),
+        ("Rows in the population", f"{sample.population:,}"),
+        ("sha256 of the population", population.sha256),
+        ("Key", ", ".join(population.key)),
+        ("Method", f"{sample.method}: {_DRAWN[sample.method]}"),
+        ("Seed", f"{sample.seed} ({seed_from})" if sample.seed else "none is needed"),
+        ("Size", f"{sample.size:,} ({size_from})"),
+        ("Replaced", f"{len(sample.replaced):,}"),
+        ("Tool", tool()),
+        ("To draw it again", "the same file, method, seed and size give the same items on any machine"),
+        ("Drawn by, date", None),
+        ("Reviewed by, date", None),
+    ]
+    items = Sheet(
+        name="Sample",
+        note=f"{sample.size:,} of {sample.population:,} rows, in order of their key.",
+        frame=sample.rows,
+        auditor=("Tested", "Result", "Tickmark", "Auditor ref"),
+        fixed=1,
+        widest=40,
+    )
+    replaced = Sheet(
+        name="Replaced", note="Items that were taken out, why, and what took their place.", frame=sample.replaced
+    )
+    write(path, Cover(title="Sample", rows=facts, footer=population.path.name), [items, replaced], created=None)
+
+
+def sample(
+    population: Path,
+    out: Path,
+    *,
+    method: str = "random",
+    size: int | None = None,
+    frequency: str | None = None,
+    risk: str = "moderate",
+    sizes: Path | None = None,
+    seed: str | None = None,
+    key: str | None = None,
+    by: str = "",
+    replace: Sequence[str] = (),
+    listed: Path | None = None,
+) -> Sample:
+    """Draw a sample of a file and write its workbook; see period.samples.draw for what the methods do.
+
+    `key` are comma-separated columns, `replace` texts KEY=REASON, `listed` a CSV with the key columns. Raises UsageError for
+    what does not fit together.
+    """
+    if method not in METHODS or risk not in RISKS:
+        raise UsageError(f"no method {method} or risk {risk}; there are: {', '.join(METHODS)}; {', '.join(RISKS)}")
+    if (method == "list") != (listed is not None):
+        raise UsageError("--method list and --list FILE go together")
+    if (method == "stratified") != bool(by):
+        raise UsageError("--method stratified and --by COLUMN go together")
+    found = Population.read(population, [part.strip() for part in key.split(",")] if key else ())
+    wanted, size_from = _size(method, size, frequency, risk, sizes, len(found.rows))
+    chosen = seed or secrets.token_hex(8)
+    done = draw(
+        found.rows,
+        key=found.key,
+        size=wanted,
+        seed=chosen,
+        method=method,
+        by=by,
+        replace=dict(map(_reason, replace)),
+        listed=[] if listed is None else keys(Population.read(listed, found.key).rows, found.key).tolist(),
+    )
+    write_sample(out, done, found, size_from=size_from, seed_from="supplied" if seed else "made by auditkit")
+    return done
+
+
+def _size(
+    method: str, size: int | None, frequency: str | None, risk: str, sizes: Path | None, rows: int
+) -> tuple[int, str]:
+    if method in ("all", "list"):
+        return rows, "every row is tested" if method == "all" else "the auditor's list"
+    if (size is None) == (frequency is None):
+        raise UsageError("give --size, or --frequency (and --risk) for the size of the table")
+    if size is not None:
+        return size, "supplied"
+    table = Sizes.load(sizes)
+    return table.of(str(frequency), risk, rows), f"{frequency}, {risk} risk: {table.source}"
+
+
+def _reason(text: str) -> tuple[str, str]:
+    key, sign, reason = text.partition("=")
+    if not (sign and reason.strip()):
+        raise UsageError(f"--replace {text}: write KEY=REASON")
+    return key.strip().replace(" / ", BETWEEN), reason.strip()

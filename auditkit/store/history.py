@@ -1,0 +1,230 @@
+"""The snapshots of one cluster over time: what was captured when, each as it was, and all of a period in order."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+
+from auditkit.capture import snapshot as snapshots
+from auditkit.errors import UsageError
+from auditkit.evaluate import Snapshot
+from auditkit.memory import collection_paused
+from auditkit.store import delta
+
+RECORD, WHOLE, CHANGES = "capture.json", "whole", "changes.zst"
+_NAME = re.compile(r"\d{8}T\d{6}Z")
+
+
+class Capture(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+    """One stored snapshot, as its capture.json says.
+
+    `name` is `taken_at` to the second. `state` is "partial" where evidence of a kind is missing, `incomplete` names
+    those kinds. `added_at` is when it was stored, by the clock of the machine that did: a late one shows. `tool` captured
+    it. `after` is the capture that its changes rest on, "" where it was stored whole; `content` is the sha256 of its
+    files, see `content`. The last three are the retention of the engagement when it was stored.
+    """
+
+    name: str
+    taken_at: datetime
+    digest: str
+    state: Literal["complete", "partial"]
+    incomplete: tuple[str, ...] = ()
+    added_at: datetime
+    tool: str
+    cluster_uid: str = ""
+    after: str = ""
+    content: str
+    retention_class: str = ""
+    keep_days: int | None = None
+    legal_hold: bool = False
+
+
+def named(taken_at: datetime) -> str:
+    """The name of a capture: 20261031T060000Z."""
+    return f"{taken_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def moment(name: str) -> datetime:
+    """The time that a capture's name says."""
+    return datetime.strptime(name, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def histories(store: Path) -> list["History"]:
+    """The histories of a store, one a cluster, by name; UsageError where it holds none."""
+    found = sorted(path.parent for path in store.glob("*/snapshots") if path.is_dir())
+    if not found:
+        raise UsageError(f"{store}: no store of snapshots; `auditkit capture --store {store}` makes one")
+    return [History(path) for path in found]
+
+
+class History:
+    """The captures in one cluster's folder of a store, as they were when first looked at."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    @property
+    def cluster(self) -> str:
+        """The name under which the cluster is stored."""
+        return self.path.name
+
+    @cached_property
+    def captures(self) -> tuple[Capture, ...]:
+        """In order of `taken_at`; raises UsageError where the record of one is missing or damaged."""
+        folder = self.path / "snapshots"
+        if not folder.is_dir():
+            raise UsageError(f"{self.path}: holds no snapshots/ of a cluster; name a folder STORE/CLUSTER")
+        return tuple(self._record(path) for path in sorted(folder.iterdir()) if _NAME.fullmatch(path.name))
+
+    def load(self, name: str) -> Snapshot:
+        """The snapshot of one capture, checked; raises UsageError where it is not there or a part is damaged."""
+        return _Reader().snapshot(self, self[name], self.files(name))
+
+    def between(self, start: datetime | None = None, end: datetime | None = None) -> Iterator[tuple[Capture, Snapshot]]:
+        """Each capture with start <= taken_at <= end and its snapshot, in order; None is open.
+
+        One set of changes is applied after the other: memory holds one snapshot, and the objects that did not change
+        are the same Structs in the next. Raises as `load` does, when it gets there.
+        """
+        captures = [
+            c for c in self.captures if (start is None or c.taken_at >= start) and (end is None or c.taken_at <= end)
+        ]
+        needed = Counter(capture.after for capture in captures)
+        states: dict[str, delta.Files] = {}
+        reader = _Reader()
+        for capture in captures:
+            files = self._next(capture, states.get(capture.after))
+            needed[capture.after] -= 1
+            if not needed[capture.after]:
+                states.pop(capture.after, None)
+            if needed[capture.name]:
+                states[capture.name] = files
+            yield capture, reader.snapshot(self, capture, files)
+
+    def __getitem__(self, name: str) -> Capture:
+        found = self._by_name.get(name)
+        if found is None:
+            raise UsageError(f"{self.path}: no capture {name}; `auditkit store list` names them")
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __len__(self) -> int:
+        return len(self.captures)
+
+    def __repr__(self) -> str:
+        span = f" from {self.captures[0].name} to {self.captures[-1].name}" if self.captures else ""
+        return f"<History of {self.cluster}: {len(self)} captures{span}>"
+
+    def place(self, name: str) -> Path:
+        """The folder of a capture."""
+        return self.path / "snapshots" / name
+
+    def whole(self, name: str) -> bool:
+        """Whether a capture rests on no other."""
+        return (self.place(name) / WHOLE).is_dir()
+
+    def rests_on(self, name: str) -> list[Capture]:
+        """The captures that this one is made of: a whole one first, itself last."""
+        chain = [self[name]]
+        while not self.whole(chain[-1].name):
+            after = chain[-1].after
+            if after not in self:
+                raise UsageError(
+                    f"{self.place(chain[-1].name)}: rests on {after or WHOLE}, which is missing; copy it again from a backup"
+                )
+            chain.append(self[after])
+        return chain[::-1]
+
+    def files(self, name: str) -> delta.Files:
+        """The files of a capture's saved snapshot as lines, not yet checked."""
+        files: delta.Files = {}
+        for capture in self.rests_on(name):
+            files = self._next(capture, files)
+        return files
+
+    def checked(self, name: str) -> delta.Files:
+        """The files of a capture; UsageError where they are not those that were stored."""
+        files = self.files(name)
+        _Reader().parts(self, self[name], files)
+        return files
+
+    def _next(self, capture: Capture, before: delta.Files | None) -> delta.Files:
+        """The files of a capture, from those of the one that it rests on where they are at hand."""
+        place = self.place(capture.name)
+        if self.whole(capture.name):
+            return delta.split(snapshots.parts(place / WHOLE))
+        if before is None:
+            return self.files(capture.name)
+        try:
+            with pa.CompressedInputStream(str(place / CHANGES), "zstd") as stream:
+                return delta.applied(before, bytes(stream.read()))
+        except FileNotFoundError:
+            raise UsageError(f"{place}: {CHANGES} is missing; copy it again from a backup") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            raise UsageError(f"{place / CHANGES}: damaged ({error}); copy it again from a backup") from None
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Capture]:
+        return {capture.name: capture for capture in self.captures}
+
+    def _record(self, folder: Path) -> Capture:
+        try:
+            capture = msgspec.json.decode((folder / RECORD).read_bytes(), type=Capture)
+        except FileNotFoundError:
+            raise UsageError(f"{folder}: {RECORD} is missing; copy the capture again from a backup") from None
+        except msgspec.MsgspecError as error:
+            raise UsageError(f"{folder / RECORD}: damaged ({error}); copy the capture again from a backup") from None
+        if capture.name != folder.name or named(capture.taken_at) != folder.name:
+            raise UsageError(f"{folder}: holds the capture {capture.name}; a capture's folder has its own name")
+        return capture
+
+
+def content(hashes: Mapping[str, str]) -> str:
+    """sha256 over the files of a saved snapshot by name: one line `NAME SHA256` each, sorted."""
+    return hashlib.sha256("".join(f"{name} {hashes[name]}\n" for name in sorted(hashes)).encode()).hexdigest()
+
+
+class _Reader:
+    """Makes snapshots of files; what did not change since the one before is neither joined, hashed nor decoded again."""
+
+    def __init__(self) -> None:
+        self._joined: dict[str, tuple[delta.Lines, bytes, str]] = {}
+        self._objects: dict[type[Any], tuple[bytes, list[Any]]] = {}
+
+    def snapshot(self, history: History, capture: Capture, files: delta.Files) -> Snapshot:
+        parts = self.parts(history, capture, files)
+        return Snapshot.of(snapshots.of_parts(parts, history.place(capture.name), self._decode))
+
+    def parts(self, history: History, capture: Capture, files: delta.Files) -> Mapping[str, bytes]:
+        self._joined = {name: self._join(name, lines) for name, lines in files.items()}
+        if content({name: sha256 for name, (_, _, sha256) in self._joined.items()}) != capture.content:
+            place = history.place(capture.name)
+            raise UsageError(f"{place}: damaged, it does not give what was stored; copy it again from a backup")
+        return {name: joined for name, (_, joined, _) in self._joined.items()}
+
+    def _join(self, name: str, lines: delta.Lines) -> tuple[delta.Lines, bytes, str]:
+        before = self._joined.get(name)
+        if before and before[0] is lines:
+            return before
+        joined = b"\n".join(lines)
+        return lines, joined, hashlib.sha256(joined).hexdigest()
+
+    def _decode(self, kind: type[Any], lines: bytes) -> list[Any]:
+        before = self._objects.get(kind)
+        if before and before[0] is lines:
+            return before[1]
+        known = dict(zip(before[0].splitlines(), before[1], strict=True)) if before else {}
+        decoder = msgspec.json.Decoder(kind)
+        with collection_paused():
+            objects = [known.get(line) or decoder.decode(line) for line in lines.splitlines()]
+        self._objects[kind] = (lines, objects)
+        return objects

@@ -1,0 +1,47 @@
+"""What is printed: text of a cluster never acts on the terminal."""
+
+import json
+import re
+from typing import Any
+
+import click
+
+# Control characters but newline and tab, marks that turn the direction of text, and halves of characters.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text of a cluster as it may stand on a terminal: what would act there is shown escaped, as JSON does."""
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    click.echo(printable(text), err=err, nl=nl)
+
+
+def show(frame: Any, as_json: bool) -> None:
+    """A frame as a table for people, or as a list of JSON objects."""
+    if as_json:
+        show_json(records(frame))
+    else:
+        say(frame.to_string(index=False, max_colwidth=80))
+
+
+def records(frame: Any) -> list[dict[str, Any]]:
+    """The rows as dicts that JSON can hold; lists stay lists."""
+    from auditkit.report.frames import flat
+
+    return [
+        {k: v if isinstance(v, (list, dict)) else _plain(flat(v)) for k, v in row.items()}
+        for row in frame.to_dict("records")
+    ]
+
+
+def _plain(value: Any) -> Any:
+    import pandas as pd
+
+    return None if value is pd.NaT or (not isinstance(value, str) and pd.isna(value)) else value
+
+
+def show_json(value: Any) -> None:
+    say(json.dumps(value, indent=1, ensure_ascii=False, default=str))

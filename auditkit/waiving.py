@@ -1,0 +1,52 @@
+"""Which exceptions a waiver covers: they stay exceptions, and say by which waiver they are accepted."""
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+import pandas as pd
+
+from auditkit.capture.imports.waivers import Waiver
+from auditkit.declare import CHECKS, TABLES
+from auditkit.kinds import Record
+
+# A waiver of what is said of waivers would excuse itself.
+OWN = ("ADM-90", "ADM-91", "ADM-92")
+
+
+def faults(waivers: Iterable[Record]) -> list[str]:
+    """What is wrong with waivers beside the checks: one names no check, or a column that its population has not."""
+    found = []
+    for waiver in (one for one in waivers if isinstance(one, Waiver)):
+        check = CHECKS.get(waiver.check)
+        if check is None or waiver.check in OWN:
+            found.append(
+                f"waiver {waiver.id}: no check {waiver.check} that can be waived; `auditkit checks` lists them"
+            )
+            continue
+        columns = [column.name for column in TABLES[check.population].columns] if check.population in TABLES else []
+        found += [
+            f"waiver {waiver.id}: scope.{name}: {check.population} has no such column; it has {', '.join(columns)}"
+            for name in waiver.scope
+            if name not in columns
+        ]
+    return found
+
+
+def waived(population: pd.DataFrame, exception: pd.Series, waivers: Mapping[str, Mapping[str, str]]) -> pd.Series:
+    """The id of the first waiver that covers each row that is an `exception`; missing where none does.
+
+    `waivers` are those in force for the check, by id: patterns by column; a missing value matches no pattern.
+    """
+    found = pd.Series(pd.NA, population.index, "string")
+    for id, scope in waivers.items():
+        covered = exception & found.isna()
+        for column, pattern in scope.items():
+            covered &= _matching(population[column], pattern)
+        found = found.mask(covered, id)
+    return found
+
+
+def _matching(values: pd.Series, pattern: str) -> pd.Series:
+    text = values.astype("string")
+    known = {value: fnmatchcase(value, pattern) for value in text.dropna().unique()}
+    return text.map(known).astype("boolean").fillna(False).astype(bool)

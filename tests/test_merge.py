@@ -1,0 +1,158 @@
+"""Merge-back: people's cells go into the next workbook by the names of rows; nothing is lost, tampering shows."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from auditkit.cli import cli
+from auditkit.errors import UsageError
+from auditkit.report.workbook import HEADER, Cover, Sheet, write
+from auditkit.review.merge import ADDED, CARRIED, CHANGED, CONFLICT, MISSING, ORPHAN, REPORT, SIGNED, TAMPERED, merge
+
+
+def book(path: Path, rows: dict[str, str]) -> Path:
+    """A workbook with one row a finding: id and condition, and cells for management and the auditor."""
+    frame = pd.DataFrame({"Exception id": list(rows), "Condition": list(rows.values())})
+    sheet = Sheet(
+        name="Exceptions", note="n", frame=frame, people=("Management response", "Due"), auditor=("Auditor ref",)
+    )
+    cover = Cover(title="t", rows=[("Run id", "1"), ("Reviewed by, date", None)])
+    write(path, cover, [sheet], created=None)
+    return path
+
+
+def edit(source: Path, out: Path, cells: dict[tuple[str, str], Any], *, sheet: str = "Exceptions") -> Path:
+    """A copy in which somebody wrote cells by row and column name."""
+    found = openpyxl.load_workbook(source)
+    ws = found[sheet]
+    head = {c.value: c.column for c in ws[HEADER]}
+    names = {c.value: c.row for c in ws["A"]}
+    for (row, column), value in cells.items():
+        ws.cell(names[row], head[column]).value = value
+    found.save(out)
+    return out
+
+
+def cells(path: Path, row: str) -> dict[str, Any]:
+    ws = openpyxl.load_workbook(path)["Exceptions"]
+    head = [c.value for c in ws[HEADER]]
+    return next(
+        dict(zip(head, r, strict=True)) for r in ws.iter_rows(min_row=HEADER + 1, values_only=True) if r[0] == row
+    )
+
+
+def report(path: Path) -> list[tuple[str, str, str, Any]]:
+    ws = openpyxl.load_workbook(path)[REPORT]
+    return [(r[0], r[2], r[3], r[4]) for r in ws.iter_rows(min_row=HEADER + 1, values_only=True)]
+
+
+@pytest.fixture
+def original(tmp_path: Path) -> Path:
+    return book(tmp_path / "one.xlsx", {"X-1": "open", "X-2": "=1+1", "X-3": "wide"})
+
+
+def test_people_write_and_it_is_carried(tmp_path: Path, original: Path) -> None:
+    edited = edit(
+        original, tmp_path / "e.xlsx", {("X-1", "Management response"): "=SUM(1)", ("X-2", "Auditor ref"): "B-7"}
+    )
+    newer = book(tmp_path / "two.xlsx", {"X-0": "new", "X-2": "=1+1", "X-1": "wider"})
+    done = merge(edited, original, newer, tmp_path / "out.xlsx")
+    assert cells(tmp_path / "out.xlsx", "X-1")["Management response"] == "=SUM(1)"
+    assert cells(tmp_path / "out.xlsx", "X-2") == {**cells(newer, "X-2"), "Auditor ref": "B-7"}
+    assert cells(tmp_path / "out.xlsx", "X-0") == cells(newer, "X-0")
+    assert (done.count(CARRIED), done.count(CHANGED), done.count(TAMPERED), len(done.report)) == (2, 1, 0, 3)
+    filled = openpyxl.load_workbook(tmp_path / "out.xlsx")["Exceptions"]["C6"]
+    assert (filled.data_type, filled.quotePrefix, filled.protection.locked) == (
+        "s",
+        False,
+        False,
+    ) or filled.value is None
+
+
+def test_a_text_that_is_there_is_never_overwritten(tmp_path: Path, original: Path) -> None:
+    edited = edit(original, tmp_path / "e.xlsx", {("X-1", "Due"): "May", ("X-2", "Due"): "June"})
+    newer = edit(original, tmp_path / "two.xlsx", {("X-1", "Due"): "July", ("X-2", "Due"): "June"})
+    done = merge(edited, original, newer, tmp_path / "out.xlsx")
+    assert cells(tmp_path / "out.xlsx", "X-1")["Due"] == "July"
+    assert report(tmp_path / "out.xlsx")[0] == (CONFLICT, "X-1", "Due", "May")
+    assert (done.count(CONFLICT), done.count(CARRIED)) == (1, 1)
+
+
+def test_merged_twice_nothing_is_lost(tmp_path: Path, original: Path) -> None:
+    """A row that goes away and comes back has its text again; what was written in between stays too."""
+    first = edit(original, tmp_path / "e1.xlsx", {("X-1", "Management response"): "accepted", ("X-3", "Due"): "May"})
+    second = book(tmp_path / "two.xlsx", {"X-3": "wide"})
+    done = merge(first, original, second, tmp_path / "m1.xlsx")
+    assert report(tmp_path / "m1.xlsx") == [
+        (ORPHAN, "X-1", "Management response", "accepted"),
+        (CARRIED, "X-3", "Due", "May"),
+    ]
+    again = edit(tmp_path / "m1.xlsx", tmp_path / "e2.xlsx", {("X-3", "Auditor ref"): "C-1"})
+    third = book(tmp_path / "three.xlsx", {"X-3": "wide", "X-1": "open"})
+    done = merge(again, second, third, tmp_path / "m2.xlsx")
+    assert cells(tmp_path / "m2.xlsx", "X-1")["Management response"] == "accepted"
+    assert cells(tmp_path / "m2.xlsx", "X-3") == {**cells(third, "X-3"), "Due": "May", "Auditor ref": "C-1"}
+    assert set(done.report["What"]) == {CARRIED}
+
+
+def test_edited_computed_cells_are_reported(tmp_path: Path, original: Path) -> None:
+    edited = edit(original, tmp_path / "e.xlsx", {("X-1", "Condition"): "closed", ("X-3", "Exception id"): "X-9"})
+    done = merge(edited, original, original, tmp_path / "out.xlsx")
+    assert report(tmp_path / "out.xlsx") == [
+        (TAMPERED, "X-1", "Condition", "closed"),
+        (MISSING, "X-3", None, None),
+        (ADDED, "X-9", None, None),
+    ]
+    assert cells(tmp_path / "out.xlsx", "X-1")["Condition"] == "open"
+    assert done.report["Beside it"].iloc[0] == "open"
+
+
+def test_a_signature_on_the_cover_is_not_carried(tmp_path: Path, original: Path) -> None:
+    found = openpyxl.load_workbook(original)
+    row = next(c.row for c in found["Cover"]["A"] if c.value == "Reviewed by, date")
+    found["Cover"].cell(row, 2).value = "ann, 2026-11-01"
+    found.save(tmp_path / "e.xlsx")
+    merge(tmp_path / "e.xlsx", original, original, tmp_path / "out.xlsx")
+    assert report(tmp_path / "out.xlsx") == [(SIGNED, "Reviewed by, date", "Entry", "ann, 2026-11-01")]
+    assert openpyxl.load_workbook(tmp_path / "out.xlsx")["Cover"].cell(row, 2).value is None
+
+
+def test_saved_by_libreoffice_it_is_the_same(tmp_path: Path, program: Callable[[str], str]) -> None:
+    """Another program writes styles, escapes and numbers its own way: none of it is tampering."""
+    hostile = {"X-1": "_x0041_ =1+1\nline", "X-2": "=1+1", "X-3": "<b>&amp;"}
+    original = book(tmp_path / "one.xlsx", hostile)
+    edited = edit(original, tmp_path / "e.xlsx", {("X-2", "Management response"): "accepted"})
+    command = [program("libreoffice"), f"-env:UserInstallation=file://{tmp_path}/profile", "--headless"]
+    subprocess.run(
+        [*command, "--convert-to", "xlsx", "--outdir", str(tmp_path / "lo"), str(edited)],
+        check=True,
+        capture_output=True,
+    )
+    done = merge(tmp_path / "lo" / "e.xlsx", original, original, tmp_path / "out.xlsx")
+    assert list(done.report["What"]) == [CARRIED]
+    assert cells(tmp_path / "out.xlsx", "X-2")["Management response"] == "accepted"
+
+
+def test_what_cannot_be_merged_is_refused(tmp_path: Path, original: Path) -> None:
+    (tmp_path / "no.xlsx").write_text("no")
+    with pytest.raises(UsageError, match="is no workbook"):
+        merge(tmp_path / "no.xlsx", original, original, tmp_path / "out.xlsx")
+    with pytest.raises(UsageError, match="no such file"):
+        merge(tmp_path / "absent.xlsx", original, original, tmp_path / "out.xlsx")
+    (tmp_path / "out.xlsx").write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        merge(original, original, original, tmp_path / "out.xlsx")
+    assert (tmp_path / "out.xlsx").read_text() == "mine"
+
+
+def test_the_verb_ends_with_5_where_computed_cells_were_edited(tmp_path: Path, original: Path) -> None:
+    edited = edit(original, tmp_path / "e.xlsx", {("X-1", "Condition"): "closed"})
+    arguments = ["matrix", "merge", str(edited), "--original", str(original), "--into", str(original)]
+    result = CliRunner().invoke(cli, [*arguments, "--out", str(tmp_path / "out.xlsx")], standalone_mode=False)
+    assert result.return_value == 5 and "1 computed cell edited" in result.output
