@@ -257,3 +257,14 @@ def test_scans_of_the_recordings_are_of_other_digests_than_run() -> None:
     scans = Tables(found)["scans"]
     supplied = scans[scans.scanner != "trivy-operator"]
     assert len(supplied) == 5 and supplied.other_runs.all() and not supplied.runs.any()
+
+
+def test_the_imports_of_the_demo_travel_in_a_pack(tmp_path: Path) -> None:
+    from auditkit.engagement import load
+    from auditkit.resources import folder
+
+    found = imports.read(load(folder("data") / "demo" / "auditkit.toml").supplied())
+    mine = [one for one in found if one.about.source in {*SOURCES, "kev", "prometheus"}]
+    assert len(mine) == 6 and all(one.about.state == "collected" for one in mine)
+    imports.save(tuple(mine), tmp_path / "saved")
+    assert imports.load(tmp_path / "saved") == tuple(mine)

@@ -98,10 +98,14 @@ def _merged(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _exploited(rows: pd.DataFrame, catalogue: pd.DataFrame) -> pd.Series:
+    """The catalogue has ids of CVE alone: of a finding without one it says nothing."""
     said = rows.said.astype("boolean")
     if catalogue.empty:
         return said
-    return (said.fillna(False) | rows.vulnerability.isin(catalogue.vulnerability)).mask(rows.vulnerability.isna())
+    ids = as_lists(rows.ids).explode().astype("string")
+    listed = ids.isin(catalogue.vulnerability).groupby(level=0).any().astype("boolean")
+    named = ids.str.startswith("CVE-").fillna(False).groupby(level=0).any()
+    return (said.fillna(False) | listed).mask(~said.fillna(False) & ~named)
 
 
 def _stated(rows: pd.DataFrame, statements: pd.DataFrame) -> dict[str, pd.Series]:
