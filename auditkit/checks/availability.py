@@ -142,3 +142,25 @@ def rolling_update(replicated_workloads: pd.DataFrame) -> pd.Series:
     Fix: set the strategy RollingUpdate; use a Deployment.
     """
     return (replicated_workloads.strategy != "RollingUpdate").fillna(True)
+
+
+@check("AVL-72", severity="low")
+def room_to_scale(autoscalers: pd.DataFrame) -> pd.Series:
+    """An autoscaler does not ask for as many pods as it may.
+
+    At its maximum, more load is not answered by more pods.
+
+    Fix: raise `maxReplicas` where nodes have room; look for what drives the load.
+    """
+    return autoscalers.at_maximum
+
+
+@check("AVL-73", severity="low")
+def autoscaled_request(autoscaled_containers: pd.DataFrame) -> pd.Series:
+    """Containers that an autoscaler scales by utilization request what it compares with.
+
+    Utilization is a share of the request: where one container of a pod requests none, the autoscaler does nothing.
+
+    Fix: set `resources.requests` for every container, those of sidecars too, or scale by a value.
+    """
+    return autoscaled_containers.missing

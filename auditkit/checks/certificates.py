@@ -137,3 +137,39 @@ def authorities_valid(cluster_authorities: pd.DataFrame, origin: pd.DataFrame, *
     """
     begun = days_left(cluster_authorities.not_before, origin) <= 0
     return ~begun | (days_left(cluster_authorities.not_after, origin) <= days)
+
+
+@check("CERT-70", severity="low")
+def used_somewhere(certificate_users: pd.DataFrame) -> pd.Series:
+    """Certificates that cert-manager keeps are used by something.
+
+    A key that is renewed and used by nothing is one more to be stolen. Seen are pods, Ingresses, gateways, issuers
+    and ServiceAccounts, not what a controller reads through the API by itself.
+
+    Fix: delete the Certificate and its Secret, or correct the name where it is used.
+    """
+    return ~certificate_users.used
+
+
+@check("CERT-71", severity="medium")
+def renewed_by_itself(served_secrets: pd.DataFrame) -> pd.Series:
+    """The Secrets that Ingresses and gateways end TLS with are renewed by cert-manager.
+
+    What somebody has to remember ends on a day when nobody did. Where the cluster has no Certificate at all, other
+    means may renew: undetermined.
+
+    Fix: make a Certificate that keeps the Secret, or annotate the Ingress or Gateway with its issuer.
+    """
+    return ~served_secrets.kept
+
+
+@check("CERT-72", severity="medium")
+def requests_fulfilled(certificate_orders: pd.DataFrame) -> pd.Series:
+    """Requests and orders of cert-manager are fulfilled.
+
+    One that was denied, invalid or failed leaves the old certificate in place until it ends. Those that are not
+    decided yet are undetermined.
+
+    Fix: read the request's and the order's conditions (`cmctl status certificate`), mend the issuer or the challenge.
+    """
+    return certificate_orders.failed

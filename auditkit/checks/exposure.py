@@ -121,3 +121,28 @@ def ingress_secret(ingress_secrets: pd.DataFrame, secrets: pd.DataFrame) -> pd.S
     Fix: create the Secret, or correct its name.
     """
     return ~ingress_secrets.secret.isin(secrets.namespace + "/" + secrets.name)
+
+
+@check("NET-83", severity="medium")
+def listener_versions(gateway_listeners: pd.DataFrame) -> pd.Series:
+    """A gateway that ends TLS takes TLS 1.2 or newer only.
+
+    Older versions can be read or forged. Istio's own default is 1.2; what a controller of the Gateway API takes is a
+    setting of the controller: undetermined.
+
+    Fix: remove `minProtocolVersion`, or set it to TLSV1_2 or TLSV1_3.
+    """
+    old = gateway_listeners.min_tls.isin(["TLSV1_0", "TLSV1_1"]).astype("boolean")
+    known = gateway_listeners.min_tls.isin(["TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3"])
+    return (gateway_listeners.ends_tls & old).mask(gateway_listeners.ends_tls & ~known)
+
+
+@check("NET-84", severity="medium")
+def gateway_secrets_exist(gateway_certificates: pd.DataFrame, secrets: pd.DataFrame) -> pd.Series:
+    """The Secret that a gateway ends TLS with is where the gateway looks for it.
+
+    Without it the listener does not serve, or serves a certificate of its own. It takes a capture with --secrets.
+
+    Fix: create the Secret beside the gateway's pods (Istio) or in the namespace that is named; correct the name.
+    """
+    return ~gateway_certificates.found

@@ -1,8 +1,11 @@
 """Logging and detection: whether what happens is recorded, and seen, and who changed what runs."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from auditkit.declare import check
+from auditkit.tables.agents import ready_nodes
 from auditkit.tables.certificates import days_left
 
 
@@ -20,15 +23,17 @@ def api_audit(apiservers: pd.DataFrame) -> pd.Series:
 
 
 @check("LOG-04", severity="medium")
-def log_collection(node_logging: pd.DataFrame) -> pd.Series:
-    """An agent that collects logs runs on every node.
+def log_collection(node_logging: pd.DataFrame, node_daemons: pd.DataFrame, *, agents: Sequence[str] = ()) -> pd.Series:
+    """An agent that collects logs is ready on every node.
 
     Logs that stay on a node go with it, or with whoever took it over. An agent is known by its image
-    (data/agents.toml); tolerations and nodeSelector often leave out the control plane and Windows.
+    (data/agents.toml, and patterns of your own in the setting `agents`); tolerations and nodeSelector often leave out
+    the control plane and Windows.
 
     Fix: let the DaemonSet tolerate the node's taints and run on its system, or add one for it.
     """
-    return ~node_logging.covered
+    own = node_logging.name.isin(ready_nodes(node_daemons, agents))
+    return ~node_logging.covered & ~own
 
 
 @check("LOG-05", severity="low")
@@ -44,15 +49,18 @@ def monitoring(monitors: pd.DataFrame) -> pd.Series:
 
 
 @check("LOG-06", severity="medium")
-def runtime_detection(node_detection: pd.DataFrame) -> pd.Series:
-    """An agent that detects threats at run time runs on every node.
+def runtime_detection(
+    node_detection: pd.DataFrame, node_daemons: pd.DataFrame, *, agents: Sequence[str] = ()
+) -> pd.Series:
+    """An agent that detects threats at run time is ready on every node.
 
     What an attacker does inside a container leaves no trace in the API. An agent is known by its image
-    (data/agents.toml).
+    (data/agents.toml, and patterns of your own in the setting `agents`).
 
     Fix: let the DaemonSet tolerate the node's taints and run on its system, or add one for it.
     """
-    return ~node_detection.covered
+    own = node_detection.name.isin(ready_nodes(node_daemons, agents))
+    return ~node_detection.covered & ~own
 
 
 @check("LOG-07", severity="medium")
@@ -101,3 +109,65 @@ def changed_by_hand(workload_writers: pd.DataFrame) -> pd.Series:
     Fix: bring the change into Git, or set it back; agree it to a ticket.
     """
     return workload_writers.manual
+
+
+@check("LOG-62", severity="low")
+def alerts_for_every_topic(alert_topics: pd.DataFrame) -> pd.Series:
+    """For each topic that an auditor asks about there is an alert.
+
+    A failure that alerts nobody is found by users. An alert belongs to a topic by its name (data/alerts.toml). Tested
+    where the cluster has PrometheusRules; alerts that are kept elsewhere are not seen.
+
+    Fix: add an alert for the topic; or name where it is raised instead, and accept in writing.
+    """
+    return ~alert_topics.covered
+
+
+@check("LOG-64", severity="medium")
+def retention(retention_settings: pd.DataFrame, *, days: int = 0) -> pd.Series:
+    """Logs and metrics are kept for as long as management says.
+
+    What is deleted before an incident is found cannot be investigated. The setting `days` is the least number of
+    days: until it is supplied rows are undetermined, and so is what is kept by size or switched on and off.
+
+    Fix: raise the retention, or send a copy to a store that keeps it.
+    """
+    kept = retention_settings.days
+    return (kept < days).astype("boolean").mask(kept.isna() | (days == 0))
+
+
+@check("LOG-66", severity="medium")
+def systems_ready(monitoring_systems: pd.DataFrame) -> pd.Series:
+    """What logs, measures, detects and alerts is running: every pod of it is ready.
+
+    Such a system fails in silence: nobody is told by what should have told. It is known by its image
+    (data/agents.toml); one scaled to none is an exception.
+
+    Fix: look into the pods that are not ready; scale it up, or remove it.
+    """
+    broken = monitoring_systems.ready + monitoring_systems.unreported < monitoring_systems.pods
+    idle = monitoring_systems.pods == 0
+    return (broken | idle).astype("boolean").mask(~(broken | idle) & (monitoring_systems.unreported > 0))
+
+
+@check("LOG-63", severity="low")
+def git_behind_workloads(managed_workloads: pd.DataFrame) -> pd.Series:
+    """Argo CD or Flux deploys every workload.
+
+    What stands in no repository was reviewed by nobody, and is not set back when somebody changes it. Tested where
+    the cluster has GitOps; what an operator made for its own resource is undetermined.
+
+    Fix: bring the workload into Git; or name how else it is changed, and accept in writing.
+    """
+    return ~managed_workloads.managed
+
+
+@check("LOG-65", severity="medium")
+def flux_applies(flux_releases: pd.DataFrame) -> pd.Series:
+    """What Flux is to apply is applied: it is ready and not suspended.
+
+    Suspended or failing, the cluster may be something else than what was reviewed in Git, and stay so.
+
+    Fix: resume it (`flux resume`), or resolve the reason of its condition Ready.
+    """
+    return flux_releases.suspended | ~flux_releases.ready

@@ -158,3 +158,38 @@ def metadata_service(metadata_access: pd.DataFrame) -> pd.Series:
     Fix: deny egress by default, and leave 169.254.169.254/32 out (`except`) of every wide ipBlock.
     """
     return metadata_access.reached
+
+
+@check("NET-80", severity="high")
+def workloads_encrypted(mesh_workloads: pd.DataFrame, mesh_encryption: pd.DataFrame) -> pd.Series:
+    """A workload of the mesh takes no plain text.
+
+    STRICT holds where a proxy enforces it: a pod without one takes whatever comes, and so does a port that is let past.
+    A workload of which no pod runs is undetermined where its mode is STRICT.
+
+    Fix: set mode STRICT, also for the ports; restart the pods so that the proxy is injected; drop the exclusions.
+    """
+    return ~mesh_workloads.encrypted
+
+
+@check("NET-81", severity="medium")
+def callers_authorized(mesh_callers: pd.DataFrame, mesh_authorization: pd.DataFrame) -> pd.Series:
+    """A workload of the mesh takes only calls that a policy allows.
+
+    Policies add up for each workload, and do nothing where no proxy enforces them.
+
+    Fix: add an AuthorizationPolicy with an empty spec to the namespace, then policies that name callers.
+    """
+    return mesh_callers.open
+
+
+@check("NET-82", severity="medium")
+def proxied(mesh_workloads: pd.DataFrame) -> pd.Series:
+    """In a namespace of the mesh, a proxy stands before every pod.
+
+    Neither encryption nor policies of the mesh hold for a pod without one. Pods made before the namespace joined, and
+    those that opt out, have none; in ambient mode it takes a ready ztunnel on the node.
+
+    Fix: restart the workload; remove the opt-out; repair ztunnel on the node.
+    """
+    return ~mesh_workloads.proxied

@@ -59,3 +59,29 @@ def jobs_complete(jobs: pd.DataFrame) -> pd.Series:
     """
     waits = (jobs.active == 0) & jobs.started_at.notna() & jobs.completed_at.isna() & (jobs.failed > 0)
     return jobs.gave_up.mask(~jobs.gave_up & waits)
+
+
+@check("AVL-70", severity="high")
+def copied_lately(volume_copies: pd.DataFrame, *, days: int = 7) -> pd.Series:
+    """Data in volumes was copied within the last `days` days.
+
+    What changed since the last copy is lost with the disk. A copy is a completed Velero Backup that holds the volume,
+    or a VolumeSnapshot that is ready. In a cluster with neither, other means may copy, which a snapshot cannot see.
+
+    Fix: add the namespace to a Schedule that runs daily, or snapshot the volume on a schedule.
+    """
+    late = (volume_copies.age_days > days).fillna(volume_copies.copied_at.isna())
+    dated = volume_copies.age_days.notna() | volume_copies.copied_at.isna()
+    return late.mask(late & volume_copies.maybe_at.notna()).mask(~volume_copies.known | ~dated)
+
+
+@check("AVL-71", severity="medium")
+def backup_store_available(backup_locations: pd.DataFrame) -> pd.Series:
+    """Where Velero keeps backups is available, and can be written to.
+
+    Nothing is backed up to, or restored from, a store that Velero cannot reach.
+
+    Fix: look into the location's message; mend address, credential or bucket.
+    """
+    unavailable = (backup_locations.phase != "Available").astype("boolean").mask(backup_locations.phase.isna())
+    return unavailable | (backup_locations.access_mode == "ReadOnly").astype("boolean")

@@ -77,3 +77,30 @@ def secrets_renewed(held_secrets: pd.DataFrame, origin: pd.DataFrame, *, days: i
     old = -days_left(held_secrets.created, origin) > days
     unchanged = held_secrets.immutable | (-days_left(held_secrets.written, origin) > days)
     return old & unchanged.mask(~unchanged)
+
+
+@check("AVL-74", severity="medium")
+def external_secrets_fresh(external_secrets: pd.DataFrame, origin: pd.DataFrame, *, times: int = 3) -> pd.Series:
+    """An ExternalSecret was read again within `times` times its interval.
+
+    What was rotated or revoked in the store lives on in the cluster until it is read again. With the interval 0 it
+    is read once and never again. Stores themselves are not tested.
+
+    Fix: look into the operator and the store; set `refreshInterval`.
+    """
+    age = -days_left(external_secrets.refreshed_at, origin)
+    late = (age > external_secrets.interval_days * times).astype("boolean")
+    once = (external_secrets.interval_days == 0).fillna(False)
+    return (late | once).mask(external_secrets.kind != "ExternalSecret", False)
+
+
+@check("AVL-75", severity="medium")
+def store_for_some(external_secrets: pd.DataFrame) -> pd.Series:
+    """A ClusterSecretStore names the namespaces that may read it.
+
+    Otherwise whoever may create an ExternalSecret in any namespace reads whatever the store's credential can. What
+    the store itself refuses is not seen.
+
+    Fix: set `spec.conditions` with the namespaces that need it, or use SecretStores.
+    """
+    return external_secrets.anywhere.mask(external_secrets.kind != "ClusterSecretStore", False)

@@ -49,3 +49,15 @@ def classes_encrypted(storage_classes: pd.DataFrame) -> pd.Series:
     Fix: replace the class by one with the driver's parameter for encryption, or delete it.
     """
     return ~storage_classes.encrypted
+
+
+@check("STO-61", severity="medium")
+def kept_beyond_the_claim(retained_volumes: pd.DataFrame) -> pd.Series:
+    """A volume that is deleted with its claim has a copy.
+
+    With the reclaim policy Delete, whoever deletes the claim, or its namespace, deletes the data. A copy is a completed
+    Velero Backup or a VolumeSnapshot, of whatever age; in a cluster with neither, other means may copy: undetermined.
+
+    Fix: back up the namespace, or set the volume's `persistentVolumeReclaimPolicy` to Retain.
+    """
+    return retained_volumes.sole

@@ -4,7 +4,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from auditkit.kinds import admission, certificates, delivery, network, platform, policies, rbac, reports, workloads
+from auditkit.kinds import (
+    admission,
+    certificates,
+    delivery,
+    flux,
+    monitoring,
+    network,
+    platform,
+    policies,
+    rbac,
+    reports,
+    workloads,
+)
 from auditkit.kinds.base import (
     BUILT_IN,
     Closed,
@@ -56,7 +68,19 @@ __all__ = [
 
 ALL: tuple[type[Kind], ...] = tuple(
     value
-    for module in (admission, certificates, delivery, network, platform, policies, rbac, reports, workloads)
+    for module in (
+        admission,
+        certificates,
+        delivery,
+        flux,
+        monitoring,
+        network,
+        platform,
+        policies,
+        rbac,
+        reports,
+        workloads,
+    )
     for value in vars(module).values()
     if isinstance(value, type) and issubclass(value, Kind) and value.plural and value.__module__ == module.__name__
 )

@@ -260,6 +260,18 @@ class CertificateRequest(Kind):
     status: SigningRequestStatus | None = None
 
 
+class OrderStatus(Struct):
+    state: str | None = None
+    failure_time: datetime | None = None
+
+
+class Order(Kind):
+    """What an ACME authority was asked to sign, and what became of it (cert-manager, acme/v1 State)."""
+
+    group, plural, kind = "acme.cert-manager.io", "orders", "Order"
+    status: OrderStatus | None = None
+
+
 class CAIssuer(Struct):
     secret_name: str | None = None
 

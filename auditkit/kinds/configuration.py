@@ -14,6 +14,10 @@ from auditkit.kinds.base import Struct
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 # Nothing but base64 between its lines: what else hides there is judged.
 _PUBLIC = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/\s]+={0,2}\s*-----END CERTIFICATE-----")
+# A setting by that name, where its value is a time, a size, a number or a switch: Loki, Kafka, Elasticsearch and others.
+_RETENTION = re.compile(
+    r"^[\s-]*([\w.-]*retention[\w.-]*)\s*[:=]\s*[\"']?(\d[\d.]*[A-Za-z]{0,8}|true|false)[\"']?\s*(?:#.*)?$", re.M | re.I
+)
 _CA_DATA = re.compile(r"certificate-authority-data['\"]?\s*:\s*['\"]?([A-Za-z0-9+/=]+)")
 _ABOUT_ENCRYPTION = re.compile(r"encrypt|kms|luks|^secure$", re.IGNORECASE)
 _KEY_MATERIAL = re.compile(r"secret|passphrase|password|encryptionKey$", re.IGNORECASE)
@@ -69,6 +73,12 @@ class KubeProxy(Struct):
     healthz_bind_address: str | None = None
 
 
+class Mesh(Struct):
+    """The fields of Istio's MeshConfig that tables read."""
+
+    root_namespace: str | None = None
+
+
 class AwsMapping(Struct):
     """An IAM role or user and what it is in the cluster (aws-iam-authenticator's mapRoles, mapUsers)."""
 
@@ -109,6 +119,8 @@ def extracts(namespace: str, name: str, data: Mapping[str, str]) -> tuple[dict[s
                 found["kubelet"] = msgspec.yaml.decode(text, type=Kubelet)
             elif namespace == "kube-system" and (name, key) in _KUBE_PROXY:
                 found["kube_proxy"] = msgspec.yaml.decode(text, type=KubeProxy)
+            elif key == "mesh" and (name == "istio" or name.startswith("istio-")):
+                found["mesh"] = msgspec.yaml.decode(text, type=Mesh)
             elif namespace == "kube-system" and name == "aws-auth" and key in ("mapRoles", "mapUsers"):
                 entries = msgspec.yaml.decode(text, type=list[_AwsEntry] | None) or []
                 found.setdefault("aws_auth", []).extend(
@@ -116,9 +128,16 @@ def extracts(namespace: str, name: str, data: Mapping[str, str]) -> tuple[dict[s
                 )
         except msgspec.MsgspecError:
             unreadable.append(key)
+    kept = {f"{key}: {setting}": value for key, text in data.items() for setting, value in _retention(text)}
+    found |= {"retention": kept} if kept else {}
     if name == "kube-root-ca.crt" or (namespace, name) in _PUBLIC_CAS:
         found["certificates"] = certificates("\n".join(data.values())) or None
     return found, sorted(unreadable)
+
+
+def _retention(text: str) -> list[tuple[str, str]]:
+    """Settings of how long data is kept; the cheap test first, as most texts have none."""
+    return _RETENTION.findall(text) if "retention" in text.lower() else []
 
 
 def _line_looks_secret(text: str) -> bool:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import field
 
-from auditkit.kinds.base import Kind, Struct
+from auditkit.kinds.base import Kind, Present, Struct
 from auditkit.kinds.platform import Condition
 
 
@@ -24,7 +24,16 @@ class SyncPolicy(Struct):
     automated: Automated | None = None
 
 
+class Source(Struct):
+    """Where an Application is read from: a revision of a Git repository, or a version of a Helm chart."""
+
+    target_revision: str | None = None
+    chart: str | None = None
+
+
 class ApplicationSpec(Struct):
+    source: Source | None = None
+    sources: list[Source] | None = None
     destination: Destination | None = None
     sync_policy: SyncPolicy | None = None
 
@@ -56,6 +65,11 @@ class StoreRef(Struct):
     name: str | None = None
 
 
+class ExternalSecretStatus(Struct):
+    conditions: list[Condition] | None = None
+    refresh_time: datetime | None = None
+
+
 class ExternalSecretSpec(Struct):
     """spec of an ExternalSecret: the store; which entries of it are read is not kept."""
 
@@ -67,7 +81,19 @@ class ExternalSecret(Kind):
     group, plural, kind = "external-secrets.io", "externalsecrets", "ExternalSecret"
     versions = ("v1", "v1beta1")
     spec: ExternalSecretSpec | None = None
-    status: Conditions | None = None
+    status: ExternalSecretStatus | None = None
+
+
+class StoreCondition(Struct):
+    """Namespaces that may read a ClusterSecretStore."""
+
+    namespaces: list[str] | None = None
+    namespace_selector: Present | None = None
+    namespace_regexes: list[str] | None = None
+
+
+class StoreSpec(Struct):
+    conditions: list[StoreCondition] | None = None
 
 
 class SecretStore(Kind):
@@ -81,6 +107,7 @@ class SecretStore(Kind):
 class ClusterSecretStore(Kind):
     group, plural, kind = "external-secrets.io", "clustersecretstores", "ClusterSecretStore"
     versions, namespaced = ("v1", "v1beta1"), False
+    spec: StoreSpec | None = None
     status: Conditions | None = None
 
 

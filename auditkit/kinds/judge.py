@@ -145,6 +145,14 @@ def component_flags(argv: Sequence[str]) -> tuple[str | None, dict[str, list[str
     return component, flags
 
 
+def retention_flags(argv: Sequence[str]) -> dict[str, str] | None:
+    """The flags of any program that say how long it keeps data, as Prometheus' --storage.tsdb.retention.time."""
+    if not any("retention" in word.lower() for word in argv):
+        return None
+    words = [part for word in argv for part in word.split()]
+    return {n: WITHHELD if looks_secret(n, v) else v for n, v in _flags(words) if "retention" in n.lower()} or None
+
+
 def _flags(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     words = list(takewhile(lambda word: word != "--", words))
     i = 0

@@ -283,6 +283,7 @@ class ServerTLS(Struct):
     mode: str | None = None
     https_redirect: bool | None = None
     credential_name: str | None = None
+    min_protocol_version: str | None = None
 
 
 class Server(Struct):
@@ -386,6 +387,7 @@ class AuthorizationRule(Closed):
 class AuthorizationPolicySpec(Struct):
     action: str | None = None
     selector: LabelSelector | None = None
+    target_ref: Present | None = None
     target_refs: list[Present] | None = None
     rules: list[AuthorizationRule] | None = None
 

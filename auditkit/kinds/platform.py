@@ -58,6 +58,8 @@ class ConfigMap(Kind):
     kubelet: configuration.Kubelet | None = None
     kube_proxy: configuration.KubeProxy | None = None
     aws_auth: list[configuration.AwsMapping] | None = None
+    mesh: configuration.Mesh | None = None
+    retention: dict[str, str] | None = None
     certificates: list[str] | None = None
 
     def __post_init__(self) -> None:
@@ -164,13 +166,32 @@ class PodDisruptionBudget(Kind):
     status: BudgetStatus | None = None
 
 
+class MetricTarget(Struct):
+    type: str | None = None
+
+
+class ResourceMetric(Struct):
+    name: str | None = None
+    target: MetricTarget | None = None
+
+
+class Metric(Struct):
+    """What an autoscaler watches: CPU or memory of whole pods; other metrics are kept by their type."""
+
+    type: str | None = None
+    resource: ResourceMetric | None = None
+
+
 class AutoscalerSpec(Struct):
     scale_target_ref: ObjectRef | None = None
     min_replicas: int | None = None
     max_replicas: int | None = None
+    metrics: list[Metric] | None = None
 
 
 class AutoscalerStatus(Struct):
+    current_replicas: int | None = None
+    desired_replicas: int | None = None
     conditions: list[Condition] | None = None
 
 
@@ -416,23 +437,3 @@ class BackupStorageLocation(Kind):
     group, plural, kind = "velero.io", "backupstoragelocations", "BackupStorageLocation"
     spec: LocationSpec | None = None
     status: Phase | None = None
-
-
-class AlertRule(Struct):
-    """A rule of Prometheus by its name; the expression is not kept."""
-
-    alert: str | None = None
-
-
-class RuleGroup(Struct):
-    name: str = ""
-    rules: list[AlertRule] | None = None
-
-
-class PrometheusRuleSpec(Struct):
-    groups: list[RuleGroup] | None = None
-
-
-class PrometheusRule(Kind):
-    group, plural, kind = "monitoring.coreos.com", "prometheusrules", "PrometheusRule"
-    spec: PrometheusRuleSpec | None = None

@@ -205,8 +205,8 @@ class Container(Struct):
     """An init, main, sidecar or ephemeral container.
 
     Judged at capture, since command and args are not kept: `secret_argv` (a literal credential among
-    them), `sudo`, and for the control plane's own programs `component` and its `flags`, name to
-    values in the order given.
+    them), `sudo`, flags that say how long data is kept (`retention`), and for the control plane's own
+    programs `component` and its `flags`, name to values in the order given.
     """
 
     name: str = ""
@@ -229,6 +229,7 @@ class Container(Struct):
     args: list[str] | None = None
     secret_argv: bool = False
     sudo: bool = False
+    retention: dict[str, str] | None = None
     component: str | None = None
     flags: dict[str, list[str]] | None = None
 
@@ -237,6 +238,7 @@ class Container(Struct):
         if argv:
             self.secret_argv, self.sudo = judge.argv_has_secret(argv), judge.argv_has_sudo(argv)
             self.component, self.flags = judge.component_flags(argv)
+            self.retention = judge.retention_flags(argv)
         self.command = self.args = None
         self.image = judge.without_userinfo(self.image)
         if self.component != "etcd":
@@ -417,8 +419,17 @@ class ContainerStatus(Struct):
         self.image_id = judge.without_userinfo(self.image_id)
 
 
+class PodCondition(Struct):
+    type: str = ""
+    status: str = ""
+
+
 class PodStatus(Struct):
+    """status of a pod; of its conditions whether it is Ready, judged at capture (missing: not reported)."""
+
     phase: str | None = None
+    ready: bool | None = None
+    conditions: list[PodCondition] | None = None
     reason: str | None = None
     pod_ip: str | None = msgspec.field(default=None, name="podIP")
     pod_ips: list[PodIP] | None = msgspec.field(default=None, name="podIPs")
@@ -428,3 +439,9 @@ class PodStatus(Struct):
     container_statuses: list[ContainerStatus] | None = None
     init_container_statuses: list[ContainerStatus] | None = None
     ephemeral_container_statuses: list[ContainerStatus] | None = None
+
+    def __post_init__(self) -> None:
+        for condition in self.conditions or ():
+            if condition.type == "Ready":
+                self.ready = {"True": True, "False": False}.get(condition.status)
+        self.conditions = None

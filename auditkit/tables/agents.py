@@ -1,8 +1,8 @@
-"""Agents that run on nodes: log collectors, runtime detection, node monitoring, and the nodes they reach."""
+"""What logs, detects and monitors: agents on nodes and the nodes that they reach, and the systems behind them."""
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.workloads import DaemonSet, Pod
 from auditkit.resources import folder
+from auditkit.tables.owners import POD_KINDS, owned
 
 
 @cache
@@ -21,14 +22,62 @@ def _patterns() -> dict[str, dict[str, str]]:
 
 
 def recognise(image: str) -> Iterator[tuple[str, str]]:
-    """What an image's agent is for and its name, by data/agents.toml; nothing where it is not known."""
-    parts = image.partition("@")[0].split("/")
-    repository = [*parts[:-1], parts[-1].partition(":")[0]]
+    """What an image is for and its name, by data/agents.toml; nothing where it is not known."""
     for purpose, patterns in _patterns().items():
         for pattern, name in patterns.items():
-            if fnmatchcase("/".join(repository[-1 - pattern.count("/") :]), pattern):
+            if matches(image, pattern):
                 yield purpose, name
                 break
+
+
+def matches(image: str, pattern: str) -> bool:
+    """Whether a pattern is that of the last parts of an image's repository, as many as it has."""
+    parts = image.partition("@")[0].split("/")
+    repository = [*parts[:-1], parts[-1].partition(":")[0]]
+    return fnmatchcase("/".join(repository[-1 - pattern.count("/") :]), pattern)
+
+
+def _ready(objects: Objects) -> dict[tuple[str, str], tuple[set[str], set[str]]]:
+    """Of each DaemonSet the nodes where a pod is ready, and those where one runs and readiness is not reported."""
+    found: defaultdict[tuple[str, str], tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for pod in objects[Pod]:
+        owner = next((o for o in pod.metadata.owner_references or () if o.controller), None)
+        node, status = pod.spec.node_name if pod.spec else None, pod.status
+        if not (owner and owner.kind == "DaemonSet" and node and status):
+            continue
+        if status.phase == "Running" and status.ready is not False:
+            found[pod.namespace, owner.name][status.ready is None].add(node)
+    return found
+
+
+def _images(found: DaemonSet) -> list[str]:
+    template = found.spec.template if found.spec else None
+    return [c.image or "" for c in (template.spec.containers if template and template.spec else None) or ()]
+
+
+@table("node_daemons", kinds=(DaemonSet, Pod), key=("namespace", "name", "image"))
+class NodeDaemon:
+    """One row per DaemonSet and image of its containers."""
+
+    namespace: Annotated[str, "Namespace of the DaemonSet."]
+    kind: Annotated[str, "DaemonSet."]
+    name: Annotated[str, "Name of the DaemonSet."]
+    image: Annotated[str, "Image as the template names it."]
+    nodes: Annotated[list[str], "Nodes where a pod of it is ready."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        ready = objects.once(_ready)
+        for found in objects[DaemonSet]:
+            for image in dict.fromkeys(_images(found)):
+                nodes = sorted(ready[found.namespace, found.name][0])
+                yield (found.namespace, "DaemonSet", found.name, image, nodes)
+
+
+def ready_nodes(node_daemons: pd.DataFrame, patterns: Sequence[str]) -> set[str]:
+    """The nodes where a DaemonSet with an image of one of these patterns is ready."""
+    known = [any(matches(image, pattern) for pattern in patterns) for image in node_daemons["image"]]
+    return {node for nodes in node_daemons.loc[known, "nodes"] for node in nodes}
 
 
 @table("agents", kinds=(DaemonSet, Pod), key=("purpose", "namespace", "name"))
@@ -38,28 +87,23 @@ class AgentRow:
     namespace: Annotated[str, "Namespace of the DaemonSet."]
     kind: Annotated[str, "DaemonSet."]
     name: Annotated[str, "Name of the DaemonSet."]
-    purpose: Annotated[str, "log, detection or monitoring."]
+    purpose: Annotated[str, "log, detection, monitoring, metrics, alerting, dashboards or storage."]
     agent: Annotated[str, "Name of the agent."]
     desired: Annotated[int | None, "Nodes that it is to run on (status.desiredNumberScheduled)."]
     ready: Annotated[int | None, "Nodes where its pod is ready (status.numberReady)."]
-    nodes: Annotated[list[str], "Nodes where a pod of it runs."]
+    nodes: Annotated[list[str], "Nodes where a pod of it is ready."]
+    unreported: Annotated[list[str], "Nodes where a pod of it runs and does not say whether it is ready."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        running = defaultdict(set)
-        for pod in objects[Pod]:
-            owner = next((o for o in pod.metadata.owner_references or () if o.controller), None)
-            if owner and owner.kind == "DaemonSet" and pod.spec and pod.status and pod.status.phase == "Running":
-                running[pod.namespace, owner.name].add(pod.spec.node_name or "")
+        running = objects.once(_ready)
         for found in objects[DaemonSet]:
-            template = found.spec.template if found.spec else None
-            containers = (template.spec.containers if template and template.spec else None) or ()
-            known = dict(agent for c in containers for agent in recognise(c.image or ""))
+            known = dict(agent for image in _images(found) for agent in recognise(image))
             status = found.status
             counts = (status.desired_number_scheduled, status.number_ready) if status else (None, None)
+            nodes, unreported = map(sorted, running[found.namespace, found.name])
             for purpose, agent in known.items():
-                nodes = sorted(running[found.namespace, found.name] - {""})
-                yield (found.namespace, "DaemonSet", found.name, purpose, agent, *counts, nodes)
+                yield (found.namespace, "DaemonSet", found.name, purpose, agent, *counts, nodes, unreported)
 
 
 class _Reached:
@@ -68,16 +112,21 @@ class _Reached:
     name: Annotated[str, "Name of the node."]
     os: Annotated[str | None, "linux or windows."]
     taints: Annotated[list[str], "Taints that an agent must tolerate, as key=value:effect."]
-    agents: Annotated[list[str], "DaemonSets for this purpose of which a pod runs on it, as NAMESPACE/NAME (agent)."]
-    covered: Annotated[bool, "There is such a DaemonSet."]
+    agents: Annotated[list[str], "DaemonSets for this purpose that are ready on it, as NAMESPACE/NAME (agent)."]
+    covered: Annotated[
+        bool | None, "There is such a DaemonSet; missing where one runs that does not say whether it is ready."
+    ]
 
 
 def _reached(purpose: str, nodes: pd.DataFrame, agents: pd.DataFrame) -> pd.DataFrame:
-    found = agents[agents.purpose == purpose].explode("nodes")
+    known = agents[agents.purpose == purpose]
+    found, unsure = known.explode("nodes"), known.explode("unreported").unreported
     said = found.namespace + "/" + found.name + " (" + found.agent + ")"
     running = said.groupby(found.nodes).agg(sorted).to_dict()
     reached = [running.get(name, []) for name in nodes.name]
-    return nodes.assign(agents=pd.Series(reached, index=nodes.index, dtype=object), covered=nodes.name.isin(running))
+    covered = nodes.name.isin(running).astype("boolean")
+    covered = covered.mask(~covered & nodes.name.isin(unsure.dropna()))
+    return nodes.assign(agents=pd.Series(reached, index=nodes.index, dtype=object), covered=covered)
 
 
 @view("node_logging", key=("name",))
@@ -96,3 +145,26 @@ class NodeDetection(_Reached):
     @staticmethod
     def frame(nodes: pd.DataFrame, agents: pd.DataFrame) -> pd.DataFrame:
         return _reached("detection", nodes, agents)
+
+
+@table("monitoring_systems", kinds=POD_KINDS, key=("purpose", "namespace", "kind", "name"))
+class MonitoringSystem:
+    """One row per workload and what it is for, where one of its images is known (data/agents.toml)."""
+
+    namespace: Annotated[str, "Namespace."]
+    kind: Annotated[str, "Kind of the workload (top owner)."]
+    name: Annotated[str, "Name of the workload."]
+    purpose: Annotated[str, "log, detection, monitoring, metrics, alerting, dashboards or storage."]
+    system: Annotated[str, "Name of the system."]
+    pods: Annotated[int, "Pods that have not ended."]
+    ready: Annotated[int, "Pods that are ready."]
+    unreported: Annotated[int, "Pods that do not say whether they are ready."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for one in owned(objects):
+            images = [c.image or "" for spec in one.specs for c in spec.containers or ()]
+            known = dict(found for image in images for found in recognise(image))
+            ready = [pod.status.ready if pod.status else None for pod in one.pods]
+            for purpose, system in known.items():
+                yield (*one.key, purpose, system, len(ready), ready.count(True), ready.count(None))

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Annotated, Any
 
+import pandas as pd
+
 from auditkit.analysis.selectors import matches
 from auditkit.capture.snapshot import Objects
-from auditkit.declare import table
-from auditkit.kinds.platform import HorizontalPodAutoscaler, PodDisruptionBudget
+from auditkit.declare import table, view
+from auditkit.kinds.platform import AutoscalerSpec, HorizontalPodAutoscaler, PodDisruptionBudget
 from auditkit.kinds.workloads import Deployment, ReplicaSet, ReplicationController, StatefulSet
 from auditkit.tables.owners import POD_KINDS, owned
 
@@ -79,6 +81,12 @@ class Autoscaler:
     target_known: Annotated[bool, "The target is of a kind that Kubernetes brings."]
     min_replicas: Annotated[int | None, "minReplicas."]
     max_replicas: Annotated[int | None, "maxReplicas."]
+    current: Annotated[int | None, "Pods that its target has, by its status."]
+    desired: Annotated[int | None, "Pods that it asks for, by its status."]
+    at_maximum: Annotated[
+        bool | None, "It asks for as many as it may, and may ask for more than the least; missing without a status."
+    ]
+    needs: Annotated[list[str], "Resources that it compares with what containers request: cpu, memory."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -86,12 +94,67 @@ class Autoscaler:
             spec = one.spec
             ref = spec.scale_target_ref if spec else None
             limits = (spec.min_replicas, spec.max_replicas) if spec else (None, None)
+            watched = (*limits, *_counts(one), _compared(spec))
             if ref is None:
-                yield one.namespace, one.kind, one.name, None, False, *limits
+                yield one.namespace, one.kind, one.name, None, False, *watched
                 continue
             group, kind = (ref.api_version or "").rpartition("/")[0], ref.kind or ""
             target = _target(group, kind, one.namespace, ref.name)
-            yield one.namespace, one.kind, one.name, target, (group, kind) in _TARGET_KINDS, *limits
+            yield one.namespace, one.kind, one.name, target, (group, kind) in _TARGET_KINDS, *watched
+
+
+def _counts(one: HorizontalPodAutoscaler) -> tuple[int | None, int | None, bool | None]:
+    """Current and desired pods, and whether no more may be asked for."""
+    spec, status = one.spec, one.status
+    current, desired = (status.current_replicas, status.desired_replicas) if status else (None, None)
+    if spec is None or spec.max_replicas is None or desired is None:
+        return current, desired, None
+    return current, desired, (spec.min_replicas or 1) < spec.max_replicas <= desired
+
+
+def _compared(spec: AutoscalerSpec | None) -> list[str]:
+    """Resources of metrics of type Utilization, a share of the request; v1 and no metrics at all mean CPU.
+
+    (k8s.io/kubernetes/pkg/apis/autoscaling/v2/defaults.go SetDefaults_HorizontalPodAutoscaler)
+    """
+    if spec is None or spec.metrics is None:
+        return ["cpu"]
+    resources = [metric.resource for metric in spec.metrics if metric.resource]
+    return sorted({r.name for r in resources if r.name and r.target and r.target.type == "Utilization"})
+
+
+@view("autoscaled_containers", key=("namespace", "kind", "name", "role", "container", "variant", "autoscaler"))
+class AutoscaledContainer:
+    """One row per container of a workload that an autoscaler scales by a share of what containers request."""
+
+    namespace: Annotated[str, "Namespace."]
+    kind: Annotated[str, "Kind of the workload."]
+    name: Annotated[str, "Name of the workload."]
+    role: Annotated[str, "main or sidecar: init containers do not count."]
+    container: Annotated[str, "Name of the container."]
+    variant: Annotated[int, "As in `containers`."]
+    autoscaler: Annotated[str, "HorizontalPodAutoscaler that scales it."]
+    needs: Annotated[list[str], "Resources that it compares with the request."]
+    missing: Annotated[
+        bool | None,
+        "The container requests one of them not: the autoscaler cannot compute. Missing where no pod runs: a LimitRange may add it.",
+    ]
+
+    @staticmethod
+    def frame(autoscalers: pd.DataFrame, containers: pd.DataFrame) -> pd.DataFrame:
+        scaling = autoscalers[autoscalers.needs.astype(bool) & autoscalers.target_known]
+        parts = scaling.target.str.extract(r"^(?P<kind>[^.]*)\.[^/]*/(?P<namespace>[^/]*)/(?P<name>.*)$").astype(
+            "string"
+        )
+        parts = parts.assign(autoscaler=scaling.name, needs=scaling.needs)
+        counted = containers[containers.role.isin(["main", "sidecar"])]
+        rows = counted.merge(parts, on=["namespace", "kind", "name"])
+        missing = pd.Series(False, index=rows.index, dtype="boolean")
+        for resource in ("cpu", "memory"):
+            needed = pd.Series([resource in needs for needs in rows.needs], index=rows.index, dtype="boolean")
+            # A limit alone is the request too (core/v1 SetDefaults_Pod).
+            missing |= needed & rows[f"{resource}_request"].isna() & rows[f"{resource}_limit"].isna()
+        return rows.assign(missing=missing.mask(missing & ~rows.running))
 
 
 @table("scale_targets", kinds=_TARGETS, key=("target",))

@@ -156,6 +156,10 @@ class GatewayListener:
     port: Annotated[int | None, "Port."]
     protocol: Annotated[str | None, "Protocol."]
     tls_mode: Annotated[str | None, "Terminate, Passthrough, SIMPLE, MUTUAL, ..."]
+    ends_tls: Annotated[bool, "The gateway itself ends TLS, with a certificate of its own."]
+    min_tls: Annotated[
+        str | None, "Oldest version of TLS that an Istio Gateway takes; missing where its controller decides."
+    ]
     hosts: Annotated[list[str], "Host names; `*` or none is any."]
     any_namespace: Annotated[bool, "Routes of every namespace may use it."]
     encrypted: Annotated[
@@ -169,7 +173,7 @@ class GatewayListener:
                 mode = (one.tls.mode or "Terminate") if one.tls else None
                 allowed = one.allowed_routes.namespaces if one.allowed_routes else None
                 yield (
-                    g.namespace, g.kind, g.name, g.group, one.name, one.port, one.protocol, mode,
+                    g.namespace, g.kind, g.name, g.group, one.name, one.port, one.protocol, mode, mode == "Terminate", None,
                     [one.hostname] if one.hostname else [], bool(allowed and allowed.from_ == "All"), _encrypted(one),
                 )  # fmt: skip
         for gateway in objects[IstioGateway]:
@@ -179,7 +183,8 @@ class GatewayListener:
                 yield (
                     gateway.namespace, gateway.kind, gateway.name, gateway.group,
                     f"{number}-{(port and port.name) or ''}", port and port.number, port and port.protocol,
-                    server.tls and server.tls.mode, hosts, any(h == "*" or h.startswith("*/") for h in hosts),
+                    server.tls and server.tls.mode, bool(server.tls and server.tls.mode in _TERMINATED),
+                    (server.tls.min_protocol_version or "TLS_AUTO") if server.tls else None, hosts, any(h == "*" or h.startswith("*/") for h in hosts),
                     _served_encrypted(server),
                 )  # fmt: skip
 

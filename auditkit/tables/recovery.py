@@ -14,6 +14,7 @@ from auditkit.declare import table, view
 from auditkit.kinds.platform import (
     Backup,
     BackupSpec,
+    BackupStorageLocation,
     JobStatus,
     PersistentVolumeClaim,
     Restore,
@@ -51,15 +52,20 @@ class BackupRow(_Run, _Place):
 
     schedule: Annotated[str | None, "Schedule that made it; missing where somebody did."]
     included: Annotated[list[str], "Namespaces in it; `*` is all."]
+    excluded: Annotated[list[str], "Namespaces that it leaves out."]
+    whole: Annotated[
+        bool | None,
+        "Holds all volumes of those namespaces, as `backup_schedules` says it; missing where a policy may drop some.",
+    ]
     expires_at: Annotated[datetime | None, "When Velero deletes it."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for found in objects[Backup]:
-            included = _included(found.spec)
-            expires = found.status.expiration if found.status else None
+            spec, expires = found.spec or BackupSpec(), found.status.expiration if found.status else None
+            holds = (_included(spec), sorted(spec.excluded_namespaces or []), _holds_volumes(spec))
             place = (found.namespace, "Backup", found.name)
-            yield (*place, *_run(found.status), found.labels.get(SCHEDULE_LABEL), included, expires)
+            yield (*place, *_run(found.status), found.labels.get(SCHEDULE_LABEL), *holds, expires)
 
 
 def _included(spec: BackupSpec | None) -> list[str]:
@@ -197,6 +203,95 @@ class BackupCoverage(_Place):
 
 def _among(namespace: str, patterns: list[str]) -> bool:
     return any(fnmatchcase(namespace, pattern) for pattern in patterns)
+
+
+@view("volume_copies", key=("namespace", "name"))
+class VolumeCopy(_Place):
+    """One row per bound PersistentVolumeClaim: when it was last copied, by a Velero Backup or a VolumeSnapshot."""
+
+    backed_up_at: Annotated[datetime | None, "Start of the latest completed Backup that holds all volumes there."]
+    snapped_at: Annotated[datetime | None, "Time of its latest VolumeSnapshot that is ready."]
+    copied_at: Annotated[datetime | None, "The later of both."]
+    age_days: Annotated[float | None, "Days from then until the snapshot of the cluster."]
+    maybe_at: Annotated[datetime | None, "Start of a later completed Backup that may leave the volume out."]
+    known: Annotated[bool, "The cluster has Backups or VolumeSnapshots: without any, other means may copy."]
+
+    @staticmethod
+    def frame(
+        persistent_volume_claims: pd.DataFrame,
+        backups: pd.DataFrame,
+        volume_snapshots: pd.DataFrame,
+        origin: pd.DataFrame,
+    ) -> pd.DataFrame:
+        rows = persistent_volume_claims
+        rows = rows[(rows.phase == "Bound").fillna(False)].reset_index(drop=True)
+        done = backups[(backups.phase == "Completed").fillna(False)].dropna(subset=["started_at"])
+        sure, maybe = done[done.whole.fillna(False)], done[done.whole.isna()]
+        latest = {
+            name: [_latest(found, namespace) for namespace in rows.namespace]
+            for name, found in (("backed_up_at", sure), ("maybe_at", maybe))
+        }
+        ready = volume_snapshots[volume_snapshots.ready.fillna(False)]
+        taken = ready.groupby(["namespace", "claim"]).taken_at.max().rename("snapped_at").reset_index()
+        rows = rows.merge(taken.rename(columns={"claim": "name"}), on=["namespace", "name"], how="left")
+        for name, times in latest.items():
+            rows[name] = pd.to_datetime(pd.Series(times, index=rows.index, dtype=object), utc=True)
+        copied = rows[["backed_up_at", "snapped_at"]].max(axis=1)
+        maybe_at = rows.maybe_at.where(rows.maybe_at > copied.fillna(pd.Timestamp(0, tz="UTC")))
+        age = (origin.taken_at.iloc[0] - copied).dt.total_seconds() / 86400
+        known = bool(len(backups) or len(volume_snapshots))
+        return rows.assign(copied_at=copied, maybe_at=maybe_at, age_days=age.astype("Float64").round(2), known=known)
+
+
+@view("retained_volumes", key=("name",))
+class RetainedVolume(_Place):
+    """One row per PersistentVolume that is bound to a claim: what becomes of the data when the claim goes."""
+
+    claim_namespace: Annotated[str | None, "Namespace of the claim."]
+    claim: Annotated[str | None, "Name of the claim."]
+    reclaim_policy: Annotated[str, "Delete, Retain or Recycle."]
+    copied_at: Annotated[datetime | None, "When the claim was last copied, as `volume_copies` says it."]
+    sole: Annotated[
+        bool | None,
+        "It goes with the claim and there is no copy; missing where a copy is not known to be or not to be.",
+    ]
+
+    @staticmethod
+    def frame(persistent_volumes: pd.DataFrame, volume_copies: pd.DataFrame) -> pd.DataFrame:
+        rows = persistent_volumes[(persistent_volumes.phase == "Bound").fillna(False)]
+        copies = volume_copies.rename(columns={"namespace": "claim_namespace", "name": "claim"})
+        copies = copies[["claim_namespace", "claim", "copied_at", "maybe_at", "known"]]
+        rows = rows.merge(copies, on=["claim_namespace", "claim"], how="left")
+        goes = (rows.reclaim_policy != "Retain").astype("boolean")
+        bare = rows.copied_at.isna().astype("boolean").mask(rows.maybe_at.notna()).mask(~rows.known.fillna(False))
+        return rows.assign(sole=goes & bare.mask(rows.copied_at.notna(), False))
+
+
+def _latest(backups: pd.DataFrame, namespace: str) -> datetime | None:
+    """Start of the latest of these backups that holds a namespace."""
+    held = zip(backups.started_at, backups.included, backups.excluded, strict=True)
+    found = [at for at, included, excluded in held if _among(namespace, included) and not _among(namespace, excluded)]
+    return max(found, default=None)
+
+
+@table("backup_locations", kinds=(BackupStorageLocation,), key=("namespace", "name"))
+class LocationRow(_Place):
+    """One row per place where Velero keeps backups."""
+
+    provider: Annotated[str | None, "Provider of the store."]
+    default: Annotated[bool, "Used by backups that name none."]
+    access_mode: Annotated[str, "ReadWrite, or ReadOnly: no backup is written there."]
+    phase: Annotated[str | None, "Available, Unavailable, or missing where Velero has not looked."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[BackupStorageLocation]:
+            spec = found.spec
+            yield (
+                found.namespace, "BackupStorageLocation", found.name, spec.provider if spec else None,
+                bool(spec and spec.default), (spec.access_mode if spec else None) or "ReadWrite",
+                found.status.phase if found.status else None,
+            )  # fmt: skip
 
 
 @table("jobs", kinds=(Job,), key=("namespace", "name"))

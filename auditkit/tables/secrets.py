@@ -67,20 +67,21 @@ class HeldSecret(_Columns):
         return secrets[~secrets["type"].isin(_FOUND_BY_TYPE)]
 
 
-@table(
-    "secret_uses",
-    kinds=(*POD_KINDS, Secret, ServiceAccount, Ingress, Gateway, IstioGateway, Certificate, Issuer, ClusterIssuer),
-    key=("namespace", "secret", "kind", "name"),
-)
-class SecretUse:
-    """One row per Secret and object that names it: pods and what makes them, ServiceAccounts, Ingresses, gateways,
-    cert-manager, the Secret's own owner. What a controller finds by itself through the API is not among them.
-    """
-
+class _Use:
     namespace: Annotated[str, "Namespace of the Secret; empty where it may lie in any."]
     secret: Annotated[str | None, "Name of the Secret; missing where one is named and its name is not kept."]
     kind: Annotated[str, "Kind of the object that names it."]
     name: Annotated[str, "Name of that object."]
+
+
+_USERS = (*POD_KINDS, ServiceAccount, Ingress, Gateway, IstioGateway, Certificate, Issuer, ClusterIssuer)
+
+
+@table("secret_references", kinds=_USERS, key=("namespace", "secret", "kind", "name"))
+class SecretReference(_Use):
+    """One row per Secret and object that names it: pods and what makes them, ServiceAccounts, Ingresses, gateways,
+    cert-manager. What a controller finds by itself through the API is not among them.
+    """
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -92,8 +93,16 @@ class SecretUse:
             for top in [owners.top(obj)]
             for secret in _named_by_pod(pod_template(obj).spec or PodSpec())
         }
-        found |= set(_named_by_others(objects))
-        yield from sorted(found, key=str)
+        yield from sorted(found | set(_named_by_others(objects)), key=str)
+
+
+@table("secret_uses", kinds=(*_USERS, Secret), key=("namespace", "secret", "kind", "name"))
+class SecretUse(_Use):
+    """The rows of `secret_references`, and what Secrets say themselves: their owner, that Argo CD reads them."""
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        yield from sorted({*SecretReference.rows(objects), *_named_by_themselves(objects)}, key=str)
 
 
 def _named_by_pod(spec: PodSpec) -> Iterator[str | None]:
@@ -119,12 +128,15 @@ def _named_by_volume(volume: Volume) -> Iterator[str | None]:
         yield None
 
 
-def _named_by_others(objects: Objects) -> Iterator[tuple[str, str | None, str, str]]:
+def _named_by_themselves(objects: Objects) -> Iterator[tuple[str, str, str, str]]:
     for secret in objects[Secret]:
         for owner in secret.metadata.owner_references or ():
             yield secret.namespace, secret.name, owner.kind, owner.name
         if _ARGO_CD in secret.labels:
             yield secret.namespace, secret.name, "Secret", secret.name
+
+
+def _named_by_others(objects: Objects) -> Iterator[tuple[str, str | None, str, str]]:
     for account in objects[ServiceAccount]:
         for ref in (*(account.secrets or ()), *(account.image_pull_secrets or ())):
             yield account.namespace, ref.name, account.kind, account.name

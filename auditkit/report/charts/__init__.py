@@ -15,6 +15,7 @@ from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.identity import people
 from auditkit.report.charts.points import ageing
 from auditkit.report.charts.relations import access_paths, reachability
+from auditkit.report.charts.systems import copies, mesh, watched
 from auditkit.report.charts.tiles import enforcement, policies, settings
 
 __all__ = ["CHARTS", "Picture", "draw"]
@@ -25,16 +26,19 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
         "access_paths": access_paths,
         "ageing": ageing,
         "conclusions": conclusions,
+        "copies": copies,
         "coverage": coverage,
         "enforcement": enforcement,
         "expiry": expiry,
         "levels": levels,
+        "mesh": mesh,
         "people": people,
         "policies": policies,
         "reachability": reachability,
         "registries": registries,
         "settings": settings,
         "verdicts": verdicts,
+        "watched": watched,
     }
 )
 

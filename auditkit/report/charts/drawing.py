@@ -94,6 +94,19 @@ def tile(axes: Axes, x: int, y: int, text: str, colour: str, *, dark: bool, size
     axes.text(x, y, text, ha="center", va="center", fontsize=size, color=ink, linespacing=0.95)
 
 
+def answers(axes: Axes, held: pd.DataFrame, *, size: float = 8) -> None:
+    """Tiles of a table of nullable booleans: yes, no, or – where it is not known; its index names the rows."""
+    for x, column in enumerate(held):
+        for y, value in enumerate(held[column]):
+            word = "–" if pd.isna(value) else "yes" if value else "no"
+            colour = {"yes": COLOURS["ok"], "no": COLOURS["exception"], "–": COLOURS["quiet"]}[word]
+            tile(axes, x, y, word, colour, dark=word == "no", size=size)
+    axes.set_xticks(range(held.shape[1]), [str(column) for column in held])
+    axes.set_yticks(range(len(held)), [short(str(name), 46) for name in held.index])
+    axes.xaxis.tick_top()
+    axes.set_ylim(max(len(held), 1) - 0.4, -0.6)
+
+
 def short(text: str, most: int = 40) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from auditkit.evaluate import CONCLUSIONS, Result, Snapshot
-from auditkit.report.charts.drawing import COLOURS, CONCLUDED, MOST, short, sized, some, tile, titled
+from auditkit.report.charts.drawing import COLOURS, CONCLUDED, MOST, answers, short, sized, some, tile, titled
 
 
 def policies(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
@@ -37,16 +37,7 @@ def policies(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     unknown = held.isna().any(axis=1)
     every, held = held, held.loc[policed.sort_values(kind="stable").index[:MOST].sort_values()]
     figure = sized(len(held))
-    axes = figure.subplots()
-    for x, column in enumerate(held):
-        for y, value in enumerate(held[column]):
-            word = "–" if pd.isna(value) else "yes" if value else "no"
-            colour = {"yes": COLOURS["ok"], "no": COLOURS["exception"], "–": COLOURS["quiet"]}[word]
-            tile(axes, x, y, word, colour, dark=word == "no", size=8)
-    axes.set_xticks(range(held.shape[1]), [str(column) for column in held])
-    axes.set_yticks(range(len(held)), [short(name) for name in held.index])
-    axes.xaxis.tick_top()
-    axes.set_ylim(len(held) - 0.4, -0.6)
+    answers(figure.subplots(), held)
     bare, open_ = int(((policed == 0) & ~unknown).sum()), int(((policed == 0) & unknown).sum())
     said = f"of {len(every)} namespaces {bare} {'is' if bare == 1 else 'are'} under none of these policies; "
     said += f"of {open_} more not all is known or tested{some(every, held)}"
