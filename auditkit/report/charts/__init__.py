@@ -10,7 +10,7 @@ from types import MappingProxyType
 from matplotlib.figure import Figure
 
 from auditkit.evaluate import Result, Snapshot
-from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, verdicts
+from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, requirements, verdicts
 from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.identity import people
 from auditkit.report.charts.points import ageing
@@ -36,6 +36,7 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
         "policies": policies,
         "reachability": reachability,
         "registries": registries,
+        "requirements": requirements,
         "settings": settings,
         "verdicts": verdicts,
         "watched": watched,
