@@ -212,8 +212,12 @@ class Engagement(_Section):
             if missing or not every:
                 raise UsageError(f"imports.{source}: {', '.join(missing) or 'no file'} does not exist beside {NAME}")
             stated = named.model_dump(exclude={"files", "columns", "prefix"})
-            found.append(Supplied(source=source, paths=every, options=named.options, **stated))
+            found.append(Supplied(source=source, paths=every, period=self._span, options=named.options, **stated))
         return tuple(found)
+
+    @property
+    def _span(self) -> tuple[date, date] | None:
+        return (self.period.start, self.period.end) if self.period else None
 
     def _named(self) -> list[str]:
         return [name for name in (self.files.controls, *self.files.frameworks) if name]

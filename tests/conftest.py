@@ -11,6 +11,8 @@ import auditkit as ak
 from auditkit.resources import folder
 
 RECORDINGS = Path(__file__).parent / "recordings"
+# The engagement of the demo, with its imports.
+DEMO = folder("data") / "demo" / "auditkit.toml"
 DATES = ("2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31")
 
 
@@ -22,8 +24,7 @@ def recordings() -> Path:
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sealed pack of the demo cluster, with its imports: tests read it, or change a copy."""
-    config = folder("data") / "demo" / "auditkit.toml"
-    return ak.run("demo", tmp_path_factory.mktemp("packs") / "demo", config=config).pack
+    return ak.run("demo", tmp_path_factory.mktemp("packs") / "demo", config=DEMO).pack
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from builders import snapshot
+from builders import imported, snapshot
+from conftest import DEMO
 from matplotlib.collections import PathCollection
 from test_connections import CALICO
 from test_reachability import CLUSTER, policy
@@ -10,7 +11,6 @@ from test_reachability import CLUSTER, policy
 import auditkit as ak
 from auditkit.evaluate import Snapshot
 from auditkit.report import charts
-from auditkit.resources import folder
 
 
 def test_access_paths_shows_everybody_but_the_shipped() -> None:
@@ -75,6 +75,19 @@ def test_certificates_says_what_is_drawn_and_marks_it():
     assert "valid from 2026-12-01" in texts and "weak key" in texts and "weak signature" in texts
 
 
+def test_activity_shows_the_days_of_which_nothing_is_known():
+    hours = [{"hour": f"2026-10-0{day}T09:00:00Z", "lines": 5} for day in (1, 2, 5)]
+    read = {"what": "secret read", "verb": "get", "resource": "secrets", "code": 200}
+    day = {"first": "2026-10-02T09:00:00Z", "last": "2026-10-02T09:30:00Z"}
+    rows = [{**read, **day, "user": "ann", "count": 3}, {**read, **day, "user": "bob", "code": 403}]
+    log = imported({"audit_hours": hours, "audit_activity": rows})
+    picture = charts.draw("activity", Snapshot.of(snapshot([]).beside(log)), [])
+    assert "15 lines from 2026-10-01 to 2026-10-05, the longest gap 71 hours; 2 of 5 days have no event" in picture.alt
+    labels = [label.get_text() for label in picture.figure.axes[0].get_yticklabels()]
+    assert "Secrets read (3)" in labels and "refused (1)" in labels
+    assert "imports/audit_log not supplied" in charts.draw("activity", ak.demo(), []).alt
+
+
 def test_counts_stand_at_whole_numbers_and_hosts_have_no_case():
     axes = charts.draw("registries", ak.demo(), []).figure.axes[0]
     assert all(float(tick).is_integer() for tick in axes.get_xticks())
@@ -110,7 +123,7 @@ def test_names_are_drawn_as_they_are_not_as_formulas(name):
 
 
 def test_ageing_draws_each_finding_once_beside_the_days_agreed():
-    demo = ak.load("demo", config=folder("data") / "demo" / "auditkit.toml")
+    demo = ak.load("demo", config=DEMO)
     results = ak.check(demo, ["IMG-82"], settings={"IMG-82": {"critical": 7}})
     picture = charts.draw("ageing", demo, list(results.values()))
     (axes,) = picture.figure.axes
@@ -124,8 +137,7 @@ def test_ageing_draws_each_finding_once_beside_the_days_agreed():
 
 
 def test_people_says_how_many_are_privileged_and_what_is_missing():
-    config = folder("data") / "demo" / "auditkit.toml"
-    snapshot = ak.load("demo", config=config)
+    snapshot = ak.load("demo", config=DEMO)
     rows, said = snapshot.tables["people"], charts.draw("people", snapshot, []).alt
     powerful = rows[rows["privileged"]]
     assert f"reach {len(rows)} people and names; {len(powerful)} are or can become cluster-admin" in said

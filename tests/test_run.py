@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
+from conftest import DEMO
 
 import auditkit as ak
 from auditkit import api, engagement, seal
@@ -123,7 +124,7 @@ def test_a_changed_byte_is_named(pack: Path, tmp_path: Path) -> None:
 
 
 def test_workbook_and_tables_are_the_same_bytes_again(pack: Path, tmp_path: Path) -> None:
-    again = ak.run("demo", tmp_path / "again", names=["scope"]).pack
+    again = ak.run("demo", tmp_path / "again", config=DEMO, names=["scope"]).pack
     for name in ("control-matrix.xlsx", "tables/bindings.parquet", "results/results.csv"):
         assert (again / name).read_bytes() == (pack / name).read_bytes(), name
 

@@ -145,15 +145,18 @@ class Workpaper:
             unasked = [self.snapshot.state(k) for k in kinds.ALL if kinds.resource(k) not in asked]
             return sorted([*self.snapshot.coverage, *unasked], key=lambda c: c.resource)
         tables = {read for r in self.tested for read in r.check.reads} | set(self.notebook.tables)
-        needed = {kinds.resource(kind): kind for name in tables for kind in rests_on(name)}
-        return [self.snapshot.state(kind) for _, kind in sorted(needed.items())]
+        needed = {kind for name in tables for kind in rests_on(name)}
+        states = {kinds.resource(kind): self.snapshot.state(kind) for kind in needed}
+        return [states[resource] for resource in sorted(states)]
 
     def _missing(self, needed: list[Coverage]) -> str:
         """Kinds that tests need and that were not completely read, which tests that stops, and the way out."""
         found = {c.resource: (c, list[str]()) for c in needed if c.state in INCOMPLETE}
         for r in self.tested:
-            for c in self.snapshot.tables.incomplete(r.check.reads).values():
-                found.setdefault(c.resource, (c, []))[1].append(r.check.id)
+            # Several kinds of records may come out of one import.
+            lacking = {c.resource: c for c in self.snapshot.tables.incomplete(r.check.reads).values()}
+            for resource, c in lacking.items():
+                found.setdefault(resource, (c, []))[1].append(r.check.id)
         rows = [
             {
                 "Missing": c.resource,

@@ -1,6 +1,7 @@
 """Imports: documents that others made (identity exports, scanner reports, logs), each read once into records."""
 
 from auditkit.capture.imports import (  # noqa: F401  (importing a reader declares it)
+    audit_log,
     benchmarks,
     exploitability,
     identity,

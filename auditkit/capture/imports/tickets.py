@@ -1,12 +1,13 @@
 """Change tickets, as exported from the entity's ticket system."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
 from auditkit.capture.imports import csvs
 from auditkit.capture.imports.base import Document, reader
+from auditkit.capture.imports.csvs import NONE
 from auditkit.kinds import Record
 
 
@@ -25,6 +26,6 @@ class Ticket(Record):
 
 
 @reader(Ticket)
-def read(paths: Sequence[Path]) -> Document:
+def read(paths: Sequence[Path], *, columns: Mapping[str, str] = NONE) -> Document:
     """Change tickets (CSV): id, title, requester, approver, approved_at, objects separated by semicolons."""
-    return csvs.document(paths, Ticket, {"objects": ";"})
+    return csvs.document(paths, Ticket, {"objects": ";"}, columns=columns, key=("id",))

@@ -17,6 +17,7 @@ from auditkit.report.charts.points import ageing
 from auditkit.report.charts.relations import access_paths, reachability
 from auditkit.report.charts.systems import copies, mesh, watched
 from auditkit.report.charts.tiles import enforcement, policies, settings
+from auditkit.report.charts.timelines import activity
 
 __all__ = ["CHARTS", "Picture", "draw"]
 
@@ -25,6 +26,7 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
     {
         "access_paths": access_paths,
         "ageing": ageing,
+        "activity": activity,
         "conclusions": conclusions,
         "copies": copies,
         "coverage": coverage,
