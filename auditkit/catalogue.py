@@ -21,7 +21,7 @@ def _data(name: str) -> dict[str, Any]:
 
 
 def imports() -> Mapping[str, str]:
-    """What is read beside the API, and what each file is: `kube-bench` and its report in JSON."""
+    """What is read beside the API, and what each file is: `kube_bench` and its report in JSON."""
     found: Mapping[str, str] = _data("rows.toml")["imports"]
     return found
 
