@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from auditkit import catalogue, evaluate, frameworks, seal, store, waiving
 from auditkit import engagement as _engagement
-from auditkit import evaluate, frameworks, seal, store, waiving
 from auditkit.analysis.access import Access
 from auditkit.capture import from_files, imports, live, open_source
 from auditkit.capture.imports.tickets import Ticket
@@ -213,8 +213,21 @@ def tables() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def checks() -> pd.DataFrame:
-    """One row per check: id, title, severity, population (table), reads, settings."""
+def checks(peer: str | None = None) -> pd.DataFrame:
+    """One row per check: id, title, severity, population (table), reads, settings, and what it answers.
+
+    `rows` are ids of `facts()`; `peers` are ids by tool, of tests that look at the same thing and may judge it otherwise;
+    `requirements` are ids by framework, every version. With `peer`, a tool or a framework: only the checks that it has
+    an equivalent of, with its ids. Raises UsageError where no such tool or framework is known.
+    """
+    answered = frameworks.answered()
+    known = [*catalogue.names(), *frameworks.names()]
+    if peer is not None and peer not in known:
+        raise UsageError(f"no peer {peer}; there are: {', '.join(known)}")
+    if peer is not None:
+        named = {id: {**catalogue.peers(id), **answered.get(id, {})} for id in sorted(CHECKS)}
+        equal = [(id, CHECKS[id].title, ids[peer]) for id, ids in named.items() if peer in ids]
+        return pd.DataFrame(equal, columns=["id", "title", "ids"])
     rows = [
         {
             "id": c.id,
@@ -223,10 +236,18 @@ def checks() -> pd.DataFrame:
             "population": c.population,
             "reads": list(c.reads),
             "settings": dict(c.settings),
+            "rows": catalogue.rows(c.id),
+            "peers": catalogue.peers(c.id),
+            "requirements": answered.get(c.id, {}),
         }
         for _, c in sorted(CHECKS.items())
     ]
     return pd.DataFrame(rows)
+
+
+def facts() -> pd.DataFrame:
+    """One row per fact that auditkit set out to show: id, title, checks, imports, and what is left to a person, or why."""
+    return catalogue.facts()
 
 
 def changes(

@@ -348,12 +348,17 @@ def tables(as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True)
-def checks(as_json: bool) -> None:
-    """List the checks."""
+@click.option("--peer", metavar="NAME", help="The equivalents of a tool or framework, e.g. prowler, trivy, cis-1.10.")
+@click.option("--rows", is_flag=True, help="The facts that checks, imports or people answer.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: also rows, peers and requirements of each.")
+def checks(peer: str | None, rows: bool, as_json: bool) -> None:
+    """List the checks, their equivalents in a peer, or the facts that they answer."""
     from auditkit import api
 
-    show(api.checks(), as_json)
+    if peer and rows:
+        raise UsageError("--peer, --rows: one at a time")
+    frame = api.facts() if rows else api.checks(peer)
+    show(frame if as_json else frame.drop(columns=["rows", "peers", "requirements"], errors="ignore"), as_json)
 
 
 @cli.command()
@@ -363,17 +368,19 @@ def controls(config: Path | None, as_json: bool) -> None:
     """List the control activities, their criteria and checks."""
     from auditkit import engagement, frameworks
 
-    show(frameworks.controls_frame(frameworks.controls(engagement.load(config))), as_json)
+    frame = frameworks.controls_frame(frameworks.controls(engagement.load(config)))
+    show(frame if as_json else frame.drop(columns="why"), as_json)
 
 
 @cli.command("frameworks")
 @click.argument("name", default="soc2-2017")
 @click.option("--json", "as_json", is_flag=True)
 def frameworks_(name: str, as_json: bool) -> None:
-    """List the requirements of a framework: soc2-2017 or cis-1.12."""
+    """List the requirements of a framework: soc2-2017, cis-1.12 (and versions: cis-2.0.1), nsa-1.2, pss."""
     from auditkit import frameworks
 
-    show(frameworks.requirements_frame(frameworks.load(name)), as_json)
+    frame = frameworks.requirements_frame(frameworks.load(name), frameworks.controls())
+    show(frame if as_json else frame.loc[:, (frame != "").any()], as_json)
 
 
 @cli.command()

@@ -212,8 +212,12 @@ class Engagement(_Section):
             if missing or not every:
                 raise UsageError(f"imports.{source}: {', '.join(missing) or 'no file'} does not exist beside {NAME}")
             stated = named.model_dump(exclude={"files", "columns", "prefix"})
-            found.append(Supplied(source=source, paths=every, options=named.options, **stated))
+            found.append(Supplied(source=source, paths=every, period=self._span, options=named.options, **stated))
         return tuple(found)
+
+    @property
+    def _span(self) -> tuple[date, date] | None:
+        return (self.period.start, self.period.end) if self.period else None
 
     def _named(self) -> list[str]:
         return [name for name in (self.files.controls, *self.files.frameworks) if name]
@@ -323,21 +327,31 @@ def _files(engagement: Engagement) -> list[str]:
     faults += [f"files: {n} lies in {SHIPPED}/, auditkit's own in a pack" for n in named if Path(n).parts[0] == SHIPPED]
     if NAME in flat:
         faults.append(f"files: {NAME} is the engagement's own name")
-    shipped = {path.stem for path in (folder("data") / "frameworks").glob("*.toml")}
-    there = shipped | {Path(name).stem for name in engagement.files.frameworks}
+    ours = shipped()
+    there = {*ours, *(Path(name).stem for name in engagement.files.frameworks)}
     faults += [
         f"frameworks: no framework {n}; there are: {', '.join(sorted(there))}"
         for n in engagement.frameworks
         if n not in there
     ]
     own = [Path(name).stem for name in engagement.files.frameworks]
-    faults += [f"files.frameworks: {n}.toml has the name of a framework of ours" for n in own if n in shipped]
+    faults += [f"files.frameworks: {n}.toml has the name of a framework of ours" for n in own if n in ours]
     faults += [
         f'files.frameworks: {n}.toml is not used; name it too: frameworks = [..., "{n}"]'
         for n in own
         if n not in engagement.frameworks
     ]
     return faults
+
+
+@cache
+def shipped() -> dict[str, Path]:
+    """The files of our frameworks, by the name of each framework and of each other version that it tells."""
+    found: dict[str, Path] = {}
+    for path in sorted((folder("data") / "frameworks").glob("*.toml")):
+        written = parse(path)
+        found |= {named["name"]: path for named in (written, *written.get("version", ()))}
+    return found
 
 
 def template() -> str:

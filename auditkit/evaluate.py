@@ -62,28 +62,10 @@ ORIGIN = Table(
 )
 
 
-class Findings:
-    """One row per exception of the checks that waivers name, and one per check of them without any."""
-
-    check: Annotated[str, "The check."]
-    conclusion: Annotated[str, "How it ended."]
-    exception_id: Annotated[str | None, "The exception; missing where the check has none."]
-    waiver: Annotated[str | None, "Id of the waiver in force that covers it."]
-
-
-FINDINGS = Table(
-    name="findings",
-    doc=str(Findings.__doc__),
-    columns=tuple(Column(name=n, dtype="string", doc=h.__metadata__[0]) for n, h in Findings.__annotations__.items()),
-    key=("check", "exception_id"),
-    build=lambda: None,
-)
-
-
 def declared(name: str) -> Table:
     """The declaration of a table or view; UsageError names the known ones."""
     if name in GIVEN:
-        return ORIGIN if name == "origin" else FINDINGS
+        return ORIGIN if name == "origin" else waiving.FINDINGS
     try:
         return TABLES[name]
     except KeyError:
@@ -138,7 +120,7 @@ class Tables(Mapping[str, pd.DataFrame]):
         return self._ids[name]
 
     def _build(self, table: Table) -> pd.DataFrame:
-        if table is FINDINGS:
+        if table is waiving.FINDINGS:
             raise UsageError("findings are of checks, not of a snapshot: `ak.check(snap).frame`, `[ID].exceptions`")
         if table is ORIGIN:
             return _typed(_origin_row(self.snapshot.origin), table)
@@ -368,9 +350,9 @@ def _findings(results: Sequence[Result]) -> pd.DataFrame:
         ).assign(check=r.check.id, conclusion=r.conclusion)
         for r in results
     ]
-    columns = [column.name for column in FINDINGS.columns]
+    columns = [column.name for column in waiving.FINDINGS.columns]
     whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    return _typed(whole.reindex(columns=columns), FINDINGS)
+    return _typed(whole.reindex(columns=columns), waiving.FINDINGS)
 
 
 def _in_force(tables: Tables, check: str) -> Mapping[str, Mapping[str, str]]:
@@ -405,7 +387,7 @@ def _result(
     if beside:
         return conclude("not collected", note=_lack([*lacking, *beside]))
     try:
-        frames = [_findings(before) if read == FINDINGS.name else tables[read] for read in check.reads]
+        frames = [_findings(before) if read == waiving.FINDINGS.name else tables[read] for read in check.reads]
         verdicts = _verdicts(check, frames[0], check.test(*frames, **settings))
         population = _judged(check, frames[0], verdicts, tables.row_ids(check.population), _in_force(tables, check.id))
     except Exception as error:  # a check that fails is a result, never silence

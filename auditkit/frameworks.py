@@ -1,6 +1,7 @@
 """Controls and frameworks, joined with results into the control matrix and the coverage of a framework."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from auditkit import catalogue
 from auditkit.declare import CHECKS
-from auditkit.engagement import Engagement, parse
+from auditkit.engagement import Engagement, parse, shipped
 from auditkit.engagement import load as load_engagement
 from auditkit.errors import Faults, UsageError, faults_of
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Results
@@ -35,6 +37,8 @@ MANAGEMENT: Mapping[Conclusion, ManagementResult] = {
     "no exceptions": "No exceptions noted",
 }
 NOT_RUN = "not run"
+# The framework whose criteria controls name.
+SOC2 = "soc2-2017"
 
 
 class _Data(BaseModel):
@@ -44,28 +48,57 @@ class _Data(BaseModel):
 class Requirement(_Data):
     """One criterion or item; titles are our own words.
 
-    `checks` answer it directly (else the controls that name it do); `manual` says why nothing in a
-    cluster does, and what is needed; `remaining` what stays manual beside the checks.
+    `checks` answer it directly (else the controls that name it do); `imports` (data/rows.toml) bring what a
+    cluster does not show; `manual` says why nothing in a cluster does, and what is needed; `remaining` what
+    stays manual beside the checks.
     """
 
     id: str
     title: str
     category: str = ""
-    alias: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
     evidence: str = ""
     remaining: str = ""
     manual: str = ""
-    external: bool = False
 
 
-class Framework(_Data):
-    """A catalogue of requirements, e.g. the 61 criteria of SOC 2."""
-
+class _Named(_Data):
     # It names a sheet of the workbook: " coverage" follows, and a sheet has 31 characters.
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,22}$")
     title: str
+
+
+class Version(_Named):
+    """Another version of a framework, told by what differs.
+
+    `renumbered` are the ids that requirements have there; `without` those that it has not; `requirement` those
+    that it alone has.
+    """
+
+    renumbered: dict[str, str] = {}
+    without: tuple[str, ...] = ()
+    requirement: tuple[Requirement, ...] = ()
+
+
+class Framework(_Named):
+    """A catalogue of requirements, e.g. the 61 criteria of SOC 2."""
+
     requirement: tuple[Requirement, ...]
+    version: tuple[Version, ...] = ()
+
+    def as_version(self, name: str) -> "Framework":
+        """The framework itself, or as its version of that name numbers it."""
+        if name == self.name:
+            return self
+        other = next(v for v in self.version if v.name == name)
+        kept = [
+            r.model_copy(update={"id": other.renumbered.get(r.id, r.id)})
+            for r in self.requirement
+            if r.id not in other.without
+        ]
+        ordered = sorted([*kept, *other.requirement], key=lambda r: [int(n) for n in re.findall(r"\d+", r.id)])
+        return Framework(name=name, title=other.title, requirement=tuple(ordered))
 
 
 class Criteria(_Data):
@@ -74,7 +107,7 @@ class Criteria(_Data):
 
 
 class Activity(_Data):
-    """A control as written in controls.toml, without its id."""
+    """A control as written in controls.toml, without its id; `why` says for each criterion why it speaks to it."""
 
     title: str
     statement: str
@@ -84,6 +117,7 @@ class Activity(_Data):
     nature: Literal["automated", "manual", "IT-dependent manual"]
     risk: str
     criteria: Criteria
+    why: dict[str, str] = {}
     checks: tuple[str, ...] = ()
     manual: tuple[str, ...] = ()
     key: bool = False
@@ -113,30 +147,36 @@ class Control(Activity):
 
 
 def load(name: str | Path) -> Framework:
-    """A framework of ours by name (soc2-2017, cis-1.12), or of the user by path of a .toml file.
+    """A framework of ours by name and version (soc2-2017, cis-1.12, cis-2.0.1), or of the user by path of a .toml file.
 
     Raises UsageError where there is none, Faults with all that is wrong in the file.
     """
     own = Path(name)
-    path = own if own.suffix == ".toml" else folder("data") / "frameworks" / f"{name}.toml"
+    path = own if own.suffix == ".toml" else shipped().get(str(name), own)
     if not path.is_file():
         raise UsageError(f"no framework {name}; there are: {', '.join(names())}, or give the path of a .toml file")
     try:
         framework = Framework.model_validate(parse(path))
     except ValidationError as error:
         raise Faults(str(path), faults_of(error)) from None
-    ids = Counter(r.id for r in framework.requirement)
-    faults = [f"{id}: stands there {n} times" for id, n in ids.items() if n > 1]
-    faults += [f"{r.id}.checks: no check {c}" for r in framework.requirement for c in r.checks if c not in CHECKS]
-    if own.suffix == ".toml":
-        faults += [
-            f"{r.id}: neither `checks` nor `manual` (why nothing in a cluster answers it)"
-            for r in framework.requirement
-            if not (r.checks or r.manual)
-        ]
+    framework = framework if own.suffix == ".toml" else framework.as_version(str(name))
+    faults = _wrong(framework, answered=own.suffix == ".toml")
     if faults:
         raise Faults(str(path), faults)
     return framework
+
+
+def _wrong(framework: Framework, answered: bool) -> list[str]:
+    """What is wrong with its requirements; `answered` where no control names them, so that each has to say itself."""
+    ids = Counter(r.id for r in framework.requirement)
+    known = catalogue.imports()
+    faults = [f"{id}: stands there {n} times" for id, n in ids.items() if n > 1]
+    for r in framework.requirement:
+        faults += [f"{r.id}.checks: no check {c}" for c in r.checks if c not in CHECKS]
+        faults += [f"{r.id}.imports: no import {i}; there are: {', '.join(known)}" for i in r.imports if i not in known]
+        if answered and not (r.checks or r.imports or r.manual):
+            faults.append(f"{r.id}: neither `checks` nor `manual` (why nothing in a cluster answers it)")
+    return faults
 
 
 def settled(config: Path | None) -> Engagement:
@@ -153,8 +193,19 @@ def chosen(engagement: Engagement) -> tuple[Framework, ...]:
 
 
 def names() -> list[str]:
-    """Names of the frameworks in this installation."""
-    return sorted(path.stem for path in (folder("data") / "frameworks").glob("*.toml"))
+    """Names of the frameworks in this installation, and of their other versions."""
+    return sorted(shipped())
+
+
+def answered() -> dict[str, dict[str, list[str]]]:
+    """By check and framework (every version): the requirements that it answers, itself or by a control they are primary for."""
+    known, found = controls(), defaultdict[str, dict[str, list[str]]](dict)
+    for name in names():
+        for requirement in load(name).requirement:
+            primary = (check for c in known if requirement.id in c.primary for check in c.checks)
+            for check in sorted({*requirement.checks, *(primary if name == SOC2 else ())}):
+                found[check].setdefault(name, []).append(requirement.id)
+    return dict(found)
 
 
 def controls(engagement: Engagement | None = None) -> tuple[Control, ...]:
@@ -183,12 +234,14 @@ def controls(engagement: Engagement | None = None) -> tuple[Control, ...]:
 
 
 def _dangling(controls: Iterable[Control]) -> list[str]:
-    requirements = {r.id: r for r in load("soc2-2017").requirement}
+    requirements = {r.id: r for r in load(SOC2).requirement}
     faults, named = [], set()
     for control in controls:
         faults += [f"{control.id}.checks: no check {check}" for check in control.checks if check not in CHECKS]
         criteria = (*control.primary, *control.supporting)
         faults += [f"{control.id}.criteria: no criterion {id}" for id in criteria if id not in requirements]
+        reasons = control.why if "why" in control.stated else ()
+        faults += [f"{control.id}.why: {id} is not among its criteria" for id in reasons if id not in criteria]
         named |= set(criteria)
     silent = (r for r in requirements.values() if r.id not in named and not r.checks and not r.manual)
     return faults + [f"criterion {r.id}: no control names it, and no `manual` says why" for r in silent]
@@ -307,7 +360,7 @@ def _covered(results: Results, requirement: Requirement, controls: tuple[Control
         "supporting tests only" if only_supports else "",
         f"tests alone do not decide {untested}" if untested else "",
     ]
-    source = "cluster" if checks else "cluster, supporting" if beside else "external" if requirement.external else ""
+    source = "cluster" if checks else "cluster, supporting" if beside else "external" if requirement.imports else ""
     return {
         "Requirement": requirement.id,
         "Title": requirement.title,
@@ -316,6 +369,7 @@ def _covered(results: Results, requirement: Requirement, controls: tuple[Control
         "Controls": ", ".join(sorted({c.id for c in primary + supporting})),
         "Primary controls": ", ".join(sorted(c.id for c in primary)),
         "Supporting controls": ", ".join(sorted(c.id for c in supporting)),
+        "Why these controls": "\n".join(_reasons(requirement, [*primary, *supporting])),
         "Tests": ", ".join(sorted(checks)),
         "Exceptions": tally.exceptions if checks else None,
         "Undetermined": tally.undetermined if checks else None,
@@ -329,8 +383,13 @@ def _covered(results: Results, requirement: Requirement, controls: tuple[Control
     }
 
 
+def _reasons(requirement: Requirement, named: Iterable[Control]) -> list[str]:
+    """Why each of the controls that name the requirement speaks to it."""
+    return [f"{c.id}: {c.why[requirement.id]}" for c in named if requirement.id in c.why]
+
+
 def controls_frame(controls: Iterable[Control]) -> pd.DataFrame:
-    """One row per control: id, title, criteria, owner, frequency, checks."""
+    """One row per control: id, title, criteria, owner, frequency, checks, and why it speaks to each criterion."""
     rows = [
         {
             "id": c.id,
@@ -340,20 +399,25 @@ def controls_frame(controls: Iterable[Control]) -> pd.DataFrame:
             "owner": c.owner,
             "frequency": c.frequency,
             "checks": ", ".join(c.checks),
+            "why": c.why,
         }
         for c in controls
     ]
     return pd.DataFrame(rows)
 
 
-def requirements_frame(framework: Framework) -> pd.DataFrame:
-    """One row per requirement: id, title, category, checks, and what remains manual."""
+def requirements_frame(framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
+    """One row per requirement: id, title, category, controls that name it, checks, imports, and what remains manual."""
+    known = tuple(controls)
     rows = [
         {
             "id": r.id,
             "title": r.title,
             "category": r.category,
+            "primary controls": ", ".join(c.id for c in known if r.id in c.primary),
+            "supporting controls": ", ".join(c.id for c in known if r.id in c.supporting),
             "checks": ", ".join(r.checks),
+            "imports": ", ".join(r.imports),
             "remains manual": r.remaining or r.manual,
         }
         for r in framework.requirement

@@ -24,7 +24,8 @@ def show(frame: Any, as_json: bool) -> None:
     if as_json:
         show_json(records(frame))
     else:
-        say(frame.to_string(index=False, max_colwidth=80))
+        text = frame.map(lambda value: ", ".join(value) if isinstance(value, list) else value)
+        say(text.to_string(index=False, max_colwidth=80))
 
 
 def records(frame: Any) -> list[dict[str, Any]]:

@@ -2,15 +2,34 @@
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from typing import Annotated
 
 import pandas as pd
 
 from auditkit.capture.imports.waivers import Waiver
-from auditkit.declare import CHECKS, TABLES
+from auditkit.declare import CHECKS, TABLES, Column, Table
 from auditkit.kinds import Record
 
 # A waiver of what is said of waivers would excuse itself.
 OWN = ("ADM-90", "ADM-91", "ADM-92")
+
+
+class Findings:
+    """One row per exception of the checks that waivers name, and one per check of them without any."""
+
+    check: Annotated[str, "The check."]
+    conclusion: Annotated[str, "How it ended."]
+    exception_id: Annotated[str | None, "The exception; missing where the check has none."]
+    waiver: Annotated[str | None, "Id of the waiver in force that covers it."]
+
+
+FINDINGS = Table(
+    name="findings",
+    doc=str(Findings.__doc__),
+    columns=tuple(Column(name=n, dtype="string", doc=h.__metadata__[0]) for n, h in Findings.__annotations__.items()),
+    key=("check", "exception_id"),
+    build=lambda: None,
+)
 
 
 def faults(waivers: Iterable[Record]) -> list[str]:

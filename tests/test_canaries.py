@@ -34,6 +34,18 @@ PLACES = (
 )  # fmt: skip
 
 
+# Where an audit log has what nobody should read again.
+LOGGED = (
+    "auditrequest",
+    "auditresponse",
+    "auditquery",
+    "auditpath",
+    "auditannotation",
+    "auditresourcename",
+    "auditpatch",
+)
+
+
 def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
@@ -127,6 +139,46 @@ def dump(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return dump
 
 
+def audited(folder: Path) -> Path:
+    """An auditkit.toml that names an audit log at level RequestResponse with a canary for every place in LOGGED."""
+    secret = {"kind": "Secret", "data": {"a": b64(planted("auditrequest"))}}
+    answer = {"kind": "Secret", "stringData": {"a": planted("auditresponse")}}
+    role = {
+        "kind": "Role",
+        "rules": [{"verbs": ["get"], "resources": ["secrets"], "resourceNames": [planted("auditresourcename")]}],
+    }
+    rbac = {"resource": "roles", "apiGroup": "rbac.authorization.k8s.io", "namespace": "legacy", "name": "r"}
+    patch = [{"op": "add", "path": "/metadata/annotations/x", "value": planted("auditpatch")}]
+    shell = {"resource": "pods", "subresource": "exec", "namespace": "legacy", "name": "p"}
+    changes: list[dict[str, Any]] = [
+        {
+            "verb": "update",
+            "objectRef": {"resource": "secrets", "name": "s"},
+            "requestObject": secret,
+            "responseObject": answer,
+        },
+        {"verb": "create", "objectRef": rbac, "responseObject": role},
+        {"verb": "patch", "objectRef": rbac, "requestObject": patch},
+        {"verb": "get", "objectRef": shell, "requestURI": f"/exec?command={planted('auditquery')}"},
+        {"verb": "get", "user": {"username": "system:anonymous"}, "requestURI": f"/{planted('auditpath')}"},
+        {"verb": "create", "objectRef": shell, "annotations": {"x": planted("auditannotation")}},
+    ]
+    whole = {
+        "kind": "Event",
+        "level": "RequestResponse",
+        "stage": "ResponseComplete",
+        "user": {"username": "ann"},
+        "requestReceivedTimestamp": "2026-10-30T10:00:00Z",
+        "stageTimestamp": "2026-10-30T10:00:00Z",
+    }
+    lines = [json.dumps({**whole, "auditID": str(n), **change}) for n, change in enumerate(changes)]
+    # One that cannot be read is named by its line, not by its text.
+    (folder / "audit.log").write_text("\n".join([*lines, f"{{{planted('auditrequest')}"]) + "\n")
+    config = folder / "auditkit.toml"
+    config.write_text('[imports]\naudit_log = "audit.log"\n')
+    return config
+
+
 def forms(secret: str) -> set[bytes]:
     """The secret in each way it may be written: plain, UTF-16, hex, and base64 at any offset, once or twice."""
     plain = secret.encode()
@@ -178,8 +230,12 @@ def test_no_secret_is_left_anywhere(dump: Path, recordings: Path, tmp_path: Path
     assert all(secret.startswith(tuple(beginnings)) for secret in secrets)
     beginnings += ["PLANTED-", TOKEN]
     everywhere = b"".join(path.read_bytes() for path in dump.rglob("*.json")).decode()
+    given = tmp_path / "given"
+    given.mkdir()
+    config = audited(given)
+    everywhere += (given / "audit.log").read_text()
     hidden = {"processenv"}
-    for place in set(PLACES) - hidden:
+    for place in {*PLACES, *LOGGED} - hidden:
         assert any(form.decode() in everywhere for form in forms(planted(place)) if form.isascii()), place
     out, temporary = tmp_path / "pack", tmp_path / "tmp"
     temporary.mkdir()
@@ -193,7 +249,19 @@ def test_no_secret_is_left_anywhere(dump: Path, recordings: Path, tmp_path: Path
         }
         options = ["--secrets", "--tls-secrets", "--secret-facts", "--qps", "0"]
         ran = subprocess.run(
-            [sys.executable, "-m", "auditkit", "run", "--context", "northwind", *options, "--out", str(out)],
+            [
+                sys.executable,
+                "-m",
+                "auditkit",
+                "run",
+                "--context",
+                "northwind",
+                *options,
+                "--config",
+                str(config),
+                "--out",
+                str(out),
+            ],
             capture_output=True,
             env=environment,
             timeout=300,

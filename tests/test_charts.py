@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from builders import snapshot
+from builders import imported, snapshot
 from conftest import DEMO
 from test_connections import CALICO
 from test_reachability import CLUSTER, policy
@@ -72,6 +72,19 @@ def test_certificates_says_what_is_drawn_and_marks_it():
     assert f"{rows['sha256'].nunique()} distinct certificates in {len(rows)} places" in picture.alt
     assert "2 expired (1 Secret, 1 CertificateRequest)" in picture.alt
     assert "valid from 2026-12-01" in texts and "weak key" in texts and "weak signature" in texts
+
+
+def test_activity_shows_the_days_of_which_nothing_is_known():
+    hours = [{"hour": f"2026-10-0{day}T09:00:00Z", "lines": 5} for day in (1, 2, 5)]
+    read = {"what": "secret read", "verb": "get", "resource": "secrets", "code": 200}
+    day = {"first": "2026-10-02T09:00:00Z", "last": "2026-10-02T09:30:00Z"}
+    rows = [{**read, **day, "user": "ann", "count": 3}, {**read, **day, "user": "bob", "code": 403}]
+    log = imported({"audit_hours": hours, "audit_activity": rows})
+    picture = charts.draw("activity", Snapshot.of(snapshot([]).beside(log)), [])
+    assert "15 lines from 2026-10-01 to 2026-10-05, the longest gap 71 hours; 2 of 5 days have no event" in picture.alt
+    labels = [label.get_text() for label in picture.figure.axes[0].get_yticklabels()]
+    assert "Secrets read (3)" in labels and "refused (1)" in labels
+    assert "imports/audit_log not supplied" in charts.draw("activity", ak.demo(), []).alt
 
 
 def test_counts_stand_at_whole_numbers_and_hosts_have_no_case():

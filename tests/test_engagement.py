@@ -40,7 +40,10 @@ def written(folder: Path, text: str) -> Path:
         ('type = "III"', "type: input should be 'I' or 'II'"),
         ("[period]\nstart = 2026-01-01", "period.end: field required"),
         ("[period]\nstart = 2026-02-01\nend = 2026-01-01", "period: start 2026-02-01 is after end 2026-01-01"),
-        ('frameworks = ["iso"]', "frameworks: no framework iso; there are: cis-1.12, soc2-2017"),
+        (
+            'frameworks = ["iso"]',
+            "frameworks: no framework iso; there are: cis-1.10, cis-1.11, cis-1.12, cis-1.8, cis-1.9, cis-2.0.1, nsa-1.2, pss, soc2-2017",
+        ),
         ('[files]\ncontrols = "a.toml"', "files: a.toml does not exist beside auditkit.toml"),
         ("entity = ", "Invalid value (at end of document)"),
     ],

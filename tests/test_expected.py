@@ -1,16 +1,19 @@
 """Agreement of the checks with the planted facts of the recorded cluster, on all four dates."""
 
 import csv
+import gzip
 import tomllib
 from datetime import date as day
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
 
 import auditkit as ak
 from auditkit.capture import imports
+from auditkit.capture.imports import Loaded, Supplied
 from auditkit.evaluate import Results
 from auditkit.resources import folder
 
@@ -30,7 +33,7 @@ EXPLAINED: dict[tuple[str, str], str] = {
 }
 
 
-IDENTITY = {"idp_users": "idp_users", "idp_groups": "idp_groups", "leavers": "hr_leavers"}
+EXPORTS = {"idp_users": "idp_users", "idp_groups": "idp_groups", "leavers": "hr_leavers", "tickets": "tickets"}
 
 
 @cache
@@ -38,12 +41,28 @@ def results(date: str) -> Results:
     """All checks of one date, with the exports of people as if they were made on it: what they say has dates of its own."""
     source = RECORDINGS / "northwind-prod" / date
     settings = {"IMG-04": {"registries": ("registry.northwind.example",)}}
-    exports = [
-        imports.Supplied(source=name, paths=(RECORDINGS / "identity" / f"{file}.csv",), made_at=day.fromisoformat(date))
-        for name, file in IDENTITY.items()
-    ]
     snapshot = ak.capture(path=source, secrets=True, tls_secrets=True, secret_facts=True)
-    return ak.check(snapshot.beside(imports.read(exports)), settings=settings)
+    return ak.check(snapshot.beside((*imports.read(exports(date)), log(date))), settings=settings)
+
+
+def exports(date: str) -> list[Supplied]:
+    place = RECORDINGS / "identity"
+    return [
+        Supplied(source=name, paths=(place / f"{file}.csv",), made_at=day.fromisoformat(date))
+        for name, file in EXPORTS.items()
+    ]
+
+
+def log(date: str) -> Loaded:
+    """The audit log as it was at the date."""
+    with gzip.open(RECORDINGS / "audit" / "audit.log.gz", "rt") as lines, TemporaryDirectory() as folder:
+        cut = Path(folder) / "audit.log"
+        cut.write_text("".join(line for line in lines if stage_time(line) < f"{date}T06:00:00"))
+        return imports.read([Supplied(source="audit_log", paths=(cut,))])[0]
+
+
+def stage_time(line: str) -> str:
+    return line.partition('"stageTimestamp":"')[2][:19]
 
 
 def facts() -> list[dict[str, str]]:

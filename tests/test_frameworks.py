@@ -47,7 +47,54 @@ def test_every_requirement_is_there_once(name: str, sections: dict[str, int], to
 @pytest.mark.parametrize("name", frameworks.names())
 def test_every_requirement_is_answered(name: str) -> None:
     named = {id for c in frameworks.controls() for id in (*c.primary, *c.supporting)}
-    assert [r.id for r in frameworks.load(name).requirement if not (r.checks or r.manual or r.id in named)] == []
+    assert [
+        r.id for r in frameworks.load(name).requirement if not (r.checks or r.imports or r.manual or r.id in named)
+    ] == []
+
+
+def test_a_version_is_the_same_items_by_its_own_numbers() -> None:
+    ours = {r.id: r for r in frameworks.load("cis-1.12").requirement}
+    assert {r.id: r for r in frameworks.load("cis-2.0.1").requirement} == ours
+    oldest = {r.id: r for r in frameworks.load("cis-1.8").requirement}
+    assert (oldest["1.2.13"].checks, oldest["1.2.30"].checks, oldest["1.2.12"].checks) == (("CP-12",), ("CP-28",), ())
+    assert [r.checks for r in frameworks.load("cis-1.11").requirement if r.id in ("2.1", "2.2", "2.8")] == [
+        *(("CP-41",), ("CP-41",), ("CP-47",))
+    ]
+    older = {r.id: r for r in frameworks.load("cis-1.10").requirement}
+    assert older["5.2.12"].checks == ours["5.2.11"].checks == ("POD-17",)
+    assert older["5.7.4"].checks == ours["5.6.4"].checks
+    assert {"1.2.30", "4.2.14", "5.6.1"} & set(older) == set()
+    assert [r.id for r in frameworks.load("cis-1.10").requirement][-6:] == [
+        *("5.4.2", "5.5.1", "5.7.1", "5.7.2", "5.7.3", "5.7.4")
+    ]
+
+
+def test_a_version_names_items_that_there_are() -> None:
+    for name in ("soc2-2017", "cis-1.12", "nsa-1.2", "pss"):
+        framework = frameworks.load(name)
+        ids = {r.id for r in framework.requirement}
+        for version in framework.version:
+            assert {*version.renumbered, *version.without} <= ids
+
+
+def test_an_engagement_may_name_a_version(tmp_path: Path) -> None:
+    (tmp_path / "auditkit.toml").write_text('frameworks = ["soc2-2017", "cis-2.0.1", "pss"]\n')
+    chosen = frameworks.chosen(frameworks.settled(tmp_path / "auditkit.toml"))
+    assert [f.name for f in chosen] == ["soc2-2017", "cis-2.0.1", "pss"]
+    frame = frameworks.coverage(Ran(**{"POD-01": "exceptions"}), chosen[2], ())  # type: ignore[arg-type]
+    assert frame.set_index("Requirement").loc["baseline.privileged", "Management's result"] == "Exceptions noted"
+
+
+def test_every_criterion_of_a_control_has_its_reason() -> None:
+    for one in frameworks.controls():
+        assert set(one.why) == {*one.primary, *one.supporting}, one.id
+        assert all(reason.endswith(".") and reason.count(". ") == 0 for reason in one.why.values()), one.id
+    covered = frameworks.coverage(Ran(), frameworks.load("soc2-2017"), frameworks.controls())  # type: ignore[arg-type]
+    assert (covered["Controls"] != "").eq(covered["Why these controls"] != "").all()
+
+
+def test_every_check_is_named_by_a_framework() -> None:
+    assert set(CHECKS) == set(frameworks.answered())
 
 
 def test_every_check_belongs_to_a_control() -> None:
@@ -138,13 +185,19 @@ def test_the_audit_policy_is_tested() -> None:
 def test_faults_of_own_controls_come_at_once(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text(
-        '[AC-01]\nchecks = ["RBAC-99"]\ncriteria = {primary = ["CC6.9"]}\n[XX-01]\ntitle = "x"\n[AC-02]\nspeed = 1\n'
+        '[AC-01]\nchecks = ["RBAC-99"]\ncriteria = {primary = ["CC6.9"]}\n[XX-01]\ntitle = "x"\n[AC-02]\nspeed = 1\n[AC-03]\nwhy = {"A1.1" = "x"}\n'
     )
     given: Any = SimpleNamespace(controls_path=own)
     with pytest.raises(Faults) as caught:
         frameworks.controls(given)
     told = "\n".join(caught.value.faults)
-    for part in ("no check RBAC-99", "no criterion CC6.9", "XX-01.statement", "AC-02.speed: unknown key"):
+    for part in (
+        "no check RBAC-99",
+        "no criterion CC6.9",
+        "XX-01.statement",
+        "AC-02.speed: unknown key",
+        "AC-03.why: A1.1 is not",
+    ):
         assert part in told
 
 
@@ -167,6 +220,11 @@ def test_an_unknown_framework_names_those_there_are() -> None:
     ("written", "named", "says"),
     [
         ('name = "own"\ntitle = "t"\n[[requirement]]\nid = "1"\ntitle = "t"\n', ["own"], "1: neither `checks` nor"),
+        (
+            'name = "own"\ntitle = "t"\n[[requirement]]\nid = "1"\ntitle = "t"\nimports = ["kubench"]\n',
+            ["own"],
+            "1.imports: no import kubench; there are: audit_log",
+        ),
         ('name = "a/b"\ntitle = "t"\nrequirement = []\n', ["own"], "name: string should match pattern"),
         ('name = "own"\ntitle = "t"\nrequirement = []\n', ["soc2-2017"], "own.toml is not used; name it too"),
     ],

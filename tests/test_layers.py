@@ -16,7 +16,7 @@ LAYERS = (
     ("tables",),
     ("checks",),
     ("waiving", "evaluate"),
-    ("engagement", "frameworks"),
+    ("engagement", "catalogue", "frameworks"),
     ("seal", "store"),
     ("period",),
     ("report",),

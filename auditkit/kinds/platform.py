@@ -349,6 +349,7 @@ class CrdVersion(Struct):
     name: str = ""
     served: bool | None = None
     storage: bool | None = None
+    deprecated: bool | None = None
 
 
 class CrdSpec(Struct):
@@ -358,10 +359,15 @@ class CrdSpec(Struct):
     versions: list[CrdVersion] | None = None
 
 
+class CrdStatus(Struct):
+    stored_versions: list[str] | None = None
+
+
 class CustomResourceDefinition(Kind):
     group, plural, kind = "apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition"
     namespaced = False
     spec: CrdSpec | None = None
+    status: CrdStatus | None = None
 
 
 class BackupSpec(Struct):

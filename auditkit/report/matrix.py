@@ -119,7 +119,7 @@ def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests)
                 "Primary with manual procedures": sum(bool(c.manual) for c in primary),
                 "Gaps": _gap(row),
                 "Evidence in this pack": _papers(row, tests),
-                **{name: row[name] for name in ("Evidence that a cluster can give", "Remains manual")},
+                **{n: row[n] for n in ("Why these controls", "Evidence that a cluster can give", "Remains manual")},
             }
         )
     return Sheet(

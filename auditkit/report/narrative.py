@@ -93,12 +93,12 @@ def remedy(coverage: Coverage) -> str:
             return f"`kubectl get apiservices | grep {group}` names what does not answer; repair it, then capture again"
         case "failed":
             return f"see why `kubectl get {asked_as(resource)}` does not answer, or add its list to the files; then capture again"
+        case "partial" if resource.startswith("imports/"):
+            return "supply the document again, whole, and of the time that is asked for"
         case "partial":
             return "capture again; correct the objects that are named as malformed"
         case "not supplied":
             return f"name the document in auditkit.toml: `[imports]`, `{resource.partition('/')[2]} = ...`"
-        case "partial" if resource.startswith("imports/"):
-            return "supply the document again, whole and of the time of the snapshot"
         case "not read":
             return "capture again with this version of auditkit, which reads this kind"
     return ""

@@ -96,7 +96,7 @@ def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str,
     frame, table = snapshot.tables[name], declared(name)
     spine, every = spine_of(name), kinds_of(name)
     own = [kind for kind in spine if issubclass(kind, Kind)]
-    states = [snapshot.state(kind) for kind in spine]
+    states = [*{resource(kind): snapshot.state(kind) for kind in spine}.values()]
     lacking = list(snapshot.tables.incomplete([name]).values())
     users = [id for id, r in tests.results.items() if name in r.check.reads]
     tested = [id for id in users if tests.results[id].check.population == name]

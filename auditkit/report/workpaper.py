@@ -39,6 +39,8 @@ class Notebook:
     checks: tuple[str, ...]
     tables: tuple[str, ...]
     chart: str
+    # The framework whose requirements it lists: its tests are theirs, wherever they are reported.
+    framework: str = ""
 
     @property
     def reference(self) -> str:
@@ -66,8 +68,15 @@ def reports(notebook: Notebook, id: str) -> bool:
 
 
 def tested(notebook: Notebook, results: Results) -> list[Result]:
-    """The results that a notebook reports; one that names no checks reports all."""
-    return [r for id, r in results.items() if not notebook.checks or reports(notebook, id)]
+    """The results that a notebook reports; one that names no checks brings together those of its framework, or all."""
+    return [results[id] for id in results if id in _reported(notebook)]
+
+
+@cache
+def _reported(notebook: Notebook) -> frozenset[str]:
+    if notebook.framework:
+        return frozenset(id for r in frameworks.load(notebook.framework).requirement for id in r.checks)
+    return frozenset(id for id in CHECKS if not notebook.checks or reports(notebook, id))
 
 
 class Workpaper:
@@ -125,26 +134,29 @@ class Workpaper:
         """The evidence card: source, identity, time, digest; what is missing; how each kind needed was read."""
         needed = self._needed()
         text = facts(source.card(self.snapshot)) + f"<p>{escape(narrative.completeness(self.snapshot))}</p>"
-        if self.notebook.name == "conclusion":
+        if not self.notebook.checks:
             return Html(text + self._missing(needed) + "<p>WP-00 lists every kind.</p>")
         return Html(text + self._missing(needed) + self._imported() + self._read(needed))
 
     def _needed(self) -> list[Coverage]:
         """Coverage of the kinds that these tests and tables rest on; in scope and conclusion of all there is."""
-        if self.notebook.name in ("scope", "conclusion"):
+        if self.notebook.name == "scope" or not self.notebook.checks:
             asked = {c.resource for c in self.snapshot.coverage}
             unasked = [self.snapshot.state(k) for k in kinds.ALL if kinds.resource(k) not in asked]
             return sorted([*self.snapshot.coverage, *unasked], key=lambda c: c.resource)
         tables = {read for r in self.tested for read in r.check.reads} | set(self.notebook.tables)
         needed = {kind for name in tables for kind in rests_on(name)}
-        return [self.snapshot.state(kind) for kind in sorted(needed, key=kinds.resource)]
+        states = {kinds.resource(kind): self.snapshot.state(kind) for kind in needed}
+        return [states[resource] for resource in sorted(states)]
 
     def _missing(self, needed: list[Coverage]) -> str:
         """Kinds that tests need and that were not completely read, which tests that stops, and the way out."""
         found = {c.resource: (c, list[str]()) for c in needed if c.state in INCOMPLETE}
         for r in self.tested:
-            for c in self.snapshot.tables.incomplete(r.check.reads).values():
-                found.setdefault(c.resource, (c, []))[1].append(r.check.id)
+            # Several kinds of records may come out of one import.
+            lacking = {c.resource: c for c in self.snapshot.tables.incomplete(r.check.reads).values()}
+            for resource, c in lacking.items():
+                found.setdefault(resource, (c, []))[1].append(r.check.id)
         rows = [
             {
                 "Missing": c.resource,
@@ -326,14 +338,14 @@ class Workpaper:
         text += items(narrative.missing(self.tested, self.snapshot))
         open_ = [r for r in self.tested if r.conclusion == "error" or len(r.undetermined)]
         text += items(narrative.sentence(r) for r in open_)
-        return Html(text + ("" if self.notebook.name == "conclusion" else self.matrix().text))
+        return Html(text + (self.matrix().text if self.notebook.checks else ""))
 
     def matrix(self) -> Html:
         """The controls that these tests belong to, with management's result over all tests of each."""
         frame = frameworks.control_matrix(self.all, frameworks.controls(self.engagement))
         ids = {r.check.id for r in self.tested}
         own = [bool(ids & set(tests.split(", "))) for tests in frame["Tests"]]
-        rows = frame if self.notebook.name == "conclusion" else frame[own]
+        rows = frame[own] if self.notebook.checks else frame
         by_hand = [Html("<br>".join(map(escape, text.splitlines()))) for text in rows["Manual procedures"]]
         counts = ["Rows tested", "Exceptions", "Undetermined"]
         shown = rows[["Control", "Title", *counts, "Management's result", "Note"]].assign(
@@ -346,10 +358,11 @@ class Workpaper:
         return Html(table(shown) + note)
 
     def coverage(self) -> Html:
-        """Every criterion with where its evidence comes from, and management's result."""
+        """Every requirement with where its evidence comes from, and management's result."""
         known = frameworks.controls(self.engagement)
-        frame = frameworks.coverage(self.all, frameworks.load("soc2-2017"), known)
-        columns = ["Requirement", "Title", "Source", "Controls", "Exceptions", "Management's result", "Remains manual"]
+        frame = frameworks.coverage(self.all, frameworks.load(self.notebook.framework or "soc2-2017"), known)
+        by = "Tests" if self.notebook.framework else "Controls"
+        columns = ["Requirement", "Title", "Source", by, "Exceptions", "Management's result", "Remains manual"]
         return Html(table(frame[columns]))
 
     def caveats(self) -> Html:
@@ -391,5 +404,5 @@ def evaluated(snapshot: Snapshot, engagement: Engagement, name: str | None = Non
 
 
 def _needed(name: str, engagement: Engagement) -> list[str]:
-    own = {id for id in CHECKS if not notebooks()[name].checks or reports(notebooks()[name], id)}
+    own = _reported(notebooks()[name])
     return sorted(own.union(*(c.checks for c in frameworks.controls(engagement) if own & set(c.checks))))

@@ -87,6 +87,13 @@ class CustomResourceRow(_Place):
     resource: Annotated[str, "Plural name."]
     serves: Annotated[str, "Kind that it defines."]
     versions: Annotated[list[str], "Versions that are served."]
+    stored: Annotated[
+        list[str] | None,
+        "Versions in which objects were ever stored and not known to be migrated. Missing where no status is reported.",
+    ]
+    outdated: Annotated[
+        list[str], "Those of them, or else of the one that objects are stored in now, deprecated or served no longer."
+    ]
     namespaced: Annotated[bool, "Its objects lie in namespaces."]
 
     @staticmethod
@@ -94,6 +101,14 @@ class CustomResourceRow(_Place):
         for found in objects[CustomResourceDefinition]:
             spec = found.spec
             if spec and spec.names:
-                versions = [version.name for version in spec.versions or () if version.served]
+                versions = spec.versions or []
+                stored = found.status.stored_versions if found.status else None
+                now = [v.name for v in versions if v.storage] if stored is None else stored
+                current = {v.name for v in versions if v.served and not v.deprecated}
                 place = ("", "CustomResourceDefinition", found.name)
-                yield (*place, spec.group, spec.names.plural, spec.names.kind, versions, spec.scope == "Namespaced")
+                served = [v.name for v in versions if v.served]
+                outdated = [name for name in now if name not in current]
+                yield (
+                    *place, spec.group, spec.names.plural, spec.names.kind,
+                    served, stored, outdated, spec.scope == "Namespaced",
+                )  # fmt: skip

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -38,7 +38,8 @@ class Import(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     `state` is collected, partial (records that could not be read, too old, undated) or not supplied. `made_at` is the
     document's own date, or the one that `dated_by` names; `rows` were in the files, of them `malformed` were not read (the
     first are named, `malformed_count` are all). `cluster` is the one that the document names, `same_cluster` what the user says that
-    it calls the cluster of the snapshot; `fields` are a hash of the fields kept of each record, `kept` their counts.
+    it calls the cluster of the snapshot; `covers` is from when to when the records of a document of what happened are, and
+    `period` the engagement's; `fields` are a hash of the fields kept of each record, `kept` their counts.
     """
 
     source: str
@@ -55,6 +56,8 @@ class Import(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     rows: int = 0
     malformed: tuple[Malformed, ...] = ()
     malformed_count: int = 0
+    covers: tuple[datetime, datetime] | None = None
+    period: tuple[date, date] | None = None
     note: str = ""
     fields: dict[str, str] = {}
     kept: dict[str, int] = {}
@@ -90,6 +93,8 @@ class Document:
     malformed: Sequence[Malformed] = ()
     # Where not all of them are named, as in a log of millions of lines.
     malformed_count: int | None = None
+    # First and last time, of a document of what happened: it is partial where it does not cover the period.
+    covers: tuple[datetime, datetime] | None = None
     note: str = ""
 
 
@@ -147,6 +152,7 @@ class Supplied:
     by: str = ""
     cluster: str = ""
     max_age_days: int = MAX_AGE_DAYS
+    period: tuple[date, date] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,9 +174,10 @@ def read(supplied: Iterable[Supplied]) -> tuple[Loaded, ...]:
 def _read(supplied: Supplied) -> Loaded:
     chosen = READERS[supplied.source]
     try:
+        files = tuple(map(_file, supplied.paths))
+        _refuse_copies(files)
         with collection_paused():
             document = chosen.read(supplied.paths, **supplied.options)
-        files = tuple(map(_file, supplied.paths))
     except OSError as error:
         raise UsageError(f"{error.filename}: cannot be read ({error.strerror}); imports.{supplied.source}") from None
     bad = len(document.malformed) if document.malformed_count is None else document.malformed_count
@@ -191,6 +198,8 @@ def _read(supplied: Supplied) -> Loaded:
         rows=document.rows,
         malformed=tuple(document.malformed[:NAMED]),
         malformed_count=bad,
+        covers=document.covers,
+        period=supplied.period if document.covers else None,
         note="; ".join(filter(None, [unread, document.note])),
         fields={one.plural: fields_of(one) for one in chosen.records},
         kept={one.plural: len(document.records.get(one, ())) for one in chosen.records},
@@ -209,10 +218,10 @@ def judged(loaded: Loaded, origin: Origin) -> Loaded:
             f"{about.files[0].name}: is of cluster {about.cluster}, the snapshot of {origin.cluster}; supply that of "
             f'{origin.cluster}, or say that they are one: imports.{about.source}.cluster = "{about.cluster}"'
         )
-    age = _age(about, origin)
-    if not age or age in about.note:
+    found = [said for said in (_age(about, origin), _uncovered(about, origin)) if said and said not in about.note]
+    if not found:
         return loaded
-    note = "; ".join(filter(None, [about.note, age]))
+    note = "; ".join(filter(None, [about.note, *found]))
     return replace(loaded, about=msgspec.structs.replace(about, state="partial", note=note))
 
 
@@ -227,6 +236,28 @@ def _age(about: Import, origin: Origin) -> str:
     if abs(days) <= about.max_age_days:
         return ""
     return f"made {abs(days)} days {'before' if days > 0 else 'after'} the snapshot, more than {about.max_age_days}"
+
+
+def _uncovered(about: Import, origin: Origin) -> str:
+    """What the period has and the document has not; a day at either end may pass without a record."""
+    if about.covers is None or about.period is None:
+        return ""
+    first, last = about.covers
+    begin, end = map(_moment, about.period)
+    end = min(end + timedelta(days=1), origin.taken_at or _moment(about.period[1]) + timedelta(days=1))
+    if first < begin + timedelta(days=1) and last >= end - timedelta(days=1):
+        return ""
+    return f"covers {first:%Y-%m-%d} to {last:%Y-%m-%d}, the period is {about.period[0]} to {about.period[1]}"
+
+
+def _refuse_copies(files: Sequence[File]) -> None:
+    seen: dict[str, str] = {}
+    for file in files:
+        if file.sha256 in seen and file.size:
+            raise UsageError(
+                f"{file.name}: the same file as {seen[file.sha256]} (sha256 {file.sha256}); supply it once"
+            )
+        seen[file.sha256] = file.name
 
 
 def _file(path: Path) -> File:

@@ -10,12 +10,13 @@ from types import MappingProxyType
 from matplotlib.figure import Figure
 
 from auditkit.evaluate import Result, Snapshot
-from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, verdicts
+from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, requirements, verdicts
 from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.identity import people
 from auditkit.report.charts.relations import access_paths, reachability
 from auditkit.report.charts.systems import copies, mesh, watched
 from auditkit.report.charts.tiles import enforcement, policies, settings
+from auditkit.report.charts.timelines import activity
 
 __all__ = ["CHARTS", "Picture", "draw"]
 
@@ -23,6 +24,7 @@ Chart = Callable[[Snapshot, Sequence[Result]], Figure]
 CHARTS: Mapping[str, Chart] = MappingProxyType(
     {
         "access_paths": access_paths,
+        "activity": activity,
         "conclusions": conclusions,
         "copies": copies,
         "coverage": coverage,
@@ -34,6 +36,7 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
         "policies": policies,
         "reachability": reachability,
         "registries": registries,
+        "requirements": requirements,
         "settings": settings,
         "verdicts": verdicts,
         "watched": watched,

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from auditkit import frameworks
 from auditkit.capture.snapshot import INCOMPLETE
-from auditkit.evaluate import CONCLUSIONS, Result, Snapshot
+from auditkit.evaluate import CONCLUSIONS, Result, Results, Snapshot
 from auditkit.report.charts.drawing import COLOURS, CONCLUDED, MOST, lacking, short, sized, some, stack, titled
 
 # Days: the span that the timeline of certificates calls soon, as CERT-01 does by default.
@@ -170,6 +171,28 @@ def registries(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     said = f"{int(pinned.sum())} of {len(images)} containers name a digest; {len(every)} registries"
     said += some(every, counts) + lacking(snapshot, "images")
     return titled(figure, "Where images come from, and how they are named", said, "containers")
+
+
+def requirements(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
+    """The items of the CIS benchmark by section and management's result; an item without a test is manual."""
+    named = Results(results, snapshot.tables)
+    covered = frameworks.coverage(named, frameworks.load("cis-1.12"), ())
+    tested = covered["Tests"] != ""
+    result = covered["Management's result"].where(tested, "no test: manual")
+    shades = {
+        "Exceptions noted": COLOURS["exception"],
+        "Incomplete evidence": COLOURS["undetermined"],
+        "No exceptions noted": COLOURS["ok"],
+        "Not tested": COLOURS["quiet"],
+        "no test: manual": "#e8e8e8",
+    }
+    there = [word for word in shades if (result == word).any()]
+    order = dict.fromkeys(covered["Category"])
+    counts = pd.crosstab(covered["Category"], result).reindex(index=list(order), columns=there)
+    figure = sized(len(counts))
+    stack(figure.subplots(), counts, [shades[word] for word in there], labels=[f"{n}" for n in counts.sum(axis=1)])
+    said = f"{int(tested.sum())} of {len(covered)} items have tests, {int((result == 'Exceptions noted').sum())} of them with exceptions"
+    return titled(figure, "Items of the benchmark by section and result", said, "items")
 
 
 def conclusions(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
