@@ -147,4 +147,7 @@ def test_people_says_how_many_are_privileged_and_what_is_missing():
         "break-glass@northwind.example",
     }
     bare = charts.draw("people", ak.demo(), []).alt
-    assert "of these 0 with an answer no incomplete: imports/idp_users not supplied" in bare
+    assert (
+        "of these 0 with an answer no incomplete: imports/idp_users, imports/idp_groups, imports/leavers (not supplied)"
+        in bare
+    )
