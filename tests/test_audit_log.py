@@ -51,8 +51,8 @@ def written(path: Path, *events: dict[str, Any]) -> Path:
     return path
 
 
-def read(*paths: Path, period: tuple[date, date] | None = None) -> Loaded:
-    (found,) = imports.read([Supplied(source="audit_log", paths=paths, period=period)])
+def read(*paths: Path, period: tuple[date, date] | None = None, made_at: date | None = None) -> Loaded:
+    (found,) = imports.read([Supplied(source="audit_log", paths=paths, period=period, made_at=made_at)])
     return found
 
 
