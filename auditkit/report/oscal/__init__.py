@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from auditkit.errors import UsageError
+from auditkit.memory import collection_paused
 from auditkit.report.oscal import packed
 from auditkit.report.oscal.documents import PLAN, POAM, RESULTS, documents
 from auditkit.seal import leaks
@@ -37,8 +38,8 @@ def export(pack: Path, out: Path) -> Exported:
     """
     models = _models()
     read = packed.read(pack)
-    written = documents(read, _oscal_version())
-    with publishing(out) as draft:
+    with collection_paused(), publishing(out) as draft:
+        written = documents(read, _oscal_version())
         for name, document in written.items():
             ((root, content),) = document.items()
             model = models[root].model_validate(content)

@@ -1,7 +1,7 @@
 """What a sealed pack says, read without performing anything again."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from auditkit.capture.snapshot import Coverage, Origin
 from auditkit.declare import CHECKS, Check
 from auditkit.engagement import SHIPPED, Engagement
 from auditkit.errors import UsageError, VerificationError
-from auditkit.evaluate import EXCEPTION, declared
+from auditkit.evaluate import EXCEPTION
 from auditkit.frameworks import Control
 from auditkit.report import procedure
 from auditkit.resources import folder
@@ -79,7 +79,7 @@ def read(place: Path) -> Packed:
         raise VerificationError(f"not exported: {verdict}")
     manifest = seal.read(place)
     there = {file.path for file in manifest.files}
-    if lacking := {ORIGIN, COVERAGE, RESULTS} - there:
+    if lacking := {ORIGIN, COVERAGE, RESULTS} - there | {"run_id", "sealed_at"} - manifest.facts.keys():
         raise UsageError(
             f"{place}: no pack of one snapshot ({', '.join(sorted(lacking))} not in it); a pack of a period has no OSCAL export"
         )
@@ -115,12 +115,7 @@ def _another(place: Path, manifest: Manifest, why: str) -> UsageError:
     return UsageError(f"{place}: made by another auditkit ({by}): {why}; export it with that one, or run again")
 
 
-def evidence(check: Check) -> tuple[PurePosixPath, ...]:
+def evidence(check: Check) -> tuple[str, ...]:
     """The files of a pack that hold what a test looked at and found, where they are there."""
-    table = declared(check.population).name
-    return (
-        PurePosixPath(f"results/populations/{check.id}.parquet"),
-        PurePosixPath(f"results/exceptions/{check.id}.csv"),
-        PurePosixPath(f"tables/{table}.parquet"),
-        PurePosixPath(COVERAGE),
-    )
+    results = (f"results/populations/{check.id}.parquet", f"results/exceptions/{check.id}.csv")
+    return (*results, f"tables/{check.population}.parquet", COVERAGE)

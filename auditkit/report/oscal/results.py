@@ -53,9 +53,9 @@ def found(pack: Packed, tool: str, cluster: str) -> Found:
             *({"subject-uuid": told.namespaces[ns], "type": "inventory-item"} for ns in hit),
         ]
         observation["relevant-evidence"] = [
-            {"href": f"#{uuid(pack.run_id, 'file', str(path))}", "description": str(path)}
+            {"href": f"#{uuid(pack.run_id, 'file', path)}", "description": path}
             for path in evidence(check)
-            if str(path) in there
+            if path in there
         ]
         told.observations[check.id] = observation
         if rows:
