@@ -149,6 +149,8 @@ class Tables(Mapping[str, pd.DataFrame]):
             every: tuple[type[Kind] | type[Record], ...] = (*table.kinds, *table.beside, *table.records)
             for kind in every:
                 state = self.snapshot.state(kind)
+                if state.state == "not supplied" and issubclass(kind, Record) and kind.optional:
+                    continue
                 if state.state not in ("collected", "not served"):
                     found[kind] = state
                 elif kind in table.kinds and not self._opened(table):

@@ -51,8 +51,8 @@ def written(path: Path, *events: dict[str, Any]) -> Path:
     return path
 
 
-def read(*paths: Path, period: tuple[date, date] | None = None) -> Loaded:
-    (found,) = imports.read([Supplied(source="audit_log", paths=paths, period=period)])
+def read(*paths: Path, period: tuple[date, date] | None = None, made_at: date | None = None) -> Loaded:
+    (found,) = imports.read([Supplied(source="audit_log", paths=paths, period=period, made_at=made_at)])
     return found
 
 
@@ -282,6 +282,17 @@ def test_a_log_that_does_not_cover_the_period_is_partial(
     about_ = imports.judged(read(log, period=period), origin).about
     assert (about_.state == "partial") == partial
     assert ("covers 2026-10-01 to 2026-10-31, the period is" in about_.note) == partial
+
+
+def test_a_log_that_was_taken_later_than_its_last_event_covers_the_time_between(tmp_path: Path) -> None:
+    """Silence is shown where hours are counted; it is not a gap of the document."""
+    log, period = written(tmp_path / "a.log", event(0)), (date(2026, 10, 1), date(2026, 10, 31))
+    origin = Origin(cluster="prod", source="tests", taken_at=datetime(2026, 10, 31, 6, tzinfo=UTC))
+    about_ = imports.judged(read(log, period=period, made_at=date(2026, 10, 31)), origin).about
+    assert (about_.state, about_.dated_by) == ("collected", "stated in auditkit.toml")
+    assert about_.covers is not None and about_.covers[1] == datetime(2026, 10, 31, tzinfo=UTC)
+    earlier = imports.judged(read(log, period=period, made_at=date(2026, 9, 1)), origin).about
+    assert (earlier.state, earlier.dated_by) == ("partial", "the document")
 
 
 def test_times_of_other_zones_are_read_and_those_without_are_not(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from builders import imported, snapshot
 from conftest import DEMO
+from matplotlib.collections import PathCollection
 from test_connections import CALICO
 from test_reachability import CLUSTER, policy
 
@@ -121,6 +122,20 @@ def test_names_are_drawn_as_they_are_not_as_formulas(name):
     assert picture._repr_png_().startswith(b"\x89PNG")
 
 
+def test_ageing_draws_each_finding_once_beside_the_days_agreed():
+    demo = ak.load("demo", config=DEMO)
+    results = ak.check(demo, ["IMG-82"], settings={"IMG-82": {"critical": 7}})
+    picture = charts.draw("ageing", demo, list(results.values()))
+    (axes,) = picture.figure.axes
+    rows = demo.tables["image_vulnerabilities"].dropna(subset="vulnerability")
+    drawn = rows.drop_duplicates(["image", "digest", "vulnerability", "package"])
+    points = [part for part in axes.collections if isinstance(part, PathCollection)]
+    assert sum(len(part.get_offsets()) for part in points) == len(drawn) == 12
+    assert f"{len(drawn)} findings in the 6 of " in picture.alt and "6 with a correction are later" in picture.alt
+    assert " 7 days" in [text.get_text() for text in axes.texts]
+    assert charts.draw("ageing", Snapshot.of(snapshot([])), []).alt.endswith("0 known to be exploited")
+
+
 def test_people_says_how_many_are_privileged_and_what_is_missing():
     snapshot = ak.load("demo", config=DEMO)
     rows, said = snapshot.tables["people"], charts.draw("people", snapshot, []).alt
@@ -132,4 +147,7 @@ def test_people_says_how_many_are_privileged_and_what_is_missing():
         "break-glass@northwind.example",
     }
     bare = charts.draw("people", ak.demo(), []).alt
-    assert "of these 0 with an answer no incomplete: imports/idp_users not supplied" in bare
+    assert (
+        "of these 0 with an answer no incomplete: imports/idp_users, imports/idp_groups, imports/leavers (not supplied)"
+        in bare
+    )

@@ -32,7 +32,7 @@ def certified_subjects(bindings: pd.DataFrame, certificate_requests: pd.DataFram
     issued = certificate_requests[
         certificate_requests.issued.fillna(False) & certificate_requests.user_certificate.fillna(False)
     ]
-    user = (bindings.subject_kind == "User") & bindings.identity.isin(issued.subject)
-    group = (bindings.subject_kind == "Group") & bindings.identity.isin(issued.organizations.explode())
+    user = ((bindings.subject_kind == "User") & bindings.identity.isin(issued.subject)).fillna(False)
+    group = ((bindings.subject_kind == "Group") & bindings.identity.isin(issued.organizations.explode())).fillna(False)
     plain = bindings.identity.notna() & ~bindings.identity.str.contains(":", regex=False)
     return ((user | group) & ~bindings.stock).fillna(False).mask(plain & ~user & ~group)

@@ -138,10 +138,14 @@ class Kind(Struct):
 
 
 class Record(Struct):
-    """One record of an import, a document that others made; `source` names the import, `plural` records of this class."""
+    """One record of an import, a document that others made; `source` names the import, `plural` records of this class.
+
+    `optional` ones only add: where nobody supplied them a table is complete, and a column says what is not known.
+    """
 
     source: ClassVar[str] = ""
     plural: ClassVar[str] = ""
+    optional: ClassVar[bool] = False
 
 
 def resource(kind: type[Kind] | type[Record]) -> str:

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from msgspec import field
+
 from auditkit.kinds.base import Kind, Present, Struct
 from auditkit.kinds.platform import Condition
 
@@ -124,13 +126,26 @@ class Found(Struct):
     high_count: int | None = None
 
 
+class Vulnerability(Struct):
+    """One finding of a report; a date that is not known is missing or empty."""
+
+    vulnerability_id: str = field(default="", name="vulnerabilityID")
+    resource: str = ""
+    installed_version: str | None = None
+    fixed_version: str | None = None
+    severity: str | None = None
+    published_date: str | None = None
+    package_purl: str | None = field(default=None, name="packagePURL")
+
+
 class Report(Struct):
-    """What was scanned, when, and how much was found; the findings are not kept."""
+    """What was scanned, when, and what was found."""
 
     artifact: Artifact | None = None
     registry: Registry | None = None
     summary: Found | None = None
     update_timestamp: datetime | None = None
+    vulnerabilities: list[Vulnerability] | None = None
 
 
 class VulnerabilityReport(Kind):

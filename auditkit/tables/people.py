@@ -250,7 +250,6 @@ class AccessReview:
     group: Annotated[str | None, "Group of the identity provider through which the person is reached."]
     role: Annotated[str, "Name of the role."]
     privileged: Annotated[bool | None, "The identity is or can become cluster-admin; missing where that is not known."]
-    last_working_day: Annotated[datetime | None, "Last working day, by the list of leavers."]
     remarks: Annotated[list[str], "What speaks against keeping it."]
 
     @staticmethod

@@ -9,6 +9,8 @@ import pandas as pd
 from auditkit.analysis.components import recognise, vulnerabilities
 from auditkit.analysis.images import ImageReference, parse
 from auditkit.analysis.selectors import some
+from auditkit.capture.imports.image_scans import severity
+from auditkit.capture.imports.jsons import moment
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.delivery import Artifact, Found, Registry, VulnerabilityReport
@@ -75,6 +77,45 @@ class VulnerabilityReportRow:
                 artifact.tag or None, artifact.digest or None, report.update_timestamp,
                 summary.critical_count, summary.high_count,
             )  # fmt: skip
+
+
+@table(
+    "report_findings", kinds=(VulnerabilityReport,), key=("namespace", "name", "vulnerability", "package", "version")
+)
+class ReportFinding:
+    """One row per vulnerability of a package in a VulnerabilityReport of trivy-operator."""
+
+    namespace: Annotated[str, "Namespace of the report."]
+    kind: Annotated[str, "VulnerabilityReport."]
+    name: Annotated[str, "Name of the report."]
+    vulnerability: Annotated[str, "Its id, e.g. of CVE."]
+    package: Annotated[str, "Name of the package."]
+    version: Annotated[str | None, "Version that is installed."]
+    purl: Annotated[str | None, "Package URL; reports of older versions have none."]
+    fixed_version: Annotated[str | None, "Version that corrects it; missing where there is none."]
+    severity: Annotated[str | None, "critical, high, medium or low; missing where the scanner knows none."]
+    published: Annotated[datetime | None, "When it was published; missing where the report does not say."]
+
+    @staticmethod
+    def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        for found in objects[VulnerabilityReport]:
+            # A package can be found in several places of an image.
+            listed = {
+                (v.vulnerability_id, v.resource, v.installed_version or None): v
+                for v in (found.report or Scan()).vulnerabilities or ()
+            }
+            for key, v in listed.items():
+                yield (
+                    found.namespace, "VulnerabilityReport", found.name, *key, v.package_purl or None,
+                    v.fixed_version or None, severity(v.severity), _published(v.published_date),
+                )  # fmt: skip
+
+
+def _published(text: str | None) -> datetime | None:
+    try:
+        return moment(datetime.fromisoformat(text)) if text else None
+    except ValueError:
+        return None
 
 
 def _scanned(registry: Registry, artifact: Artifact) -> ImageReference | None:

@@ -182,7 +182,7 @@ def _read(supplied: Supplied) -> Loaded:
         raise UsageError(f"{error.filename}: cannot be read ({error.strerror}); imports.{supplied.source}") from None
     bad = len(document.malformed) if document.malformed_count is None else document.malformed_count
     unread = f"{bad:,} of {document.rows:,} records could not be read" if bad else ""
-    stated = supplied.made_at if document.made_at is None else None
+    stated, covers = _stated(supplied, document)
     about = Import(
         source=supplied.source,
         state="partial" if bad or document.note else "collected",
@@ -190,7 +190,7 @@ def _read(supplied: Supplied) -> Loaded:
         format=document.format,
         tool=document.tool,
         by=supplied.by,
-        made_at=_moment(stated) if stated else document.made_at,
+        made_at=stated or document.made_at,
         dated_by="stated in auditkit.toml" if stated else "the document" if document.made_at else "",
         cluster=document.cluster,
         same_cluster=supplied.cluster,
@@ -198,13 +198,26 @@ def _read(supplied: Supplied) -> Loaded:
         rows=document.rows,
         malformed=tuple(document.malformed[:NAMED]),
         malformed_count=bad,
-        covers=document.covers,
-        period=supplied.period if document.covers else None,
+        covers=covers,
+        period=supplied.period if covers else None,
         note="; ".join(filter(None, [unread, document.note])),
         fields={one.plural: fields_of(one) for one in chosen.records},
         kept={one.plural: len(document.records.get(one, ())) for one in chosen.records},
     )
     return Loaded(about=about, records={one: tuple(document.records.get(one, ())) for one in chosen.records})
+
+
+def _stated(supplied: Supplied, document: Document) -> tuple[datetime | None, tuple[datetime, datetime] | None]:
+    """When the user says that the document was made, and what it covers then.
+
+    A document's own date goes before the user's; but of what happened, its last record is not when it was taken: one taken
+    later says that nothing happened between, and the silence shows where hours are counted.
+    """
+    said = _moment(supplied.made_at) if supplied.made_at else None
+    if document.covers is None:
+        return (said if document.made_at is None else None), None
+    first, last = document.covers
+    return (said, (first, said)) if said and said > last else (None, document.covers)
 
 
 def judged(loaded: Loaded, origin: Origin) -> Loaded:

@@ -13,6 +13,7 @@ from auditkit.evaluate import Result, Snapshot
 from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, requirements, verdicts
 from auditkit.report.charts.drawing import Picture, as_written
 from auditkit.report.charts.identity import people
+from auditkit.report.charts.points import ageing
 from auditkit.report.charts.relations import access_paths, reachability
 from auditkit.report.charts.systems import copies, mesh, watched
 from auditkit.report.charts.tiles import enforcement, policies, settings
@@ -24,6 +25,7 @@ Chart = Callable[[Snapshot, Sequence[Result]], Figure]
 CHARTS: Mapping[str, Chart] = MappingProxyType(
     {
         "access_paths": access_paths,
+        "ageing": ageing,
         "activity": activity,
         "conclusions": conclusions,
         "copies": copies,

@@ -6,9 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from auditkit.capture.snapshot import in_short
 from auditkit.checks.dates import later
 from auditkit.evaluate import Result, Snapshot
-from auditkit.report.charts.drawing import COLOURS, MOST, lacking, short, sized, some, tile, titled
+from auditkit.report.charts.drawing import COLOURS, MOST, short, sized, some, tile, titled
 
 # Days without login that are long, as RBAC-88 does by default.
 LONG = 90
@@ -39,7 +40,8 @@ def people(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     powerful = rows["privileged"].fillna(False).astype(bool)
     said = f"bindings reach {len(rows)} people and names; {int(powerful.sum())} are or can become cluster-admin, "
     said += f"of these {int((powerful & (rows['bad'] > 0)).sum())} with an answer no{some(rows, shown)}"
-    said += lacking(snapshot, "access_review").replace("; ", "\n", 1)
+    lacking = snapshot.tables.incomplete(["people", "leavers"]).values()
+    said += f"\nincomplete: {in_short(list(lacking))}" if lacking else ""
     return titled(figure, "People with access to the cluster", said, "–: not known, or the list was not supplied")
 
 
@@ -63,11 +65,10 @@ def _answered(snapshot: Snapshot) -> pd.DataFrame:
 
 
 def _stays(snapshot: Snapshot) -> pd.Series:
-    """Whether each person has not left at the time of the snapshot."""
-    rows = snapshot.tables["access_review"]
+    """Whether each user of the identity provider has not left at the time of the snapshot."""
+    rows = snapshot.tables["account_departures"].set_index("name")
     day = rows["last_working_day"]
-    stays = ~later(snapshot.tables["origin"], day, days=1, where=day.notna())
-    return stays.mask(rows["person"].isna()).groupby(rows["person"].fillna(rows["identity"])).min().astype("boolean")
+    return ~(rows["listed"] & later(snapshot.tables["origin"], day, days=1, where=day.notna()))
 
 
 def _tile(axes: Axes, x: int, y: int, answer: bool, *, yes: str, no: str) -> None:
