@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,7 +15,7 @@ from auditkit.declare import CHECKS
 from auditkit.engagement import Engagement, parse, shipped
 from auditkit.engagement import load as load_engagement
 from auditkit.errors import Faults, UsageError, faults_of
-from auditkit.evaluate import CONCLUSIONS, Conclusion, Results
+from auditkit.evaluate import CONCLUSIONS, Conclusion
 from auditkit.resources import folder
 
 ManagementResult = Literal[
@@ -247,6 +247,13 @@ def _dangling(controls: Iterable[Control]) -> list[str]:
     return faults + [f"criterion {r.id}: no control names it, and no `manual` says why" for r in silent]
 
 
+class Counted(Protocol):
+    """Results as they are counted: one row per check that ran, as evaluate.Results has it or a pack holds it."""
+
+    @property
+    def frame(self) -> pd.DataFrame: ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
     """What several checks say together: the first conclusion in order of precedence, and all counts."""
@@ -259,9 +266,9 @@ class Tally:
     not_run: tuple[str, ...]
 
     @classmethod
-    def of(cls, results: Results, checks: Iterable[str]) -> "Tally":
+    def of(cls, results: Counted, checks: Iterable[str]) -> "Tally":
         """A check that was not run is evidence not collected, never passed over."""
-        wanted, ran = sorted(set(checks)), set(results)
+        wanted, ran = sorted(set(checks)), set(results.frame["id"])
         not_run = tuple(id for id in wanted if id not in ran)
         frame = results.frame[results.frame["id"].isin(wanted)]
         counts = Counter(frame["conclusion"])
@@ -294,7 +301,7 @@ class Tally:
         return {f"Tests: {conclusion}": n for conclusion, n in self.counts.items()}
 
 
-def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFrame:
+def control_matrix(results: Counted, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per control: its description, tests and management's result.
 
     A control that rests on people is never `No exceptions noted` by tests: its `Manual part` is `open`.
@@ -331,7 +338,7 @@ def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def coverage(results: Results, framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
+def coverage(results: Counted, framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per requirement, also those that no cluster can show: source, tests, result, what remains manual.
 
     Tests are the requirement's own and those of controls that name it as primary; they alone give counts and
@@ -348,7 +355,7 @@ def _result(tally: Tally, primary: Iterable[Control]) -> ManagementResult:
     return "Manual part open" if tally.result == "No exceptions noted" and people else tally.result
 
 
-def _covered(results: Results, requirement: Requirement, controls: tuple[Control, ...]) -> dict[str, Any]:
+def _covered(results: Counted, requirement: Requirement, controls: tuple[Control, ...]) -> dict[str, Any]:
     primary = [c for c in controls if requirement.id in c.primary]
     supporting = [c for c in controls if requirement.id in c.supporting]
     checks = {*requirement.checks, *(check for c in primary for check in c.checks)}
