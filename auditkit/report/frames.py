@@ -40,7 +40,7 @@ def _plain(values: pd.Series) -> list[object]:
         return [list(v) if isinstance(v, (list, tuple)) else None for v in values]
     if str(values.dtype).startswith("datetime"):
         return [None if v is pd.NaT else v.to_pydatetime() for v in values]
-    return values.to_numpy(dtype=object, na_value=None).tolist()
+    return list(values.array.to_numpy(dtype=object, na_value=None))
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
