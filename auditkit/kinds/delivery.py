@@ -124,6 +124,8 @@ class Registry(Struct):
 class Found(Struct):
     critical_count: int | None = None
     high_count: int | None = None
+    medium_count: int | None = None
+    low_count: int | None = None
 
 
 class Vulnerability(Struct):
@@ -152,3 +154,45 @@ class VulnerabilityReport(Kind):
     group, plural, kind = "aquasecurity.github.io", "vulnerabilityreports", "VulnerabilityReport"
     versions = ("v1alpha1",)
     report: Report | None = None
+
+
+class Counted(Struct):
+    """A number of vulnerabilities: all of the image, whether or not its process loads the package."""
+
+    all: int = 0
+
+
+class Severities(Struct):
+    critical: Counted | None = None
+    high: Counted | None = None
+    medium: Counted | None = None
+    low: Counted | None = None
+    negligible: Counted | None = None
+    unknown: Counted | None = None
+
+
+class Manifest(Struct):
+    name: str = ""
+
+
+class Manifests(Struct):
+    """The VulnerabilityManifests that were counted."""
+
+    all: Manifest | None = None
+
+
+class VulnerabilitySummarySpec(Struct):
+    severities: Severities | None = None
+    vulnerabilities_ref: Manifests | None = None
+
+
+class VulnerabilityManifestSummary(Kind):
+    """What Kubescape counts in the image of one container; which image, when and how it ended are annotations.
+
+    A list holds metadata alone, with every count zero, unless it names the resourceVersion `fullSpec`
+    (github.com/kubescape/storage, pkg/registry/file).
+    """
+
+    group, plural = "spdx.softwarecomposition.kubescape.io", "vulnerabilitymanifestsummaries"
+    kind, versions, whole_at = "VulnerabilityManifestSummary", ("v1beta1",), "fullSpec"
+    spec: VulnerabilitySummarySpec | None = None
