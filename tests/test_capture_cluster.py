@@ -23,10 +23,10 @@ from auditkit.capture.transport import Patience
 from auditkit.errors import RetryLater, UsageError
 from auditkit.kinds import Kind
 from auditkit.kinds.certificates import Secret
-from auditkit.kinds.delivery import VulnerabilityManifestSummary
 from auditkit.kinds.platform import Namespace, Node
 from auditkit.kinds.policies import Constraint
 from auditkit.kinds.rbac import ClusterRole
+from auditkit.kinds.reports import VulnerabilityManifestSummary
 from auditkit.kinds.workloads import Deployment, Pod
 
 HASTY = Patience(attempts=3, pause=0.001, longest=2.0, timeout=5.0, restarts=2)

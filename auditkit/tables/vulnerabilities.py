@@ -13,19 +13,16 @@ from auditkit.capture.imports.image_scans import severity
 from auditkit.capture.imports.jsons import moment
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
-from auditkit.kinds.delivery import (
-    Artifact,
+from auditkit.kinds.delivery import Artifact, Found, Registry, VulnerabilityReport
+from auditkit.kinds.delivery import Report as Scan
+from auditkit.kinds.reports import (
     Counted,
-    Found,
     Manifest,
     Manifests,
-    Registry,
     Severities,
     VulnerabilityManifestSummary,
-    VulnerabilityReport,
     VulnerabilitySummarySpec,
 )
-from auditkit.kinds.delivery import Report as Scan
 
 
 @view("known_components", key=("namespace", "kind", "name", "component", "version"))
