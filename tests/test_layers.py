@@ -16,6 +16,7 @@ LAYERS = (
     ("tables",),
     ("checks",),
     ("waiving", "evaluate"),
+    ("tally",),
     ("engagement", "catalogue", "frameworks"),
     ("seal", "store"),
     ("period",),

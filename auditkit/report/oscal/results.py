@@ -8,12 +8,13 @@ from typing import Any, get_args
 from auditkit import frameworks
 from auditkit.capture.snapshot import Coverage
 from auditkit.declare import CHECKS, Check, rests_on
-from auditkit.frameworks import SOC2, Control, ManagementResult
+from auditkit.frameworks import SOC2, Control
 from auditkit.kinds import resource as resource_of
 from auditkit.report import procedure
 from auditkit.report.frames import said
 from auditkit.report.oscal.packed import Packed, evidence
 from auditkit.report.oscal.parts import Part, line, origins, prop, props, related, token, uuid
+from auditkit.tally import ManagementResult
 
 PASSED: ManagementResult = "No exceptions noted"
 # OSCAL knows two states: whatever is not clean, or not known to be, is not satisfied; the reason tells them apart.
