@@ -65,7 +65,7 @@ def run(
     with store.publishing(out) as pack:
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
         snapshots.save(snapshot, pack / "snapshot")
-        _write_inputs(pack / "inputs", engagement)
+        write_inputs(pack / "inputs", engagement)
         if snapshot.imports:
             imports.save(snapshot.imports, pack / IMPORTS)
         results = evaluated(snapshot, engagement)
@@ -76,7 +76,7 @@ def run(
         ended = notebooks.execute(pack, names, done=lambda e: say(f"notebook  {e.path.name}"))
         notebooks.raise_for(ended)
         prepared = datetime.now(UTC)
-        about = [*matrix.facts(snapshot, engagement, identity), *_preparation(prepared, signed=key is not None)]
+        about = [*matrix.facts(snapshot, engagement, identity), *preparation(prepared, signed=key is not None)]
         _write_binder(pack, snapshot, results, about, names)
         matrix.write(pack, snapshot, results, engagement, identity)
         (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY.md").read_text())
@@ -112,7 +112,7 @@ def _digest(folder_: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_inputs(inputs: Path, engagement: Engagement) -> None:
+def write_inputs(inputs: Path, engagement: Engagement) -> None:
     """Copy every file that influences a number: the engagement's but for imports, and under shipped/ those that come with auditkit."""
     inputs.mkdir()
     (inputs / "auditkit.toml").write_text(engagement.text)
@@ -168,7 +168,7 @@ def _write_binder(
     )
 
 
-def _preparation(at: datetime, *, signed: bool) -> list[tuple[str, str]]:
+def preparation(at: datetime, *, signed: bool) -> list[tuple[str, str]]:
     """When the pack was made, and what its seal proves."""
     seal_ = (
         "hashes and a signature (manifest.dsse.json); `auditkit verify . --key` with the signer's public key proves whose"
@@ -209,7 +209,7 @@ def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:
         "tool": tool(),
         "package_sha256": package(),
         "notebooks": {p.name: seal.sha256(p) for p in sorted(folder("notebooks").glob("*.ipynb"))},
-        "tree": _tree(),
+        "tree": tree(),
         "sealed_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -235,7 +235,7 @@ def package() -> str:
     return digest.hexdigest()
 
 
-def _tree() -> str:
+def tree() -> str:
     """Whether the code that ran is a commit, a changed checkout, or an installed package."""
     if not (PACKAGE.parent / ".git").exists():
         return "installed"
