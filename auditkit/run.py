@@ -21,11 +21,26 @@ from auditkit.engagement import SHIPPED, Engagement
 from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
 from auditkit.report.frames import write_csv, write_parquet
-from auditkit.report.workpaper import evaluated, tested
+from auditkit.report.workpaper import Notebook, evaluated, tested
 from auditkit.resources import PACKAGE, folder
 from auditkit.seal import leaks
 
 COMPLETE, INCOMPLETE, EXCEPTIONS = 0, 3, 4
+# Files and folders of a pack as its first page leads to them.
+FILES = (
+    (
+        "control-matrix.xlsx",
+        "the workbook: controls, criteria, tests, exceptions, populations, access, completeness, index of evidence",
+    ),
+    (
+        "results/results.csv",
+        "one row per test; exceptions (CSV) and populations with verdicts (Parquet) in folders beside it",
+    ),
+    ("tables/", "every table as CSV and Parquet; the workbook's data dictionary documents each column"),
+    ("notebooks/", "the executed notebooks from which the workpapers were made, with their code"),
+    ("snapshot/coverage.json", "how the request for every kind of object ended; the objects lie beside it"),
+    ("VERIFY.md", "how to check this pack with stock commands, and how to perform the tests again"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +75,7 @@ def run(
     started = time.monotonic()
     snapshot = Snapshot.of(source)
     # What the user named is looked at before an hour of work rests on it.
-    notebooks.chosen(names)
+    papers = notebooks.chosen(names)
     seal.check_inputs(previous=previous, key=key)
     with store.publishing(out) as pack:
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
@@ -73,11 +88,11 @@ def run(
         write_results(pack / "results", results)
         say(f"tests     {narrative.conclude(list(results.values()), snapshot)}")
         identity = identify(pack, snapshot.digest, tool())
-        ended = notebooks.execute(pack, names, done=lambda e: say(f"notebook  {e.path.name}"))
+        ended = notebooks.execute(pack, papers, done=lambda e: say(f"notebook  {e.path.name}"))
         notebooks.raise_for(ended)
         prepared = datetime.now(UTC)
         about = [*matrix.facts(snapshot, engagement, identity), *preparation(prepared, signed=key is not None)]
-        _write_binder(pack, snapshot, results, about, names)
+        _write_binder(pack, snapshot, results, about, papers)
         matrix.write(pack, snapshot, results, engagement, identity)
         (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY.md").read_text())
         _write_run(pack / "run.json", snapshot, results, identity, prepared, time.monotonic() - started)
@@ -153,9 +168,8 @@ def _write_binder(
     snapshot: Snapshot,
     results: Results,
     about: Sequence[tuple[str, str]],
-    names: Sequence[str] | None,
+    papers: Sequence[Notebook],
 ) -> None:
-    papers = notebooks.chosen(names)
     for paper in papers:
         binder.page(pack / "notebooks" / paper.file, pack / paper.page, paper.title, others=papers)
     binder.index(
@@ -165,6 +179,7 @@ def _write_binder(
         about=about,
         notebooks=papers,
         found={paper.name: narrative.found(tested(paper, results)) for paper in papers},
+        files=FILES,
     )
 
 
@@ -203,13 +218,16 @@ def _write_run(
 
 def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:
     """What the manifest says of how the pack was made."""
+    return {"run_id": identity, "snapshot_digest": snapshot.digest, **facts_of_code("*.ipynb")}
+
+
+def facts_of_code(notebooks: str) -> dict[str, Any]:
+    """What the manifest says of the code that ran, with the notebooks of this pattern, and of the time."""
     return {
-        "run_id": identity,
-        "snapshot_digest": snapshot.digest,
         "tool": tool(),
         "package_sha256": package(),
-        "notebooks": {p.name: seal.sha256(p) for p in sorted(folder("notebooks").glob("*.ipynb"))},
-        "tree": tree(),
+        "notebooks": {p.name: seal.sha256(p) for p in sorted(folder("notebooks").glob(notebooks))},
+        "tree": _tree(),
         "sealed_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -235,7 +253,7 @@ def package() -> str:
     return digest.hexdigest()
 
 
-def tree() -> str:
+def _tree() -> str:
     """Whether the code that ran is a commit, a changed checkout, or an installed package."""
     if not (PACKAGE.parent / ".git").exists():
         return "installed"
