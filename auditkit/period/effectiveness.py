@@ -173,12 +173,15 @@ class _Followed:
     def step(self, at: datetime, results: Iterable[Result], tables: Tables) -> None:
         for result in results:
             check, population = result.check, result.population
-            found = population[population["verdict"] == evaluate.EXCEPTION]
+            # A wide table is not copied for the few columns that are followed.
+            followed = ["exception_id", "waiver", *_place(check, population)]
+            found = population.loc[population["verdict"] == evaluate.EXCEPTION, followed]
             there = dict.fromkeys(found["exception_id"].tolist())
             if there.keys() - self._rows.keys():
                 self._rows |= zip(found["exception_id"], _named(check, found), strict=True)
-            waivers = found["waiver"].astype(object)
-            self._waivers |= zip(found["exception_id"], waivers.where(waivers.notna(), None), strict=True)
+            if there:
+                waivers = found["waiver"].astype(object)
+                self._waivers |= zip(found["exception_id"], waivers.where(waivers.notna(), None), strict=True)
             doubtful = population.index[population["verdict"] == evaluate.UNDETERMINED]
             ids = tables.row_ids(check.population) if len(doubtful) else pd.Series(dtype="string")
             ended = self._spans[check.id].step(
@@ -223,6 +226,11 @@ class _Followed:
                 ((gone or seen) - earliest).total_seconds() / DAY if earliest and state != "unknown" else None,
                 *span.values,
             )
+
+
+def _place(check: Check, population: pd.DataFrame) -> list[str]:
+    """The columns that name a row: its key, and its namespace."""
+    return list(dict.fromkeys([*declared(check.population).key, *({"namespace"} & set(population))]))
 
 
 def _named(check: Check, rows: pd.DataFrame) -> list[tuple[str | None, str]]:

@@ -227,6 +227,11 @@ class _Bindings:
 
 
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
-    keys = [column for column in frame.columns if frame[column].dtype != object]
-    named = [name for name in keys[: keys.index("valid_from")] if name != "uid"]
-    return frame.sort_values([*named, "first_seen"], kind="stable", ignore_index=True)
+    """In the order of the key, whatever order the rows were found in; the uid decides last."""
+    columns = list(frame.columns)
+    named = [name for name in columns[: columns.index("valid_from")] if name != "uid"]
+    return frame.sort_values([*named, "first_seen", "uid"], kind="stable", ignore_index=True, key=_comparable)
+
+
+def _comparable(column: pd.Series) -> pd.Series:
+    return column.map(str) if column.dtype == object else column

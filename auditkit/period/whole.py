@@ -16,7 +16,7 @@ from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.period import tickets as _tickets
 from auditkit.period.changes import ChangeRow, Compared
-from auditkit.period.coverage import GapRow, SlotRow
+from auditkit.period.coverage import GapRow, SlotRow, slots
 from auditkit.period.departures import DepartureRow, Departures
 from auditkit.period.effectiveness import CheckRow, ControlRow, DeviationRow, Tested
 from auditkit.period.frames import Capture, framed
@@ -129,6 +129,8 @@ def whole(
     where no capture lies in it, and where captures are undated, not in order, or of two clusters.
     """
     tested = Tested(engagement)
+    if engagement.period:
+        slots(engagement.period)  # raises, before every capture is read for nothing
     following = _Following(engagement, imports)
     last: evaluate.Snapshot | None = None
     for capture, snapshot in _within(pairs, engagement):

@@ -23,6 +23,8 @@ from auditkit.report.period.saved import FOLDER
 from auditkit.report.requests import Request
 from auditkit.report.workbook import Link, Sheet
 
+# A longer value of a change is cut in its sheet.
+LONGEST = 240
 POPULATIONS = "Period populations"
 
 
@@ -145,9 +147,9 @@ def changes(pack: Path, period: Period) -> Sheet:
             "Not after": frame["not_after"],
             "Drift from GitOps": frame["drift"],
             "Fields": frame["fields"],
-            "Before": frame["before"].map(said),
-            "After": frame["after"].map(said),
-            "Writes": frame["writes"],
+            "Before": frame["before"].map(_cut),
+            "After": frame["after"].map(_cut),
+            "Writes": frame["writes"].map(_cut),
             "Followed by controllers": frame["followed"],
             "Requester": frame["requester"],
             "Approver": frame["approver"],
@@ -159,7 +161,7 @@ def changes(pack: Path, period: Period) -> Sheet:
         pack,
         Sheet(
             name="Changes",
-            note=f"{words.changed(period)} A manager is the name that a client gave itself; the audit log of the API server names users.",
+            note=f"{words.changed(period)} A manager is the name that a client gave itself; the audit log of the API server names users. Long values are cut here, and whole in period/changes.",
             frame=rows,
             people=("Explanation", "Owner", "Ticket that was missing"),
             auditor=("Tickmark", "Auditor ref"),
@@ -168,6 +170,11 @@ def changes(pack: Path, period: Period) -> Sheet:
             widths={"Why": 44},
         ),
     )
+
+
+def _cut(values: object) -> str:
+    text = said(values)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def access(pack: Path, period: Period, engagement: Engagement) -> Sheet:

@@ -225,7 +225,7 @@ def _entry(cell: Cell, style: str) -> None:
 
 def _width(name: str, values: Sequence[Any], widest: int) -> int:
     """Characters that hold the longest line of a column, within reason; a heading may take two lines."""
-    longest = max((len(line) for v in values[:500] for line in str(flat(v)).splitlines()), default=0)
+    longest = max((len(line) for v in values[:500] for line in _shown(v).splitlines()), default=0)
     return max(
         min(NARROWEST, widest), min(widest, longest + 2), min(len(name) + 2, max(len(w) for w in name.split()) + 4)
     )
@@ -234,10 +234,15 @@ def _width(name: str, values: Sequence[Any], widest: int) -> int:
 def _height(row: Sequence[Any], widths: Sequence[int]) -> float:
     """Points that hold the tallest cell: spreadsheets do not agree on sizing rows themselves."""
     lines = (
-        sum(-(-max(1, len(line)) // max(1, width - 1)) for line in str(flat(v)).splitlines() or [""])
+        sum(-(-max(1, len(line)) // max(1, width - 1)) for line in _shown(v).splitlines() or [""])
         for v, width in zip(row, widths, strict=True)
     )
     return float(min(TALLEST, LINE_HEIGHT * max(lines, default=1) + 3))
+
+
+def _shown(value: Any) -> str:
+    """The text of a cell as it is seen; a time takes what its format shows of it."""
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) and value is not pd.NaT else str(flat(value))
 
 
 def put(cell: Cell, value: Any, style: str) -> None:
