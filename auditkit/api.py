@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -23,10 +23,11 @@ from auditkit.kinds import resource as resource_name
 from auditkit.period import changes as _changes
 from auditkit.period import tickets as _tickets
 from auditkit.report import workpaper as _workpaper
-from auditkit.run import Run
-from auditkit.run import run as _run
 from auditkit.seal import Verdict, leaks
 from auditkit.store import History as History
+
+if TYPE_CHECKING:
+    from auditkit.run import Run
 
 
 def capture(
@@ -184,11 +185,14 @@ def who_can(
     return frame, tuple(sorted(resource_name(kind) for kind in access.unread))
 
 
-def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> Run:
+def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> "Run":
     """Write a sealed pack of a source into a new folder; options are those of auditkit.run.run.
 
     A Snapshot is taken as it is, with the imports that it was loaded with.
     """
+    # Here, as only a run writes: the kernel of a notebook does not wait for what makes workbooks and pages.
+    from auditkit.run import run as _run
+
     engagement = frameworks.settled(Path(config) if config else None)
     return _run(_opened(source, config), Path(out), engagement=engagement, **options)
 

@@ -14,9 +14,9 @@ from auditkit.declare import CHECKS
 from auditkit.engagement import Engagement, parse, shipped
 from auditkit.engagement import load as load_engagement
 from auditkit.errors import Faults, UsageError, faults_of
-from auditkit.evaluate import Results, declared
+from auditkit.evaluate import declared
 from auditkit.resources import folder
-from auditkit.tally import ManagementResult, Tally
+from auditkit.tally import Counted, ManagementResult, Tally
 
 # The framework whose criteria controls name.
 SOC2 = "soc2-2017"
@@ -236,7 +236,7 @@ def _dangling(controls: Iterable[Control]) -> list[str]:
     return faults + [f"criterion {r.id}: no control names it, and no `manual` says why" for r in silent]
 
 
-def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFrame:
+def control_matrix(results: Counted, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per control: its description, tests and management's result.
 
     A control that rests on people is never `No exceptions noted` by tests: its `Manual part` is `open`.
@@ -273,7 +273,7 @@ def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def coverage(results: Results, framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
+def coverage(results: Counted, framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per requirement, also those that no cluster can show: source, tests, result, what remains manual.
 
     Tests are the requirement's own and those of controls that name it as primary; they alone give counts and
@@ -290,7 +290,7 @@ def _result(tally: Tally, primary: Iterable[Control]) -> ManagementResult:
     return "Manual part open" if tally.result == "No exceptions noted" and people else tally.result
 
 
-def _covered(results: Results, requirement: Requirement, controls: tuple[Control, ...]) -> dict[str, Any]:
+def _covered(results: Counted, requirement: Requirement, controls: tuple[Control, ...]) -> dict[str, Any]:
     primary = [c for c in controls if requirement.id in c.primary]
     supporting = [c for c in controls if requirement.id in c.supporting]
     checks = {*requirement.checks, *(check for c in primary for check in c.checks)}

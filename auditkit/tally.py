@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
+
+import pandas as pd
 
 from auditkit.evaluate import CONCLUSIONS, EXCEPTION, UNDETERMINED, Conclusion, Result, Results
 
@@ -50,6 +52,20 @@ def among(result: Result, values: Mapping[str, Sequence[str]]) -> Result:
     return replace(result, population=population, conclusion=conclusion)
 
 
+class Counted(Protocol):
+    """Results as they are counted: one row per check that ran, as evaluate.Results has it or a pack holds it."""
+
+    @property
+    def frame(self) -> pd.DataFrame: ...
+
+
+def _narrowed(results: Counted, checks: Iterable[str], rows: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The frame of these checks by some of their rows; empty where results come without their populations."""
+    if not isinstance(results, Results):
+        return results.frame.iloc[:0]
+    return Results([among(results[id], rows) for id in checks if id in results], results.tables).frame
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
     """What several checks say together: the first conclusion in order of precedence, and all counts."""
@@ -62,16 +78,15 @@ class Tally:
     not_run: tuple[str, ...]
 
     @classmethod
-    def of(cls, results: Results, checks: Iterable[str], rows: Mapping[str, Sequence[str]] = EVERY_ROW) -> "Tally":
+    def of(cls, results: Counted, checks: Iterable[str], rows: Mapping[str, Sequence[str]] = EVERY_ROW) -> "Tally":
         """Of those rows of their populations alone, where any are named; see `among`.
 
         A check that was not run is evidence not collected, never passed over.
         """
-        wanted, ran = sorted(set(checks)), set(results)
+        wanted = sorted(set(checks))
+        frame = _narrowed(results, wanted, rows) if rows else results.frame[results.frame["id"].isin(wanted)]
+        ran = set(frame["id"])
         not_run = tuple(id for id in wanted if id not in ran)
-        if rows and len(not_run) < len(wanted):
-            results = Results([among(results[id], rows) for id in wanted if id in ran], results.tables)
-        frame = results.frame[results.frame["id"].isin(wanted)]
         counts = Counter(frame["conclusion"])
         present = {*counts, *(["not collected"] if not_run else [])}
         return cls(

@@ -34,6 +34,7 @@ ONLY = {
     "openpyxl": "report.workbook",
     "matplotlib": "report.charts",
     "nbconvert": "report.binder",
+    "trestle": "report.oscal",
 }
 MODULES = {p.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): p for p in PACKAGE.rglob("*.py")}
 
