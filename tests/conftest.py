@@ -1,19 +1,21 @@
 """What every test may use: the recorded cluster, one pack of the demo, programs of the system."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from periods import DATES, recorded
 
 import auditkit as ak
 from auditkit.resources import folder
+from auditkit.run_period import PeriodRun
 
 RECORDINGS = Path(__file__).parent / "recordings"
 # The engagement of the demo, with its imports.
 DEMO = folder("data") / "demo" / "auditkit.toml"
-DATES = ("2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31")
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +25,18 @@ def recordings() -> Path:
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sealed pack of the demo cluster, with its imports: tests read it, or change a copy."""
-    return ak.run("demo", tmp_path_factory.mktemp("packs") / "demo", config=DEMO).pack
+    """The sealed pack of the demo cluster, with its imports: tests read it, or change a copy.
+
+    The workers of pytest-xdist share one: their folders lie in that of the session.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    pack = shared / "demo"
+    with (shared / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not pack.exists():
+            ak.run("demo", pack, config=DEMO)
+    return pack
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +53,11 @@ def program() -> Callable[[str], str]:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def over_period(tmp_path_factory: pytest.TempPathFactory) -> PeriodRun:
+    """The sealed pack of the four recorded dates as a period, with one of its notebooks executed."""
+    out = tmp_path_factory.mktemp("packs") / "period"
+    config = Path(__file__).parent / "northwind-period.toml"
+    return ak.period(snapshots=map(recorded, DATES), out=out, config=config, names=["access"])
