@@ -1,5 +1,6 @@
 """Controls and frameworks are complete, name what exists, and never turn missing evidence into a pass."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -303,3 +304,10 @@ def test_an_own_framework_is_looked_at_before_the_work(
     with pytest.raises(Faults) as caught:
         frameworks.settled(config)
     assert says in str(caught.value)
+
+
+def test_a_test_belongs_to_one_control() -> None:
+    """Else its exceptions are counted for two control activities."""
+    named = Counter(check for control in frameworks.controls() for check in control.checks)
+    assert {check: n for check, n in named.items() if n != 1} == {}
+    assert set(named) == set(CHECKS)

@@ -161,10 +161,6 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
     """The exceptions of one test: the object, the part of it that the row is, and the condition."""
     result = every.results[id]
     found = every.exceptions[id]
-    part = pd.Series("", index=found.index, dtype="string")
-    for column in procedure.key(result.check):
-        if column not in ("kind", "namespace", "name"):
-            part = part + ", " + column + " " + pd.Series([said(v) for v in found[column]], found.index, dtype="string")
     return pd.DataFrame(
         {
             "Exception id": found["exception_id"],
@@ -172,7 +168,7 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
             "Expected": narrative.title(result),
             "Severity": result.check.severity,
             **{c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")},
-            "Part": part.str.removeprefix(", "),
+            "Part": procedure.part(found, procedure.key(result.check)),
             "Condition": _conditions(result.check, found),
             "Waiver": found["waiver"],
             "Controls": every.control_ids(id),
