@@ -9,10 +9,11 @@ import pandas as pd
 from auditkit import frameworks
 from auditkit.declare import Check
 from auditkit.evaluate import CONCLUSIONS, Snapshot
-from auditkit.frameworks import NOT_RUN, Control
+from auditkit.frameworks import Control
 from auditkit.report import narrative, procedure
 from auditkit.report.listings import EXCEPTIONS, Tests
 from auditkit.report.workbook import Link, Sheet
+from auditkit.tally import NOT_RUN
 
 # A snapshot is of one time: nothing in it tests operation over a period.
 TEST = "Configuration test at the as-of date"

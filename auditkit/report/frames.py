@@ -1,7 +1,8 @@
 """Tables as files: Parquet with an explicit schema, CSV that no spreadsheet takes for formulas."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def _plain(values: pd.Series) -> list[object]:
         return [list(v) if isinstance(v, (list, tuple)) else None for v in values]
     if str(values.dtype).startswith("datetime"):
         return [None if v is pd.NaT else v.to_pydatetime() for v in values]
-    return values.to_numpy(dtype=object, na_value=None).tolist()
+    return list(values.array.to_numpy(dtype=object, na_value=None))
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -62,6 +63,11 @@ def flat(value: object) -> object:
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
     return value
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows, each with its columns as attributes."""
+    return iter(frame.itertuples(index=False))
 
 
 def said(value: object) -> str:
