@@ -9,6 +9,7 @@ import click
 
 from auditkit.errors import AuditkitError, UsageError, VerificationError
 from auditkit.options import READING, SOURCE, config_option, opened, with_options
+from auditkit.reviewing import review
 from auditkit.terminal import records, say, show, show_json
 
 
@@ -39,6 +40,9 @@ def cli() -> None:
     4 exceptions (with --fail-on exceptions); 5 verification failed; 6 a secret in an output;
     75 unreachable, throttled or locked, try again; 138 a kernel was killed; 1 anything else.
     """
+
+
+cli.add_command(review)
 
 
 @cli.command()

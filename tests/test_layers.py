@@ -25,6 +25,7 @@ LAYERS = (
     ("reperform",),
     ("api",),
     ("options", "terminal"),
+    ("reviewing",),
     ("cli", "__init__", "__main__"),
 )
 # What talks to an outside, and the module or package it talks through.

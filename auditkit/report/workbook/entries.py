@@ -26,6 +26,7 @@ _COVER_ENTRY = "people entry"
 KEYS: Mapping[str, tuple[str, ...]] = {
     "Access listing": ("Subject kind", "Subject", "Where", "Role", "Binding"),
     "Populations": ("Test", "Table"),
+    "Members": ("Group", "Person"),
 }
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 
