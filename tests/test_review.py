@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import openpyxl
 import pandas as pd
 import pytest
@@ -134,14 +135,39 @@ def test_nobody_decides_on_their_own_access_or_on_what_they_granted() -> None:
     assert "bob@x.io granted this access (bob (managedFields))" in found.loc["c-evil", "independent"]
 
 
+def test_who_granted_is_known_by_a_complete_audit_log_alone() -> None:
+    def listed(user: str, *, state: str = "collected", people: bool = True) -> pd.Series:
+        event = {
+            "what": "rbac",
+            "group": "rbac.authorization.k8s.io",
+            "resource": "clusterrolebindings",
+            "name": "a-ann",
+        }
+        event |= {"user": user, "verb": "create", "code": 201, "count": 1, "namespace": ""}
+        times = {"first": "2026-09-01T00:00:00Z", "last": "2026-09-01T00:00:00Z"}
+        (log,) = imported({"audit_activity": [event | times]}, at=START)
+        about = msgspec.structs.replace(log.about, state=state)
+        found, _ = access.listing(
+            Snapshot.of(shown(*BOUND).beside([replace(log, about=about)])), engagement.Engagement()
+        )
+        return found.set_index("name").loc["a-ann"]
+
+    row = listed("gina@x.io")
+    assert (row["provisioners"], row["granters_known"]) == (["gina@x.io"], True)
+    assert row["granted_by"].startswith("gina@x.io (create 2026-09-01 00:00, audit log); kubectl-create")
+    # A program's account hides the person behind it; a log that lacks events hides later writes.
+    assert not listed("system:serviceaccount:argocd:argocd")["granters_known"]
+    assert not listed("gina@x.io", state="partial")["granters_known"]
+
+
 def test_independence_that_cannot_be_told_is_not_passed() -> None:
     found = findings({"a-ann": ("keep", "Ann Berg", "2026-10-01"), "b-ops": ("keep", "gina@x.io", "2026-10-01")})
     assert "Ann Berg is not known to the identity provider" in found.loc["a-ann", "independent"]
-    assert "gina@x.io may grant access, and who granted this is not known" in found.loc["b-ops", "independent"]
+    unknown = "who granted it is not known (kubectl-create (managedFields)), and gina@x.io may grant access"
+    assert found.loc["b-ops", "independent"] == unknown
     assert "who =cmd" in found.loc["c-evil", "independent"]
     assert list(found["conclusion"]) == [UNDETERMINED] * 3
-    unknown = findings({}, of=shown(*BOUND, people=False))
-    assert set(unknown["conclusion"]) == {UNDETERMINED}
+    assert set(findings({}, of=shown(*BOUND, people=False))["conclusion"]) == {UNDETERMINED}
     assert set(findings({}).loc[["a-ann", "b-ops"], "conclusion"]) == {OK}
 
 
@@ -210,6 +236,10 @@ def test_the_same_right_by_another_binding_is_not_gone() -> None:
         EXCEPTION,
         "not removed by 2026-10-08: given again by ClusterRoleBinding z-new on 2026-10-12",
     )
+    alias, account = ("User", "system:serviceaccount:x:y"), {"kind": "ServiceAccount", "name": "y", "namespace": "x"}
+    other = {**binding("z-new"), "subjects": [account]}
+    renamed = closed(shown(role(), other, day=14), of=shown(role(), binding("a-ann", alias)))
+    assert renamed[1] == "not removed by 2026-10-08: given again by ClusterRoleBinding z-new on 2026-10-12"
     # One that was there before has a row and a decision of its own.
     two = [*BOUND, binding("z-new", ("User", "ann@x.io"))]
     assert closed(shown(*[one for one in two if one is not BOUND[1]], day=10), of=shown(*two))[0] == OK

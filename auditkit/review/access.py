@@ -267,7 +267,7 @@ def _used(tables: Tables, snapshot: Snapshot) -> tuple[dict[tuple[str, ...], pd.
     for *binding, user, at in zip(*(grants[c] for c in BINDING), who, grants["last"], strict=True):
         key = (*binding, user if (*binding, user) in bound else "")
         last[key] = max(at, last.get(key, at))
-    return last, f"not from {covers[0]:%Y-%m-%d} to {covers[1]:%Y-%m-%d}"
+    return last, f"no use from {covers[0]:%Y-%m-%d} to {covers[1]:%Y-%m-%d}"
 
 
 def content(rules: object, members: object) -> str:

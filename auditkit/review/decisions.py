@@ -181,15 +181,13 @@ def _independent(row: Any, reviewer: str, names: Mapping[str, str], terms: Terms
     if row.subject_kind == "User" and not (row.people or row.identity.startswith("system:")):
         return Said(UNDETERMINED, f"who {row.identity} is, is not known to the identity provider")
     if not row.granters_known:
+        unknown = f"who granted it is not known ({row.granted_by})"
         stated = {names.get(one.casefold(), one).casefold() for one in terms.provisioners}
         if not stated:
-            return Said(
-                UNDETERMINED, f"who granted it is not known ({row.granted_by}); state who may: review.provisioners"
-            )
+            return Said(UNDETERMINED, f"{unknown}; state who may grant access: review.provisioners")
         if who.casefold() in stated:
-            return Said(
-                UNDETERMINED, f"{reviewer} may grant access, and who granted this is not known ({row.granted_by})"
-            )
+            return Said(UNDETERMINED, f"{unknown}, and {reviewer} may grant access")
+        return Said(OK, f"{who} is not the subject; {unknown}, {who} is none of those who may, as stated")
     return Said(OK, f"{who} is neither the subject nor who granted it")
 
 
@@ -236,7 +234,7 @@ class _Closing:
         for found, (_, rows) in zip(self._new, self._later, strict=True):
             self._bindings.append({(row.kind, row.namespace, row.name) for row in rows.values()})
             for row in (row for id, row in rows.items() if id not in listed):
-                found.setdefault((row.subject_kind, row.identity, row.role_id), []).append(row)
+                found.setdefault(_right(row), []).append(row)
 
     def said(self, row: Any, decision: str, day: date | None) -> Said:
         """Whether what was decided is so in the later captures, and since when; a change before the day counts."""
@@ -286,7 +284,7 @@ class _Closing:
 
     def _given_again(self, number: int, row: Any) -> Any:
         """A binding that was not in the listing and gives the subject the same role there, or everywhere."""
-        found = self._new[number].get((row.subject_kind, row.identity, row.role_id), [])
+        found = self._new[number].get(_right(row), [])
         return next((one for one in found if one.namespace in (row.namespace, "")), None)
 
     def _written(self, row: Any, number: int) -> datetime | None:
@@ -294,6 +292,11 @@ class _Closing:
         at, verb = self._changed_at.get((row.kind, row.namespace, row.name), (None, ""))
         there = (row.kind, row.namespace, row.name) in self._bindings[number]
         return at if (verb != "delete") == there else None
+
+
+def _right(row: Any) -> tuple[str, str, str]:
+    """Who has which role; a ServiceAccount is the user of its name."""
+    return "Group" if row.subject_kind == "Group" else "User", row.identity, row.role_id
 
 
 def _differs(before: Any, after: Any) -> bool | None:

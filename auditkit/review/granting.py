@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from auditkit.analysis.activity import is_person
 from auditkit.capture.imports.audit_events import Activity
 from auditkit.evaluate import Snapshot
 from auditkit.kinds.rbac import ClusterRoleBinding, RoleBinding
@@ -37,13 +38,14 @@ def known_names(people: pd.DataFrame) -> dict[str, str]:
 def granted(snapshot: Snapshot, people: pd.DataFrame) -> dict[Place, Granted]:
     """Who wrote each binding, by kind, namespace and name.
 
-    A manager is a claim of the client: it names a person where it is the person's name, or what stands before its @.
+    A manager is a claim of the client: it names a person where it is the person's name, or what stands before its @. Behind
+    a program (kubectl, Argo CD) stands a person whom nothing here names, unless the audit log has the binding's creation.
     """
     names = known_names(people)
     short: dict[str, set[str]] = {}
     for name, person in names.items():
         short.setdefault(name.partition("@")[0], set()).add(person)
-    log = _logged(snapshot)
+    log, all_logged = _logged(snapshot), snapshot.state(Activity).state == "collected"
     found = {}
     for binding in [*snapshot.objects[RoleBinding], *snapshot.objects[ClusterRoleBinding]]:
         place = (binding.kind, binding.namespace, binding.name)
@@ -52,14 +54,16 @@ def granted(snapshot: Snapshot, people: pd.DataFrame) -> dict[Place, Granted]:
             one for one in log.get(place, []) if one[2] != "delete" and (created is None or one[0] >= created - _APART)
         ]
         managers = list(dict.fromkeys(write.manager for write in writes(binding)))
-        claimed = sorted({person for manager in managers for person in short.get(manager.casefold(), ())})
+        claimed = [sorted(short.get(manager.casefold(), ())) for manager in managers]
         logged = [names.get(user.casefold(), user) for _, user, _ in since]
+        created_by = [user for _, user, verb in since if verb == "create"]
         texts = [f"{user} ({verb} {at:%Y-%m-%d %H:%M}, audit log)" for at, user, verb in since]
         texts += [f"{manager} (managedFields)" for manager in managers]
         found[place] = Granted(
             said="; ".join(dict.fromkeys(texts)) or "not known: no managedFields",
-            people=sorted({*claimed, *logged}),
-            whole=bool(claimed) or any(verb == "create" for _, _, verb in since),
+            people=sorted({*logged, *(person for people_ in claimed for person in people_)}),
+            whole=(bool(claimed) and all(claimed))
+            or (all_logged and bool(created_by) and all(is_person(user) for _, user, _ in since)),
             created=created,
         )
     return found
