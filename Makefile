@@ -9,8 +9,10 @@ evidence: $(VENV)/.installed
 	@rm -rf build/evidence
 	@$(BIN)/auditkit run --from demo --config data/demo/auditkit.toml --out build/evidence
 
+# On every core. A file's tests stay together, as they share what they build; files in order of their names, as the
+# longest are not those with the most tests.
 test: $(VENV)/.installed-test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test
 	@$(BIN)/ruff check .

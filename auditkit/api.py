@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -24,11 +24,12 @@ from auditkit.period import changes as _changes
 from auditkit.period import intervals as _intervals
 from auditkit.period import tickets as _tickets
 from auditkit.report import workpaper as _workpaper
-from auditkit.review import rounds
-from auditkit.run import Run
-from auditkit.run import run as _run
 from auditkit.seal import Verdict, leaks
 from auditkit.store import History as History
+
+if TYPE_CHECKING:
+    from auditkit.review.rounds import Closed, Review
+    from auditkit.run import Run
 
 
 def capture(
@@ -181,11 +182,14 @@ def who_can(
     return frame, tuple(sorted(resource_name(kind) for kind in access.unread))
 
 
-def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> Run:
+def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> "Run":
     """Write a sealed pack of a source into a new folder; options are those of auditkit.run.run.
 
     A Snapshot is taken as it is, with the imports that it was loaded with.
     """
+    # Here, as only a run writes: the kernel of a notebook does not wait for what makes workbooks and pages.
+    from auditkit.run import run as _run
+
     engagement = frameworks.settled(Path(config) if config else None)
     snapshot = source if isinstance(source, Snapshot) else load(source, config=config)
     return _run(snapshot, Path(out), engagement=engagement, **options)
@@ -284,11 +288,13 @@ def prepare_review(
     path: str | Path | None = None,
     config: str | Path | None = None,
     **options: Any,
-) -> rounds.Review:
+) -> "Review":
     """Write the workbook of a quarter's access review into a new sealed folder; options are those of rounds.prepare.
 
     The listing is one snapshot (`path`), or of a store (`place`) the cluster's last capture in the quarter.
     """
+    from auditkit.review import rounds  # Here, as in `run`: it makes workbooks.
+
     engagement = _engagement.load(Path(config) if config else None)
     _one_of(place, path)
     if path is not None:
@@ -312,11 +318,13 @@ def close_review(
     path: str | Path | None = None,
     config: str | Path | None = None,
     **options: Any,
-) -> rounds.Closed:
+) -> "Closed":
     """Judge a filled workbook by one later snapshot (`path`) or all later captures of a store (`place`).
 
     The imports of `config` are laid beside the last. Options are those of rounds.close.
     """
+    from auditkit.review import rounds
+
     _one_of(place, path)
     later: Iterable[Snapshot]
     if path is not None:

@@ -293,6 +293,16 @@ def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool)
 
 
 @cli.command()
+@click.argument("pack", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the documents.")
+def oscal(pack: Path, out: Path) -> None:
+    """Write a pack as OSCAL: assessment results, plan of action, and the assessment plan that they rest on."""
+    from auditkit.report.oscal import export
+
+    say(str(export(pack, out)))
+
+
+@cli.command()
 @click.argument("population", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new workbook (.xlsx).")
 @click.option("--method", default="random", show_default=True, help="random, systematic, stratified, all, list.")

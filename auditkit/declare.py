@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import get_close_matches
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -202,7 +203,7 @@ def tables_of(name: str) -> tuple[Table, ...]:
     """The tables that a table or view rests on, itself among them, without views."""
     if name in GIVEN:
         return ()
-    declared = TABLES[name]
+    declared = _declared(name)
     return tuple(table for read in declared.reads for table in tables_of(read)) if declared.is_view else (declared,)
 
 
@@ -210,8 +211,19 @@ def spine_of(name: str) -> tuple[type[Kind] | type[Record], ...]:
     """What the rows are made of: of a view that of the first table it reads, the others only add to rows."""
     if name in GIVEN:
         return ()
-    declared = TABLES[name]
+    declared = _declared(name)
     return spine_of(declared.reads[0]) if declared.is_view else (*declared.kinds, *declared.records)
+
+
+def _declared(name: str) -> Table:
+    """A table by name, looked up when it is used: it may be declared after what reads it."""
+    if name in TABLES:
+        return TABLES[name]
+    readers = [f"check {c.id}" for c in CHECKS.values() if name in c.reads]
+    readers += [f"view {t.name}" for t in TABLES.values() if name in t.reads]
+    near = get_close_matches(name, TABLES, n=1)
+    hint = f"did you mean {near[0]}?" if near else "`auditkit tables` lists them"
+    raise AuditkitError(f"{', '.join(readers)}: ".removeprefix(": ") + f"no table {name!r} to read; {hint}")
 
 
 def _bind(registry: dict[str, Any], name: str, value: Any) -> None:
@@ -233,8 +245,18 @@ def columns_of(cls: type) -> tuple[Column, ...]:
     """The annotated fields of a class as columns, in their order."""
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
-        Column(name=name, dtype=DTYPES[_plain(hint)], doc=_described(cls, name, hint)) for name, hint in hints.items()
+        Column(name=name, dtype=_dtype(cls, name, hint), doc=_described(cls, name, hint))
+        for name, hint in hints.items()
     )
+
+
+def _dtype(cls: type, name: str, hint: Any) -> str:
+    plain = _plain(hint)
+    if plain not in DTYPES:
+        known = ", ".join(type_.__name__ for type_ in DTYPES)
+        named = getattr(plain, "__name__", plain)
+        raise AuditkitError(f"column {name} of {cls.__qualname__}: a column cannot hold {named}, only {known}")
+    return DTYPES[plain]
 
 
 def _plain(hint: Any) -> Any:

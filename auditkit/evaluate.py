@@ -172,15 +172,8 @@ class Tables(Mapping[str, pd.DataFrame]):
 
 
 def _origin_row(origin: snapshot.Origin) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "cluster": [origin.cluster],
-            "cluster_uid": [origin.cluster_uid or None],
-            "version": [origin.version or None],
-            "taken_at": [origin.taken_at],
-            "basis": [origin.basis],
-        }
-    )
+    row = [origin.cluster, origin.cluster_uid or None, origin.version or None, origin.taken_at, origin.basis]
+    return pd.DataFrame([row], columns=[c.name for c in ORIGIN.columns])
 
 
 def _typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -215,7 +208,7 @@ class Snapshot(snapshot.Snapshot):
         return Tables(self)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What one check says of one snapshot.
 
@@ -233,7 +226,7 @@ class Result:
     @property
     def exceptions(self) -> pd.DataFrame:
         """The rows of the population that are exceptions."""
-        return self.population[self.population["verdict"] == EXCEPTION].reset_index(drop=True)
+        return self._found[EXCEPTION].copy(deep=False)
 
     @property
     def waived(self) -> int:
@@ -243,7 +236,12 @@ class Result:
     @property
     def undetermined(self) -> pd.DataFrame:
         """The rows that could not be judged."""
-        return self.population[self.population["verdict"] == UNDETERMINED].reset_index(drop=True)
+        return self._found[UNDETERMINED].copy(deep=False)
+
+    @cached_property
+    def _found(self) -> Mapping[str, pd.DataFrame]:
+        verdicts = self.population["verdict"]
+        return {v: self.population[verdicts == v].reset_index(drop=True) for v in (EXCEPTION, UNDETERMINED)}
 
     def why(self, row: int | str) -> pd.Series:
         """One exception, by its place among `exceptions` or by its exception_id: why and fix in words, and its columns."""
@@ -298,9 +296,9 @@ class Results(Mapping[str, Result]):
                 "severity": r.check.severity,
                 "conclusion": r.conclusion,
                 "population": len(r.population),
-                "exceptions": int((r.population["verdict"] == EXCEPTION).sum()),
+                "exceptions": len(r.exceptions),
                 "waived": r.waived,
-                "undetermined": int((r.population["verdict"] == UNDETERMINED).sum()),
+                "undetermined": len(r.undetermined),
                 "note": r.note,
             }
             for r in self.values()

@@ -2,8 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,28 +14,10 @@ from auditkit.declare import CHECKS
 from auditkit.engagement import Engagement, parse, shipped
 from auditkit.engagement import load as load_engagement
 from auditkit.errors import Faults, UsageError, faults_of
-from auditkit.evaluate import CONCLUSIONS, Conclusion, Results
+from auditkit.evaluate import declared
 from auditkit.resources import folder
+from auditkit.tally import Counted, ManagementResult, Tally
 
-ManagementResult = Literal[
-    "No exceptions noted",
-    "Exceptions noted",
-    "Not tested",
-    "Incomplete evidence",
-    "Manual part open",
-    "Supporting tests only",
-]
-# Whether a control is effective is the auditor's word; these are management's.
-MANAGEMENT: Mapping[Conclusion, ManagementResult] = {
-    "error": "Incomplete evidence",
-    "exceptions": "Exceptions noted",
-    "not collected": "Incomplete evidence",
-    "undetermined": "Incomplete evidence",
-    "inherited": "Not tested",
-    "no population": "Not tested",
-    "no exceptions": "No exceptions noted",
-}
-NOT_RUN = "not run"
 # The framework whose criteria controls name.
 SOC2 = "soc2-2017"
 
@@ -48,7 +29,8 @@ class _Data(BaseModel):
 class Requirement(_Data):
     """One criterion or item; titles are our own words.
 
-    `checks` answer it directly (else the controls that name it do); `imports` (data/rows.toml) bring what a
+    `checks` answer it directly (else the controls that name it do), by those `rows` of their populations that have one
+    of the values in each column, where they test more than the item; `imports` (data/rows.toml) bring what a
     cluster does not show; `manual` says why nothing in a cluster does, and what is needed; `remaining` what
     stays manual beside the checks.
     """
@@ -57,6 +39,7 @@ class Requirement(_Data):
     title: str
     category: str = ""
     checks: tuple[str, ...] = ()
+    rows: dict[str, tuple[str, ...]] = {}
     imports: tuple[str, ...] = ()
     evidence: str = ""
     remaining: str = ""
@@ -173,6 +156,12 @@ def _wrong(framework: Framework, answered: bool) -> list[str]:
     faults = [f"{id}: stands there {n} times" for id, n in ids.items() if n > 1]
     for r in framework.requirement:
         faults += [f"{r.id}.checks: no check {c}" for c in r.checks if c not in CHECKS]
+        columns = [{c.name for c in declared(CHECKS[id].population).columns} for id in r.checks if id in CHECKS]
+        faults += [
+            f"{r.id}.rows: {c} is no column of what its checks test"
+            for c in r.rows
+            if not all(c in known for known in columns)
+        ]
         faults += [f"{r.id}.imports: no import {i}; there are: {', '.join(known)}" for i in r.imports if i not in known]
         if answered and not (r.checks or r.imports or r.manual):
             faults.append(f"{r.id}: neither `checks` nor `manual` (why nothing in a cluster answers it)")
@@ -247,54 +236,7 @@ def _dangling(controls: Iterable[Control]) -> list[str]:
     return faults + [f"criterion {r.id}: no control names it, and no `manual` says why" for r in silent]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tally:
-    """What several checks say together: the first conclusion in order of precedence, and all counts."""
-
-    conclusion: Conclusion | None
-    counts: Mapping[str, int]
-    rows: int
-    exceptions: int
-    undetermined: int
-    not_run: tuple[str, ...]
-
-    @classmethod
-    def of(cls, results: Results, checks: Iterable[str]) -> "Tally":
-        """A check that was not run is evidence not collected, never passed over."""
-        wanted, ran = sorted(set(checks)), set(results)
-        not_run = tuple(id for id in wanted if id not in ran)
-        frame = results.frame[results.frame["id"].isin(wanted)]
-        counts = Counter(frame["conclusion"])
-        present = {*counts, *(["not collected"] if not_run else [])}
-        return cls(
-            conclusion=next((c for c in CONCLUSIONS if c in present), None),
-            counts={**{c: counts[c] for c in CONCLUSIONS}, NOT_RUN: len(not_run)},
-            rows=int(frame["population"].sum()),
-            exceptions=int(frame["exceptions"].sum()),
-            undetermined=int(frame["undetermined"].sum()),
-            not_run=not_run,
-        )
-
-    @property
-    def result(self) -> ManagementResult:
-        return MANAGEMENT[self.conclusion] if self.conclusion else "Not tested"
-
-    @property
-    def note(self) -> str:
-        """Why a result is not simply clean."""
-        if self.conclusion is None:
-            return "no test of the cluster belongs to it"
-        tests = sum(self.counts.values())
-        parts = [f"{n} of {tests} tests: {c}" for c, n in self.counts.items() if n and c != "no exceptions"]
-        return "; ".join(parts)
-
-    @property
-    def columns(self) -> dict[str, int]:
-        """The counts of tests by conclusion, titled as in a workbook."""
-        return {f"Tests: {conclusion}": n for conclusion, n in self.counts.items()}
-
-
-def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFrame:
+def control_matrix(results: Counted, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per control: its description, tests and management's result.
 
     A control that rests on people is never `No exceptions noted` by tests: its `Manual part` is `open`.
@@ -331,7 +273,7 @@ def control_matrix(results: Results, controls: Iterable[Control]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
-def coverage(results: Results, framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
+def coverage(results: Counted, framework: Framework, controls: Iterable[Control]) -> pd.DataFrame:
     """One row per requirement, also those that no cluster can show: source, tests, result, what remains manual.
 
     Tests are the requirement's own and those of controls that name it as primary; they alone give counts and
@@ -348,24 +290,23 @@ def _result(tally: Tally, primary: Iterable[Control]) -> ManagementResult:
     return "Manual part open" if tally.result == "No exceptions noted" and people else tally.result
 
 
-def _covered(results: Results, requirement: Requirement, controls: tuple[Control, ...]) -> dict[str, Any]:
+def _covered(results: Counted, requirement: Requirement, controls: tuple[Control, ...]) -> dict[str, Any]:
     primary = [c for c in controls if requirement.id in c.primary]
     supporting = [c for c in controls if requirement.id in c.supporting]
     checks = {*requirement.checks, *(check for c in primary for check in c.checks)}
     beside = {check for c in supporting for check in c.checks} - checks
-    tally, support = Tally.of(results, checks), Tally.of(results, beside)
+    tally, support = Tally.of(results, checks, requirement.rows), Tally.of(results, beside)
     untested = ", ".join(sorted(c.id for c in primary if checks and (c.rests_on_people or not c.checks)))
     only_supports = bool(beside) and not checks
     hints = [
         "supporting tests only" if only_supports else "",
         f"tests alone do not decide {untested}" if untested else "",
     ]
-    source = "cluster" if checks else "cluster, supporting" if beside else "external" if requirement.imports else ""
     return {
         "Requirement": requirement.id,
         "Title": requirement.title,
         "Category": requirement.category,
-        "Source": source or "manual",
+        "Source": _source(requirement, bool(checks), bool(beside)),
         "Controls": ", ".join(sorted({c.id for c in primary + supporting})),
         "Primary controls": ", ".join(sorted(c.id for c in primary)),
         "Supporting controls": ", ".join(sorted(c.id for c in supporting)),
@@ -381,6 +322,13 @@ def _covered(results: Results, requirement: Requirement, controls: tuple[Control
         "Evidence that a cluster can give": requirement.evidence,
         "Remains manual": requirement.remaining or requirement.manual,
     }
+
+
+def _source(requirement: Requirement, tested: bool, supported: bool) -> str:
+    """Where its evidence is from; tests of which only some rows speak of it are those that others performed."""
+    if tested:
+        return f"import {', '.join(requirement.imports)}" if requirement.rows and requirement.imports else "cluster"
+    return "cluster, supporting" if supported else "external" if requirement.imports else "manual"
 
 
 def _reasons(requirement: Requirement, named: Iterable[Control]) -> list[str]:

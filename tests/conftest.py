@@ -1,5 +1,6 @@
 """What every test may use: the recorded cluster, one pack of the demo, programs of the system."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable
@@ -23,8 +24,18 @@ def recordings() -> Path:
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sealed pack of the demo cluster, with its imports: tests read it, or change a copy."""
-    return ak.run("demo", tmp_path_factory.mktemp("packs") / "demo", config=DEMO).pack
+    """The sealed pack of the demo cluster, with its imports: tests read it, or change a copy.
+
+    The workers of pytest-xdist share one: their folders lie in that of the session.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    pack = shared / "demo"
+    with (shared / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not pack.exists():
+            ak.run("demo", pack, config=DEMO)
+    return pack
 
 
 @pytest.fixture(scope="session")

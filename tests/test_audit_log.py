@@ -1,5 +1,6 @@
 """The audit log: what is one event, what is kept of it, what is said of gaps and bad lines, what is refused."""
 
+import base64
 import gzip
 import json
 import random
@@ -10,6 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 from builders import snapshot
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from auditkit.capture import imports
 from auditkit.capture.imports import Loaded, Supplied, audit_reduce
@@ -73,6 +77,54 @@ def test_what_is_kept_of_the_recorded_log(recordings: Path) -> None:
     assert grant.subjects == ["User/carol@northwind.example"]
     used = Tables(snapshot([]).beside([found]))["grants_used"].query("name == 'mallory-sre'")
     assert f"{used['last'].iloc[0]:%Y-%m-%d}" == "2026-09-29"
+
+
+def decision(minutes: float, group: str, requester: str, says: str = "Approved", **changed: Any) -> dict[str, Any]:
+    """bob decides on the certificate request `x`, at a level with bodies."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(x509.NameOID.COMMON_NAME, "carl"),
+            x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, group),
+        ]
+    )
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    pem = base64.b64encode(request.public_bytes(serialization.Encoding.PEM)).decode()
+    body = {
+        "kind": "CertificateSigningRequest",
+        "apiVersion": "certificates.k8s.io/v1",
+        "metadata": {"name": "x"},
+        "spec": {"request": pem, "signerName": "kubernetes.io/kube-apiserver-client", "username": requester},
+        "status": {"conditions": [{"type": says, "status": "True", "reason": "KubectlApprove"}]},
+    }
+    asked = {
+        "resource": "certificatesigningrequests",
+        "name": "x",
+        "apiGroup": "certificates.k8s.io",
+        "subresource": "approval",
+    }
+    whole = {
+        "verb": "update",
+        "objectRef": asked,
+        "level": "RequestResponse",
+        "user": {"username": "bob"},
+        "responseObject": body,
+    }
+    return event(minutes, **{**whole, **changed})
+
+
+def test_of_a_decision_on_a_certificate_is_kept_for_whom(tmp_path: Path) -> None:
+    """Whoever makes a request of the same name again and approves it does not hide the first."""
+    first, second = decision(1, "system:masters", "bob"), decision(2, "dev", "ann", "Denied")
+    (found,) = kept(written(tmp_path / "log", first, second))
+    assert (found.requesters, found.names, found.organizations, found.decisions) == (
+        ["ann", "bob"],
+        ["carl"],
+        ["dev", "system:masters"],
+        ["Approved", "Denied"],
+    )
+    (bare,) = kept(written(tmp_path / "log", decision(1, "dev", "ann", level="Metadata", responseObject=None)))
+    assert (bare.requesters, bare.names, bare.organizations, bare.decisions) == (None, None, None, None)
 
 
 def test_the_stages_of_one_request_are_one_event(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from auditkit.kinds.certificates import Secret
 from auditkit.kinds.platform import Namespace, Node
 from auditkit.kinds.policies import Constraint
 from auditkit.kinds.rbac import ClusterRole
+from auditkit.kinds.reports import VulnerabilityManifestSummary
 from auditkit.kinds.workloads import Deployment, Pod
 
 HASTY = Patience(attempts=3, pause=0.001, longest=2.0, timeout=5.0, restarts=2)
@@ -388,6 +389,26 @@ def test_a_kind_comes_from_the_version_that_has_it(october: ApiServer, tmp_path:
         "/apis/kyverno.io/v1/clusterpolicies",
         "/apis/kyverno.io/v2/policyexceptions",
     }
+
+
+def test_a_server_that_lists_metadata_alone_is_asked_for_the_whole(october: ApiServer, tmp_path: Path) -> None:
+    """The storage of Kubescape: kubescape/storage, pkg/apis/softwarecomposition, ResourceVersionFullSpec."""
+    velero = group(october, "velero.io")
+    summaries = {
+        **velero["versions"][0]["resources"][0],
+        "resource": VulnerabilityManifestSummary.plural,
+        "responseKind": {"kind": VulnerabilityManifestSummary.kind},
+    }
+    october.discovery.append(
+        {
+            "metadata": {"name": VulnerabilityManifestSummary.group},
+            "versions": [{"version": "v1beta1", "freshness": "Current", "resources": [summaries]}],
+        }
+    )
+    take(october, tmp_path)
+    (asked,) = october.asked(f"/{VulnerabilityManifestSummary.group}/")
+    assert asked.query["resourceVersion"] == "fullSpec"
+    assert not any("resourceVersion" in r.query for r in lists(october) if r is not asked)
 
 
 CONSTRAINTS = "*.constraints.gatekeeper.sh"

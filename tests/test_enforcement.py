@@ -218,6 +218,66 @@ def test_policies_of_kyverno_that_are_written_like_those_of_kubernetes() -> None
     assert states("kyverno", hook("kyverno"), policy, own) == ("enforced", "audited")
 
 
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ("[*/*,lab,*]", ("enforced", "audited")),
+        ("[*,l?b,*][Event,*,*]", ("enforced", "audited")),
+        ("[Pod,lab,*]", ("enforced", "audited")),
+        ("[v1/Pod,lab,*]", ("enforced", "audited")),
+        ("[Pod,*,*]", ("audited", "audited")),
+        ("[Pod,lab,debug-*]", ("enforced", None)),
+        ("[Pod/exec,lab,*][Service,lab,*][*]", ("enforced", "enforced")),
+        # A pod that is to be given its name has none yet.
+        ("[*,lab]", ("enforced", None)),
+        ("[Event,*,*][ReplicaSet,*,*][Node,*,*][*/*,kube-system,*]", ("enforced", "enforced")),
+        ("", ("enforced", "enforced")),
+    ],
+)
+def test_what_kyverno_filters_out_it_does_not_refuse(filters: str, expected: tuple[str | None, str | None]) -> None:
+    own = config_map("kyverno", resourceFilters=filters)
+    assert states("kyverno", hook("kyverno"), kyverno(ENFORCE), own) == expected
+    elsewhere = config_map("kyverno-old", resourceFilters=filters)
+    assert states("kyverno", hook("kyverno"), kyverno(ENFORCE), elsewhere) == ("enforced", "enforced")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "filters", "expected"),
+    [
+        ("[Pod, Service]", "[Pod,lab,*]", None),
+        ("[Pod, Service]", "[Pod,lab,*][Service,*,*]", "audited"),
+        ("['*']", "[Pod,lab,*]", None),
+        ("['*']", "[Event,*,*][Binding,*,*][Node,*,*]", "enforced"),
+    ],
+)
+def test_a_part_that_kyverno_filters_out_leaves_its_policy_open(kinds: str, filters: str, expected: str | None) -> None:
+    policy = kyverno({**ENFORCE, "match": {"any": [{"resources": {"kinds": manifest(kinds)}}]}})
+    own = config_map("kyverno", resourceFilters=filters)
+    assert states("kyverno", hook("kyverno"), policy, own)[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [("system:nodes, oidc:admins", "enforced"), ("system:nodes,system:authenticated", None), ("", "enforced")],
+)
+def test_whom_kyverno_leaves_out_is_said(groups: str, expected: str | None) -> None:
+    own = config_map("kyverno", excludeGroups=groups)
+    assert states("kyverno", hook("kyverno"), kyverno(ENFORCE), own) == (expected, expected)
+    frame = Tables(snapshot([WEB, hook("kyverno"), kyverno(ENFORCE), own])).enforcement
+    shown = frame[frame.engine == "kyverno"].exceptions.iloc[0]
+    named = ", ".join(part.strip() for part in groups.split(","))
+    assert list(shown) == ([f"ConfigMap kyverno: excludeGroups {named}"] if groups else [])
+
+
+def config_map(namespace: str, **data: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "kyverno", "namespace": namespace},
+        "data": data,
+    }
+
+
 # Gatekeeper
 
 

@@ -1,15 +1,18 @@
 """Controls and frameworks are complete, name what exists, and never turn missing evidence into a pass."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
+from builders import imported, snapshot
 
-from auditkit import engagement, frameworks
+from auditkit import engagement, evaluate, frameworks
 from auditkit.declare import CHECKS
 from auditkit.errors import Faults, UsageError
+from auditkit.tally import among
 
 SOC2 = {"CC1": 5, "CC2": 3, "CC3": 4, "CC4": 2, "CC5": 3, "CC6": 8, "CC7": 5, "CC8": 1, "CC9": 2, "A1": 3, "C1": 2} | {
     "PI1": 5, "P1": 1, "P2": 1, "P3": 2, "P4": 3, "P5": 2, "P6": 7, "P7": 1, "P8": 1
@@ -180,6 +183,63 @@ def test_controls_beside_a_result_that_no_test_decides_are_named() -> None:
 def test_the_audit_policy_is_tested() -> None:
     frame = frameworks.coverage(Ran(**{"LOG-01": "exceptions"}), frameworks.load("cis-1.12"), ())  # type: ignore[arg-type]
     assert frame.set_index("Requirement").loc["3.2.1", "Management's result"] == "Exceptions noted"
+
+
+def kube_bench(*tests: tuple[str, str], benchmark: str = "cis-1.12") -> pd.DataFrame:
+    """The items of CIS, answered by one node and its report of kube-bench: the number of an item and how it ended."""
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "cp", "labels": {"node-role.kubernetes.io/control-plane": ""}},
+    }
+    records = [
+        {"file": "cp.json", "node": "cp", "benchmark": benchmark, "target": "master", "text": "x"}
+        | {"item": item, "section": item.rpartition(".")[0], "status": status}
+        for item, status in tests
+    ]
+    tables = evaluate.Tables(snapshot([node]).beside(imported({"node_tests": records})))
+    ran = evaluate.run(tables, ["CP-80", "NODE-80", "NODE-81"])
+    return frameworks.coverage(ran, frameworks.load("cis-1.12"), ()).set_index("Requirement")
+
+
+def test_an_item_shows_its_own_rows_of_a_test_of_its_section() -> None:
+    frame = kube_bench(("1.1.1", "PASS"), ("1.1.2", "FAIL"), ("1.1.3", "WARN"), ("3.2.2", "PASS"), ("4.2.7", "FAIL"))
+    results = frame.loc[
+        ["1.1.1", "1.1.2", "1.1.3", "1.1.4", "3.2.2", "4.2.7", "1.2.28"], "Management's result"
+    ].tolist()
+    assert results == [
+        *("No exceptions noted", "Exceptions noted", "Incomplete evidence", "Incomplete evidence"),
+        *("No exceptions noted", "Exceptions noted", "Not tested"),
+    ]
+    assert frame.loc[["1.1.1", "1.1.2", "1.1.3"], ["Exceptions", "Undetermined"]].to_numpy().tolist() == [
+        *([0, 0], [1, 0], [0, 1])
+    ]
+    assert set(frame.loc[["1.1.1", "3.2.2", "4.1.1"], "Source"]) == {"import kube_bench"}
+    assert frame.loc["1.2.1", "Source"] == "cluster"
+
+
+def test_a_benchmark_that_numbers_items_otherwise_answers_none() -> None:
+    frame = kube_bench(("1.1.1", "PASS"), ("3.2.2", "PASS"), benchmark="cis-1.23")
+    assert frame.loc[["1.1.1", "3.2.2"], "Management's result"].tolist() == ["Incomplete evidence", "Not tested"]
+
+
+def test_rows_of_an_item_are_told_by_columns_that_there_are(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'name = "own"\ntitle = "x"\n[[requirement]]\nid = "1"\ntitle = "x"\nchecks = ["CP-80"]\nrows = {items = ["1"]}\n'
+    )
+    with pytest.raises(Faults) as caught:
+        frameworks.load(own)
+    assert caught.value.faults == ["1.rows: items is no column of what its checks test"]
+
+
+def test_an_incomplete_population_answers_no_item_without_an_exception() -> None:
+    check = CHECKS["CP-80"]
+    rows = pd.DataFrame({"item": ["1.1.1", "1.1.2"], "verdict": ["ok", "exception"]})
+    found = evaluate.Result(check=check, conclusion="exceptions", population=rows, settings={}, note="incomplete")
+    said = [among(found, {"item": [item]}).conclusion for item in ("1.1.1", "1.1.2")]
+    assert said == ["not collected", "exceptions"]
+    assert among(replace(found, conclusion="not collected"), {"item": ["1.1.1"]}).conclusion == "not collected"
 
 
 def test_faults_of_own_controls_come_at_once(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ LAYERS = (
     ("tables",),
     ("checks",),
     ("waiving", "evaluate"),
+    ("tally",),
     ("engagement", "catalogue", "frameworks"),
     ("seal", "store"),
     ("period",),
@@ -34,6 +35,7 @@ ONLY = {
     "openpyxl": "report.workbook",
     "matplotlib": "report.charts",
     "nbconvert": "report.binder",
+    "trestle": "report.oscal",
 }
 MODULES = {p.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): p for p in PACKAGE.rglob("*.py")}
 

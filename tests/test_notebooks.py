@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from auditkit import frameworks
 from auditkit.declare import CHECKS
@@ -60,13 +62,31 @@ def test_a_notebook_is_a_workpaper_without_outputs(path: Path) -> None:
     ] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_notebook_runs_alone(path: Path, tmp_path: Path) -> None:
+def test_papermill_runs_a_notebook_alone(tmp_path: Path) -> None:
+    path = FILES[-1]
     command = [sys.executable, "-m", "papermill", str(path), "out.ipynb", "-p", "source", "demo", "--no-progress-bar"]
     place = {"PYTHONPATH": str(Path(__file__).parents[1]), "IPYTHONDIR": str(tmp_path / "ipython")}
     subprocess.run(command, cwd=tmp_path, env=os.environ | place, capture_output=True, timeout=120, check=True)
     assert notebooks._unfinished(tmp_path / "out.ipynb") == ""
     assert [place.name for place in tmp_path.iterdir() if place.name != "ipython"] == ["out.ipynb"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_notebook_runs_on_the_demo_without_a_pack(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+    for cell in cells(path):
+        if cell["cell_type"] == "code":
+            ended = shell.run_cell(cell["source"])
+            ended.raise_error()
+            shown = shell.display_formatter.format(ended.result)[0]
+    assert END in shown["text/html"]
+    assert list(place.iterdir()) == []
 
 
 def test_a_parameter_that_a_notebook_has_not_is_an_error() -> None:

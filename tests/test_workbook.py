@@ -12,12 +12,13 @@ import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pytest
+from builders import snapshot
 from openpyxl.workbook.workbook import Workbook
 
 import auditkit as ak
 from auditkit import engagement, frameworks
 from auditkit.declare import CHECKS
-from auditkit.evaluate import Results, Snapshot
+from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.report import controls, listings, matrix, procedure
 from auditkit.report.workbook import CELL_LIMIT, CUT, HEADER, Cover, Link, Sheet, write
 
@@ -328,3 +329,33 @@ def test_a_result_without_evidence_says_how_to_get_it(recordings: Path) -> None:
     results: Results = ak.check(ak.load(recordings / "northwind-prod" / "2026-09-30"), ["CERT-01"])
     sheet = listings.tests(results.tables.snapshot, listings.Tests.of(results, []))
     assert "--tls-secrets" in sheet.frame["Note"][0].partition("To get it:")[2]
+
+
+# A value of each type of column.
+VALUES: dict[str, Any] = {"string": "x", "boolean": True, "bool": True, "Int64": 1, "int64": 1, "Float64": 1.0}
+
+
+def of_every_kind(id: str) -> Result:
+    """A result of which one row is an exception and one undetermined, with every column that the population declares."""
+    check = CHECKS[id]
+    columns = declared(check.population).columns
+    row = {c.name: VALUES.get(c.dtype, pd.NaT if c.dtype.startswith("datetime") else ["x"]) for c in columns}
+    rows = pd.DataFrame([row | {"verdict": verdict} for verdict in ("exception", "undetermined")])
+    rows["exception_id"] = pd.array([f"{id}-1", None], dtype="string")
+    rows["waiver"] = pd.array([None, None], dtype="string")
+    return Result(check=check, conclusion="exceptions", population=rows, settings=check.settings)
+
+
+def test_no_population_is_too_odd_to_report(tmp_path: Path) -> None:
+    """What is no object of the cluster, such as a waiver, has neither kind nor namespace nor name."""
+    empty = Snapshot.of(snapshot([]))
+    results = Results([of_every_kind(id) for id in sorted(CHECKS)], empty.tables)
+    known = frameworks.controls()
+    tests = listings.Tests.of(results, known)
+    nameless = {id for id in CHECKS if not {"kind", "namespace", "name"} <= set(procedure.key(CHECKS[id]))}
+    assert nameless == {"ADM-90", "ADM-91", "ADM-92"}
+    sheet = controls.controls_sheet(empty, known, tests).frame.set_index("Control")
+    tested = sheet[sheet["Population"] != ""]
+    assert (tested["Objects with exceptions"] == tested["Objects examined"]).all()
+    listed = listings.exceptions(tmp_path, empty, engagement.load(None), tests).frame
+    assert sorted(listed["Test"]) == sorted(CHECKS)

@@ -22,6 +22,8 @@ from auditkit.kinds.policies import (
 )
 
 Called = Callable[[Sequence[str]], bool | None]
+# Kinds of which Kyverno's own list of filters takes all: what controllers write all the time, and what no policy is about.
+_PLUMBING = frozenset({"Binding", "EphemeralReport", "Event", "ReplicaSet", "SubjectAccessReview", "UpdateRequest"})
 Part = Callable[[LabelSelector], LabelSelector]
 
 
@@ -144,6 +146,35 @@ def _cluster_wide(written: str) -> bool:
 def _all_of(about: Sequence[str], named: Sequence[str]) -> bool:
     """Whether all kinds that a rule is about are among those that an exclusion names."""
     return not named or (bool(about) and {_kind(one) for one in about} <= {_kind(one) for one in named})
+
+
+def left_out(filters: Iterable[str], about: Sequence[str], namespace: str) -> bool | None:
+    """Whether the resourceFilters of Kyverno's ConfigMap take all objects of these kinds (none: any) in a namespace.
+
+    None where they take a part: some of the kinds, or objects by name. (pkg/config, ToFilter; the scans of its
+    reports controller do not heed them: flag skipResourceFilters.)
+    """
+    kinds = {_kind(one) for one in about} - {"*"}
+    taken, parts = set[str](), False
+    for kind, where, name in filter(None, map(_filter, filters)):
+        named = {one for one in kinds if listed(one, [kind])}
+        if not listed(namespace, [where]) or (kinds and not named):
+            continue
+        if kind == "*" and name == "*":
+            return True
+        if name == "*":
+            taken |= named
+        parts = parts or not (kind in _PLUMBING or _cluster_wide(kind))
+    return True if kinds and taken == kinds else None if parts else False
+
+
+def _filter(text: str) -> tuple[str, str, str] | None:
+    """Kind, namespace and name of a filter; None of one that is about a subresource, or about objects without a namespace."""
+    selector, where, name = (*text.split(","), "", "")[:3]
+    *before, kind = selector.split("/")
+    if not where or any(part[:1].isupper() for part in before) or (kind[:1].islower() and before):
+        return None
+    return kind, where, name
 
 
 def excepted(

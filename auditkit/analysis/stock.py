@@ -99,11 +99,11 @@ def shipped_roles() -> Mapping[str, tuple[str | None, Mapping[str, Contents]]]:
 @cache
 def shipped_bindings() -> Mapping[str, Mapping[str, Bound]]:
     """By kind, namespace and name: role and subjects in 1.36 ("") and before each minor that changed them."""
-    found = {}
+    found, changed = {}, _changes()["binding"]
     for key, binding in _recorded()["bindings"].items():
         role = binding["roleRef"]
         states = {"": _bound(role["kind"], role["name"], msgspec.convert(binding["subjects"], list[Subject]))}
-        for change in _changes()["binding"]:
+        for change in changed:
             if change["binding"] == key:
                 subjects = msgspec.convert(change["was"], list[Subject])
                 states[change["minor"]] = _bound(role["kind"], role["name"], subjects)

@@ -134,7 +134,8 @@ def _collect(
     if kind is Secret:
         listed = _secrets(transport, options, limit)
     else:
-        listed = fetch(transport, kind, collection(kind.group, version, kind.plural, limit=limit))
+        path = collection(kind.group, version, kind.plural, limit=limit, resourceVersion=kind.whole_at)
+        listed = fetch(transport, kind, path)
     return _covered(kind, listed, version, allowed), listed.objects
 
 

@@ -75,6 +75,28 @@ def agreed_deployers(workload_changes: pd.DataFrame, *, deployers: tuple[str, ..
     return _by_others(workload_changes, deployers)
 
 
+# The approver of the controller manager: it knows kubelets' requests for themselves, and leaves all others
+# (k8s.io/kubernetes/pkg/controller/certificates/approver/sarapprove.go).
+APPROVER = "system:serviceaccount:kube-system:certificate-controller"
+
+
+@check("LOG-95", severity="high")
+def certificates_by_others(certificate_approvals: pd.DataFrame) -> pd.Series:
+    """Certificates are approved by another than who asked for them, and none for system:masters.
+
+    Who approves their own request gives themselves any name and group; nothing takes such a certificate back before it ends.
+    A request for system:masters is an exception whoever approves it. A denial is none. Without bodies in the log an approval of one's own is an
+    exception, another's is undetermined: for whom it was is not known.
+
+    Fix: rotate the CA where the certificate is not accounted for; leave approval to a second person or a controller; log
+    certificates.k8s.io at level RequestResponse.
+    """
+    rows = certificate_approvals
+    masters = holds(rows.organizations, "system:masters").mask(rows.organizations.isna())
+    denied = holds(rows.decisions, "Denied") & ~holds(rows.decisions, "Approved")
+    return (masters | rows.own) & ~denied & ~(rows.user == APPROVER).fillna(False).astype("boolean")
+
+
 @check("RBAC-72", severity="high")
 def rights_by_deployers(rights_changes: pd.DataFrame, *, deployers: tuple[str, ...] = ()) -> pd.Series:
     """Rights are changed by the agreed deployers only.

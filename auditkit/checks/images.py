@@ -86,9 +86,10 @@ def reported_vulnerabilities(vulnerability_reports: pd.DataFrame) -> pd.Series:
     """Scanned images have no critical and no high vulnerability.
 
     What a scanner knows an intruder knows too. Counted are all findings of a report, also those without a
-    correction yet; how long one may stay open is the entity's rule. Read are the reports of trivy-operator.
+    correction yet; how long one may stay open is the entity's rule. Read are the reports of trivy-operator and the summaries
+    of Kubescape.
 
-    Fix: build the image anew on a corrected base, or update the package; `kubectl describe vulnerabilityreport` names it.
+    Fix: build the image anew on a corrected base, or update the package; `kubectl describe` of the report names it.
     """
     return (vulnerability_reports.critical > 0) | (vulnerability_reports.high > 0)
 

@@ -68,7 +68,7 @@ def scanned_lately(vulnerability_reports: pd.DataFrame, origin: pd.DataFrame, *,
     """Images were scanned for vulnerabilities within the last `days` days.
 
     Vulnerabilities are published every day: an old report says nothing about them. Read are the reports of
-    trivy-operator; a scanner outside the cluster is not seen here.
+    trivy-operator and Kubescape; a scanner outside the cluster is not seen here.
 
     Fix: see why the scanner stopped, or delete the report of a workload that is gone.
     """

@@ -6,9 +6,9 @@ from auditkit.declare import check
 
 
 def _open(rows: pd.DataFrame, exception: pd.Series) -> pd.Series:
-    """A verdict on findings: closed ones are none; of an image that no scan is about nothing is known."""
+    """A verdict on findings: closed ones are none; of an image that no scan is about, or that was only counted, none is known."""
     found = rows.vulnerability.notna()
-    nothing = pd.Series(False, index=rows.index, dtype="boolean").mask(~rows.scanned.fillna(False))
+    nothing = pd.Series(False, index=rows.index, dtype="boolean").mask(~(rows.scanned.fillna(False) & rows.listed))
     return (exception.astype("boolean") & ~rows.closed.astype("boolean")).where(found, nothing)
 
 
@@ -18,7 +18,7 @@ def scanned(running_scans: pd.DataFrame) -> pd.Series:
 
     An image that nobody scanned has no findings, and no less vulnerabilities. A scan is about the digest that runs: one of the
     same tag and another digest looked at other software. Undetermined are all where there is no scan at all, and an image in
-    which the scanner recognised no list of packages.
+    which the scanner recognised no list of packages, or whose summary by Kubescape is not whole.
 
     Fix: scan every image that runs by its digest, and supply the reports (`imports.image_scans`), or run trivy-operator.
     """
@@ -46,7 +46,8 @@ def mended_in_time(
 
     Days by severity are the entity's rule; settings give it. Age counts from publication. Where no scanner says when that
     was, from the first scan that found it: older than agreed is an exception then, younger is undetermined. So is a
-    finding of unknown severity. One that VEX closes with a reason is none.
+    finding of unknown severity, and an image of which Kubescape only counts what it found. One that VEX closes with a
+    reason is none.
 
     Fix: build the image anew with the corrected package (`fixed_version`) and roll it out; or state in VEX why it is not affected.
     """

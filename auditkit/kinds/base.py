@@ -117,6 +117,8 @@ class Kind(Struct):
     kind: ClassVar[str] = ""
     versions: ClassVar[tuple[str, ...]] = ("v1",)
     namespaced: ClassVar[bool] = True
+    # The resourceVersion that a list must name for its server to send whole objects.
+    whole_at: ClassVar[str] = ""
 
     metadata: ObjectMeta
 

@@ -23,6 +23,12 @@ _ABOUT_ENCRYPTION = re.compile(r"encrypt|kms|luks|^secure$", re.IGNORECASE)
 _KEY_MATERIAL = re.compile(r"secret|passphrase|password|encryptionKey$", re.IGNORECASE)
 # (ConfigMap, key) in kube-system: kubeadm's, EKS's.
 _KUBE_PROXY = {("kube-proxy", "config.conf"), ("kube-proxy-config", "config")}
+# Who asks is left out by Kyverno under these keys; the last two are those of its versions before 1.10.
+_ASKING = (
+    *("excludeGroups", "excludeUsernames", "excludeRoles", "excludeClusterRoles"),
+    *("excludeGroupRole", "excludeUsername"),
+)
+_FILTER = re.compile(r"\[([^\[\]]*)\]")
 _PUBLIC_CAS = {("kube-system", "extension-apiserver-authentication"), ("kube-public", "cluster-info")}
 
 
@@ -79,6 +85,16 @@ class Mesh(Struct):
     root_namespace: str | None = None
 
 
+class Kyverno(Struct):
+    """What Kyverno leaves out by its own ConfigMap: objects as KIND,NAMESPACE,NAME, and those who ask, by key.
+
+    Its selectors of namespaces are none of these: Kyverno writes them into its webhooks.
+    """
+
+    filters: list[str] | None = None
+    asking: dict[str, list[str]] | None = None
+
+
 class AwsMapping(Struct):
     """An IAM role or user and what it is in the cluster (aws-iam-authenticator's mapRoles, mapUsers)."""
 
@@ -128,11 +144,21 @@ def extracts(namespace: str, name: str, data: Mapping[str, str]) -> tuple[dict[s
                 )
         except msgspec.MsgspecError:
             unreadable.append(key)
+    if "kyverno" in f"{namespace}/{name}" and (left_out := _kyverno(data)):
+        found["kyverno"] = left_out
     kept = {f"{key}: {setting}": value for key, text in data.items() for setting, value in _retention(text)}
     found |= {"retention": kept} if kept else {}
     if name == "kube-root-ca.crt" or (namespace, name) in _PUBLIC_CAS:
         found["certificates"] = certificates("\n".join(data.values())) or None
     return found, sorted(unreadable)
+
+
+def _kyverno(data: Mapping[str, str]) -> Kyverno | None:
+    """As pkg/config/types.go of github.com/kyverno/kyverno reads it; `!` before a name takes it in again."""
+    filters = [text.replace(" ", "") for text in _FILTER.findall(data.get("resourceFilters", ""))]
+    lists = {key: [one.strip() for one in data[key].split(",") if one.strip()] for key in _ASKING if key in data}
+    asking = {key: names for key, names in lists.items() if names}
+    return Kyverno(filters=filters or None, asking=asking or None) if filters or asking else None
 
 
 def _retention(text: str) -> list[tuple[str, str]]:

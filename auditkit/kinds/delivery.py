@@ -124,6 +124,8 @@ class Registry(Struct):
 class Found(Struct):
     critical_count: int | None = None
     high_count: int | None = None
+    medium_count: int | None = None
+    low_count: int | None = None
 
 
 class Vulnerability(Struct):

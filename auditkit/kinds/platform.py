@@ -59,6 +59,7 @@ class ConfigMap(Kind):
     kube_proxy: configuration.KubeProxy | None = None
     aws_auth: list[configuration.AwsMapping] | None = None
     mesh: configuration.Mesh | None = None
+    kyverno: configuration.Kyverno | None = None
     retention: dict[str, str] | None = None
     certificates: list[str] | None = None
 

@@ -68,3 +68,45 @@ class OpenClusterReport(Kind):
     scope: ReportObject | None = None
     summary: ReportSummary | None = None
     results: list[ReportResult] | None = None
+
+
+class Counted(Struct):
+    """A number of vulnerabilities: all of the image, whether or not its process loads the package."""
+
+    all: int = 0
+
+
+class Severities(Struct):
+    critical: Counted | None = None
+    high: Counted | None = None
+    medium: Counted | None = None
+    low: Counted | None = None
+    negligible: Counted | None = None
+    unknown: Counted | None = None
+
+
+class Manifest(Struct):
+    name: str = ""
+
+
+class Manifests(Struct):
+    """The VulnerabilityManifests that were counted."""
+
+    all: Manifest | None = None
+
+
+class VulnerabilitySummarySpec(Struct):
+    severities: Severities | None = None
+    vulnerabilities_ref: Manifests | None = None
+
+
+class VulnerabilityManifestSummary(Kind):
+    """What Kubescape counts in the image of one container; which image, when and how it ended are annotations.
+
+    A list holds metadata alone, with every count zero, unless it names the resourceVersion `fullSpec`
+    (github.com/kubescape/storage, pkg/registry/file).
+    """
+
+    group, plural = "spdx.softwarecomposition.kubescape.io", "vulnerabilitymanifestsummaries"
+    kind, versions, whole_at = "VulnerabilityManifestSummary", ("v1beta1",), "fullSpec"
+    spec: VulnerabilitySummarySpec | None = None

@@ -12,11 +12,12 @@ from auditkit.declare import CHECKS, Check
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Tables, declared
-from auditkit.frameworks import Control, ManagementResult
+from auditkit.frameworks import Control
 from auditkit.period.coverage import coverage, gaps
 from auditkit.period.frames import DAY, Capture, framed
 from auditkit.period.intervals import Pairs
 from auditkit.period.spans import Span, SpanColumns, Spans, Times
+from auditkit.tally import ManagementResult
 
 NOT_CONCLUDED: frozenset[Conclusion] = frozenset({"error", "not collected", "undetermined"})
 Moment = tuple[datetime, str]

@@ -9,10 +9,11 @@ import pandas as pd
 from auditkit import frameworks
 from auditkit.declare import Check
 from auditkit.evaluate import CONCLUSIONS, Snapshot
-from auditkit.frameworks import NOT_RUN, Control
+from auditkit.frameworks import Control
 from auditkit.report import narrative, procedure
 from auditkit.report.listings import EXCEPTIONS, Tests
 from auditkit.report.workbook import Link, Sheet
+from auditkit.tally import NOT_RUN
 
 # A snapshot is of one time: nothing in it tests operation over a period.
 TEST = "Configuration test at the as-of date"
@@ -86,18 +87,18 @@ def _objects(tests: Tests, ids: list[str]) -> tuple[int | None, int | None]:
     if not ids:
         return None, None
     checks = {id: tests.results[id].check for id in ids}
-    examined = pd.concat([_places(check, tests.results[id].population) for id, check in checks.items()])
-    found = pd.concat([_places(check, tests.exceptions[id]) for id, check in checks.items()])
-    return len(examined.drop_duplicates()), len(found.drop_duplicates())
+    examined = [_places(check, tests.results[id].population) for id, check in checks.items()]
+    found = [_places(check, tests.exceptions[id]) for id, check in checks.items()]
+    return len(set[tuple[str, ...]]().union(*examined)), len(set[tuple[str, ...]]().union(*found))
 
 
-def _places(check: Check, rows: pd.DataFrame) -> pd.DataFrame:
+def _places(check: Check, rows: pd.DataFrame) -> set[tuple[str, ...]]:
     """Kind, namespace and name of each row; of what is no object of the cluster its table and key."""
     place = ["kind", "namespace", "name"]
     if set(place) <= set(rows):
-        return rows[place]
-    named = [" ".join(map(str, key)) for key in rows[procedure.key(check)].itertuples(index=False)]
-    return pd.DataFrame({"kind": check.population, "namespace": "", "name": named}, columns=place)
+        return set(zip(*(rows[column].tolist() for column in place), strict=True))
+    keys = zip(*(rows[column].tolist() for column in procedure.key(check)), strict=True)
+    return {(check.population, "", " ".join(map(str, key))) for key in keys}
 
 
 def _exceptions(tests: Tests, ids: list[str]) -> Link | int | None:

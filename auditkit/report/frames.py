@@ -24,8 +24,14 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     """Write the frame; the dtypes of declare.DTYPES have one Arrow type each, so that equal frames give equal bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     schema = pa.schema([(name, TYPES[str(dtype)]) for name, dtype in frame.dtypes.items()])
-    arrays = [pa.array(_plain(frame[name]), type=field.type) for name, field in zip(frame.columns, schema, strict=True)]
+    arrays = [_arrow(frame[name], field.type) for name, field in zip(frame.columns, schema, strict=True)]
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd")
+
+
+def _arrow(values: pd.Series, type_: pa.DataType) -> pa.Array:
+    found = pa.array(_plain(values) if values.dtype == object else values.array, type=type_)
+    # Text is handed over in the chunks that it was put together from: equal values shall give equal bytes.
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
 def _plain(values: pd.Series) -> list[object]:
@@ -34,7 +40,7 @@ def _plain(values: pd.Series) -> list[object]:
         return [list(v) if isinstance(v, (list, tuple)) else None for v in values]
     if str(values.dtype).startswith("datetime"):
         return [None if v is pd.NaT else v.to_pydatetime() for v in values]
-    return list(values.astype(object).where(values.notna(), None))
+    return list(values.array.to_numpy(dtype=object, na_value=None))
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -9,12 +9,13 @@ import pandas as pd
 from auditkit import frameworks
 from auditkit.engagement import Engagement
 from auditkit.evaluate import Results, Snapshot
-from auditkit.frameworks import NOT_RUN, Control, Framework
+from auditkit.frameworks import Control, Framework
 from auditkit.report import listings, narrative, provenance, requests, source
 from auditkit.report.controls import controls_sheet, counted
 from auditkit.report.listings import Tests
 from auditkit.report.workbook import Cover, Sheet
 from auditkit.report.workbook import write as write_workbook
+from auditkit.tally import NOT_RUN
 
 NAME = "control-matrix.xlsx"
 # Always in the workbook, whatever frameworks the engagement names beside them.

@@ -68,7 +68,7 @@ def listing(function: Any, text: str = "") -> str:
     functions = [function, *called(function)]
     values = {name: v for f in functions for name, v in names(f).items() if _CONSTANT.fullmatch(name)}
     constants = [f"{name} = {_value(v)}" for name, v in values.items() if _plain(v)]
-    sources = [textwrap.dedent(inspect.getsource(f)).strip() for f in functions]
+    sources = [_written(f).strip() for f in functions]
     return "\n\n".join(filter(None, ["\n".join(constants), text or sources[0], *sources[1:]]))
 
 
@@ -98,7 +98,7 @@ def _called(function: Any, seen: set[Any]) -> Iterator[Any]:
 def names(function: Any) -> dict[str, Any]:
     """What the names in a function's source stand for, in its order: `limit`, or `podrules.judge` of a module."""
     found = {}
-    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(function)))):
+    for node in ast.walk(ast.parse(_written(function))):
         if isinstance(node, ast.Name) and node.id in function.__globals__:
             found[node.id] = function.__globals__[node.id]
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -106,6 +106,11 @@ def names(function: Any) -> dict[str, Any]:
             if isinstance(module, ModuleType) and hasattr(module, node.attr):
                 found[node.attr] = getattr(module, node.attr)
     return found
+
+
+@cache
+def _written(function: Any) -> str:
+    return textwrap.dedent(inspect.getsource(function))
 
 
 def _plain(value: Any) -> bool:

@@ -54,6 +54,12 @@ class AuditActivity(Requests):
     role: Annotated[str | None, "Role that a written binding names; missing where the log has no bodies."]
     subjects: Annotated[list[str] | None, "Who has it by that binding."]
     rules: Annotated[list[str] | None, "Rules of a written role."]
+    requesters: Annotated[
+        list[str] | None, "Who asked for the certificate that was decided on; missing where the log has no bodies."
+    ]
+    names: Annotated[list[str] | None, "Common names in those requests: to the API server, users."]
+    organizations: Annotated[list[str] | None, "Organizations in them: to the API server, groups."]
+    decisions: Annotated[list[str] | None, "Approved, Denied."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -66,7 +72,7 @@ class AuditActivity(Requests):
                 f"{a.first:%Y-%m-%d}", a.what, a.user or None, is_person(a.user), is_component(a.user),
                 a.impersonated or None, a.verb, _resource(a), kind, namespace, a.name, a.path, code,
                 code < 400 if code else None, code in (401, 403), a.masters, a.first, a.last, a.count, a.reason or None,
-                a.role or None, a.subjects, a.rules,
+                a.role or None, a.subjects, a.rules, a.requesters, a.names, a.organizations, a.decisions,
             )  # fmt: skip
 
 

@@ -131,6 +131,37 @@ class MintedToken(Requests):
         return rows.assign(own=rows.component | same.fillna(False))
 
 
+@view("certificate_approvals", key=REQUEST)
+class CertificateApproval(Requests):
+    """One row per certificate request that somebody decided on, on a day.
+
+    Without bodies the log does not say whose request it was: then it is theirs who made one of that name before, as the
+    log shows; nor for whom it was, nor an approval from a denial, which is the same request.
+    """
+
+    requesters: Annotated[list[str] | None, "Who asked for the certificate; missing where the log does not show it."]
+    names: Annotated[list[str] | None, "Common names asked for: users; missing where the log has no bodies."]
+    organizations: Annotated[list[str] | None, "Organizations asked for: groups; missing as they."]
+    decisions: Annotated[list[str] | None, "Approved, Denied; missing as they."]
+    own: Annotated[bool | None, "Who decided had asked for it; missing where the log does not show who did."]
+
+    @staticmethod
+    def frame(audit_activity: pd.DataFrame) -> pd.DataFrame:
+        known = audit_activity[(audit_activity.what == "certificate") & audit_activity.succeeded.fillna(True)]
+        rows = known[known.resource == "certificatesigningrequests.certificates.k8s.io/approval"].reset_index(drop=True)
+        made = known[(known.verb == "create") & (known.name != "")]
+        columns = ("requesters", "name", "last", "user", "impersonated")
+        requesters, own = [], []
+        for said, name, last, *deciders in zip(*(rows[c] for c in columns), strict=True):
+            before = made[(made.name == name) & (made["first"] <= last)]
+            asked = said if isinstance(said, list) and said else [*before.user.dropna(), *before.impersonated.dropna()]
+            requesters.append(sorted(set(asked)) or None)
+            own.append(bool(set(asked) & set(deciders)) if asked else None)
+        return rows.assign(
+            requesters=pd.Series(requesters, index=rows.index, dtype=object), own=pd.array(own, dtype="boolean")
+        )
+
+
 @view("refusals", key=("day", "user"))
 class Refusal:
     """One row per user and day that was refused anything (401 and 403)."""

@@ -1,15 +1,16 @@
 """What policy engines do in each namespace: enforce, only report, leave out, or nothing."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 
 from auditkit.analysis import builtin, gatekeeper, kyverno
 from auditkit.analysis.effects import Effect, at_admission, called, listed, together
 from auditkit.analysis.podsecurity import Mode, effective
+from auditkit.analysis.selectors import every
 from auditkit.analysis.webhooks import engine_of
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
@@ -18,7 +19,7 @@ from auditkit.kinds.admission import (
     ValidatingAdmissionPolicyBinding,
     ValidatingWebhookConfiguration,
 )
-from auditkit.kinds.platform import Namespace
+from auditkit.kinds.platform import ConfigMap, Namespace
 from auditkit.kinds.policies import (
     CelPolicyException,
     CelPolicySpec,
@@ -34,6 +35,8 @@ from auditkit.tables.namespaces import SYSTEM
 from auditkit.tables.policies import CEL, cel_policies
 
 READ = ("pod-security", "kubernetes", "kyverno", "gatekeeper")
+# Names by which all requests, or all of ServiceAccounts, are left out.
+EVERYBODY = frozenset({"*", "system:authenticated", "system:serviceaccounts", "system:*"})
 # A policy by its name, what it does, and the exceptions to it.
 Found = tuple[str, Effect, list[str]]
 
@@ -52,6 +55,7 @@ Found = tuple[str, Effect, list[str]]
         CelPolicyException,
         Constraint,
         GatekeeperConfig,
+        ConfigMap,
     ),
     key=("name", "engine"),
 )
@@ -62,8 +66,9 @@ class Enforcement:
     any other of which a webhook is registered: what that decides is not read. A policy counts where it is about
     objects of namespaces, pods or others; one that mutates or generates refuses nothing and is not counted. Kyverno and
     Gatekeeper refuse only where their webhook is called for objects of the policy's kinds; elsewhere they scan and report.
-    Not in the API, and so not seen: the default level and the exemptions of Pod Security; the filters of Kyverno's own
-    ConfigMap are not read either.
+    Kyverno lets pass what its ConfigMap filters out (resourceFilters), whatever its webhook is called for; whom that leaves
+    out is among the exceptions, and leaves the engine open where it is everybody. Not in the API, and so not seen:
+    the default level and the exemptions of Pod Security.
     """
 
     namespace: Annotated[str, "Empty: a Namespace is cluster-scoped."]
@@ -83,7 +88,8 @@ class Enforcement:
     ]
     undetermined: Annotated[list[str], "Policies of which a condition, label or parameter decides object by object."]
     exceptions: Annotated[
-        list[str], "Exceptions that hold here, NAMESPACE/NAME; those of a part leave the rest enforced."
+        list[str],
+        "Exceptions that hold here, NAMESPACE/NAME, and who is left out; those of a part leave the rest enforced.",
     ]
 
     @staticmethod
@@ -146,21 +152,21 @@ def _kyverno(objects: Objects, namespace: Namespace) -> Iterator[Found]:
         *objects[KyvernoClusterPolicy],
         *(one for one in objects[KyvernoPolicy] if one.namespace == namespace.name),
     ]
-    call = _calls(objects, "kyverno", namespace)
+    call, asking = _admitted(objects, namespace), objects.once(_left_out_by_kyverno).asking
     for policy in policies:
         spec = policy.spec or KyvernoSpec()
         name = f"{policy.namespace}/{policy.name}" if policy.namespace else policy.name
         effect = kyverno.effect(spec, call, namespace)
-        yield _excepted(name, effect, kyverno.excepted(name, spec, objects[PolicyException], namespace))
+        yield _excepted(name, effect, [*kyverno.excepted(name, spec, objects[PolicyException], namespace), *asking])
 
 
 def _cel(objects: Objects, namespace: Namespace) -> Iterator[Found]:
-    call = _calls(objects, "kyverno", namespace)
+    call, asking = _admitted(objects, namespace), objects.once(_left_out_by_kyverno).asking
     for policy in cel_policies(objects):
         if policy.namespace in ("", namespace.name):
             effect = kyverno.cel_effect(policy.spec or CelPolicySpec(), call, namespace)
             found = kyverno.cel_excepted(policy.kind, policy.name, objects[CelPolicyException])
-            yield _excepted(f"{policy.kind}/{policy.name}", effect, found)
+            yield _excepted(f"{policy.kind}/{policy.name}", effect, [*found, *asking])
 
 
 def _calls(objects: Objects, engine: str, namespace: Namespace) -> kyverno.Called:
@@ -171,6 +177,37 @@ def _calls(objects: Objects, engine: str, namespace: Namespace) -> kyverno.Calle
         return called(objects[ValidatingWebhookConfiguration], engine, about, namespace)
 
     return lambda about: call(tuple(about))
+
+
+class _LeftOut(NamedTuple):
+    """What Kyverno leaves out by its ConfigMap: objects, who asks as exceptions of a part, and whether that is everybody."""
+
+    filters: list[str]
+    asking: list[tuple[str, bool]]
+    everybody: bool
+
+
+def _left_out_by_kyverno(objects: Objects) -> _LeftOut:
+    """Of the ConfigMaps beside Kyverno: it reads that of its own namespace (pkg/config, KyvernoNamespace)."""
+    hooks = [h for c in objects[ValidatingWebhookConfiguration] for h in c.webhooks or () if engine_of(h) == "kyverno"]
+    home = {h.client_config.service.namespace for h in hooks if h.client_config and h.client_config.service}
+    found = [(one.name, one.kyverno) for one in objects[ConfigMap] if one.namespace in home and one.kyverno]
+    lists = [(name, key, names) for name, own in found for key, names in (own.asking or {}).items()]
+    asking = [(f"ConfigMap {name}: {key} {', '.join(names)}", False) for name, key, names in lists]
+    everybody = any(not EVERYBODY.isdisjoint(names) for _, key, names in lists)
+    return _LeftOut([text for _, own in found for text in own.filters or ()], asking, everybody)
+
+
+def _admitted(objects: Objects, namespace: Namespace) -> kyverno.Called:
+    """Whether Kyverno decides about objects of some kinds: its webhook is called, and it does not let them pass unseen."""
+    call, left_out = _calls(objects, "kyverno", namespace), objects.once(_left_out_by_kyverno)
+
+    def admitted(about: Sequence[str]) -> bool | None:
+        passed = kyverno.left_out(left_out.filters, about, namespace.name)
+        open_ = None if left_out.everybody else True
+        return every([call(about), None if passed is None else not passed, open_])
+
+    return admitted
 
 
 def _excepted(name: str, effect: Effect, exceptions: list[tuple[str, bool]]) -> Found:

@@ -12,6 +12,8 @@ from auditkit.capture.imports.image_scans import ImageScan, ScanFinding
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 
+COUNTS = ("critical", "high", "medium", "low")
+
 
 @table("image_scans", records=(ImageScan,), key=("file",))
 class ImageScanRow:
@@ -108,25 +110,32 @@ class KnownExploitedRow:
 
 @view("scans", key=("place",))
 class Scan:
-    """One row per scan of an image, supplied or reported by trivy-operator, and whether that image runs.
+    """One row per scan of an image, supplied or reported by a scanner in the cluster, and whether that image runs.
 
     A scan is about what runs where the digests are the same; where either has none, where the references are. One of the same
     reference and another digest is of other content: the tag was moved, or it was scanned for another architecture.
     """
 
-    namespace: Annotated[str, "Namespace of the VulnerabilityReport; empty for a file."]
-    kind: Annotated[str, "Scan of a file that was supplied, or VulnerabilityReport."]
+    namespace: Annotated[str, "Namespace of the report; empty for a file."]
+    kind: Annotated[str, "Scan of a file that was supplied, or the report's: see vulnerability_reports."]
     name: Annotated[str, "Name of the file, or of the report."]
-    place: Annotated[str, "File, or VulnerabilityReport with its namespace and name."]
+    place: Annotated[str, "File, or kind of the report with its namespace and name."]
     reference: Annotated[str | None, "What was scanned, spelled out: registry, repository and tag."]
     digests: Annotated[list[str], "Digests that were scanned."]
-    scanner: Annotated[str, "Trivy, grype or trivy-operator."]
+    scanner: Annotated[str, "Trivy, grype, trivy-operator or Kubescape."]
     version: Annotated[str | None, "Version of the scanner."]
     database_at: Annotated[datetime | None, "When its database was made."]
     scanned_at: Annotated[datetime | None, "When it was scanned."]
-    targets: Annotated[int | None, "Lists of packages that were recognised; trivy-operator does not say."]
+    targets: Annotated[
+        int | None, "Lists of packages that were recognised; reports do not say: 0 where one is not whole."
+    ]
     secrets: Annotated[int | None, "Secrets that the scanner reported; they are not read."]
     suppressed: Annotated[int | None, "Findings that the scanner's settings took out."]
+    listed: Annotated[bool, "It lists what it found; Kubescape only counts it."]
+    critical: Annotated[int | None, "Critical vulnerabilities that a report counts; missing for a file."]
+    high: Annotated[int | None, "High ones."]
+    medium: Annotated[int | None, "Medium ones."]
+    low: Annotated[int | None, "Low ones."]
     runs: Annotated[bool, "A container runs this image."]
     other_runs: Annotated[bool, "Not this image runs, but another under its reference."]
 
@@ -142,15 +151,17 @@ class Scan:
             place=image_scans.file,
             reference=_spelled(image_scans.reference),
             scanner=image_scans.tool,
+            listed=True,
         )
+        # A tag that a report leaves out beside a digest is unknown; without one Docker takes `latest`.
+        tag = reports.tag.mask(reports.tag.isna() & reports.digest.isna(), "latest")
         reported = pd.DataFrame(
             {
-                **reports[["namespace", "kind", "name"]],
+                **reports[["namespace", "kind", "name", "scanner", "scanned_at", "listed", *COUNTS]],
                 "place": report_place(reports),
-                "reference": _spelled(reports.image + ":" + reports.tag.fillna("latest")),
+                "reference": _spelled(reports.image + ":" + tag),
                 "digests": as_lists(reports.digest),
-                "scanner": "trivy-operator",
-                "scanned_at": reports.scanned_at,
+                "targets": pd.Series(pd.NA, index=reports.index, dtype="Int64").mask(~reports.whole, 0),
             }
         )
         scans = pd.concat([supplied, reported], ignore_index=True)
@@ -177,6 +188,11 @@ class RunningScan:
     matched_by: Annotated[str | None, "digest; or reference, where image or scan has no digest."]
     scanners: Annotated[list[str], "Who scanned it."]
     scanned_at: Annotated[datetime | None, "When it was last scanned."]
+    listed: Annotated[bool, "One of these scans lists what it found; else there are counts at most."]
+    critical: Annotated[int | None, "Most critical vulnerabilities that a report in the cluster counts."]
+    high: Annotated[int | None, "Most high ones."]
+    medium: Annotated[int | None, "Most medium ones."]
+    low: Annotated[int | None, "Most low ones."]
 
     @staticmethod
     def frame(running_images: pd.DataFrame, scans: pd.DataFrame) -> pd.DataFrame:
@@ -191,12 +207,14 @@ class RunningScan:
             matched_by=pairs.groupby("row")["by"].min().reindex(images.index),
             scanners=as_lists(scanners.reindex(images.index)),
             scanned_at=useful.groupby("row").scanned_at.max().reindex(images.index),
+            listed=rows.isin(useful[useful.listed].row),
+            **useful.groupby("row")[list(COUNTS)].max().reindex(images.index),
         )
 
 
 def report_place(reports: pd.DataFrame) -> pd.Series:
-    """How a VulnerabilityReport is named among scans."""
-    return "VulnerabilityReport " + reports.namespace + "/" + reports.name
+    """How a report of a scanner in the cluster is named among scans."""
+    return reports.kind + " " + reports.namespace + "/" + reports.name
 
 
 def as_lists(found: pd.Series) -> pd.Series:

@@ -31,6 +31,7 @@ class ImageVulnerability:
     image: Annotated[str, "Reference of the image as the spec names it."]
     digest: Annotated[str | None, "Digest that runs."]
     scanned: Annotated[bool | None, "A scan is about it; see running_scans."]
+    listed: Annotated[bool, "A scan about it lists what it found; where there are only counts, nothing here says what."]
     vulnerability: Annotated[str | None, "Its id; missing where none was found."]
     package: Annotated[str | None, "Name of the package."]
     version: Annotated[str | None, "Version that is installed."]
@@ -65,7 +66,7 @@ class ImageVulnerability:
         found = paired(images, scans).merge(scans[["place", "scanner", "scanned_at"]], on="place")
         merged = _merged(found.merge(findings, on="place"))
         rows = images[PLACE].reset_index(names="row").merge(merged, on="row", how="left")
-        rows = rows.merge(running_scans[[*PLACE, "scanned"]], on=PLACE, how="left")
+        rows = rows.merge(running_scans[[*PLACE, "scanned", "listed"]], on=PLACE, how="left")
         stated = _stated(rows, vex_statements)
         since = rows.published.fillna(rows.scanned_at)
         rows = rows.assign(

@@ -1,7 +1,7 @@
 """What is known to be vulnerable: components by their version, and what a scanner in the cluster reports."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import pandas as pd
@@ -15,6 +15,14 @@ from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.delivery import Artifact, Found, Registry, VulnerabilityReport
 from auditkit.kinds.delivery import Report as Scan
+from auditkit.kinds.reports import (
+    Counted,
+    Manifest,
+    Manifests,
+    Severities,
+    VulnerabilityManifestSummary,
+    VulnerabilitySummarySpec,
+)
 
 
 @view("known_components", key=("namespace", "kind", "name", "component", "version"))
@@ -52,19 +60,36 @@ class KnownComponent:
         )
 
 
-@table("vulnerability_reports", kinds=(VulnerabilityReport,), key=("namespace", "name"))
+# Statuses of Kubescape with which a summary is whole (github.com/kubescape/k8s-interface, instanceidhandler/v1/helpers).
+WHOLE = ("", "ready", "completed", "learning")
+
+
+@table(
+    "vulnerability_reports",
+    kinds=(VulnerabilityReport, VulnerabilityManifestSummary),
+    key=("namespace", "kind", "name"),
+)
 class VulnerabilityReportRow:
-    """One row per VulnerabilityReport of trivy-operator: an image of a container that was scanned."""
+    """One row per report on the image of a container that a scanner in the cluster wrote.
+
+    Reports are VulnerabilityReports of trivy-operator and VulnerabilityManifestSummaries of Kubescape. A summary that names no
+    manifest and counts nothing was written before the scan, or was listed without its content: it says nothing.
+    """
 
     namespace: Annotated[str, "Namespace."]
-    kind: Annotated[str, "VulnerabilityReport."]
+    kind: Annotated[str, "VulnerabilityReport or VulnerabilityManifestSummary."]
     name: Annotated[str, "Name of the report."]
+    scanner: Annotated[str, "trivy-operator or Kubescape."]
     image: Annotated[str | None, "Repository with its registry, as runtimes spell it; missing where it is none."]
     tag: Annotated[str | None, "Tag that was scanned."]
     digest: Annotated[str | None, "Digest that was scanned."]
     scanned_at: Annotated[datetime | None, "When the report was last written by the scanner."]
+    whole: Annotated[bool, "The scan came to its end, and what it counts was read."]
+    listed: Annotated[bool, "Each vulnerability is in report_findings; Kubescape's summary only counts them."]
     critical: Annotated[int | None, "Number of critical vulnerabilities."]
     high: Annotated[int | None, "Number of high vulnerabilities."]
+    medium: Annotated[int | None, "Number of medium vulnerabilities."]
+    low: Annotated[int | None, "Number of low vulnerabilities."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -73,10 +98,33 @@ class VulnerabilityReportRow:
             artifact, summary = report.artifact or Artifact(), report.summary or Found()
             image = _scanned(report.registry or Registry(), artifact)
             yield (
-                found.namespace, "VulnerabilityReport", found.name, image and image.repository,
-                artifact.tag or None, artifact.digest or None, report.update_timestamp,
-                summary.critical_count, summary.high_count,
+                found.namespace, "VulnerabilityReport", found.name, "trivy-operator", image and image.repository,
+                artifact.tag or None, artifact.digest or None, report.update_timestamp, True, True,
+                summary.critical_count, summary.high_count, summary.medium_count, summary.low_count,
             )  # fmt: skip
+        for counted in objects[VulnerabilityManifestSummary]:
+            yield _summary(counted)
+
+
+def _summary(found: VulnerabilityManifestSummary) -> tuple[Any, ...]:
+    """A row of vulnerability_reports; what makes a summary whole is `summaryHasVulnerabilityData` of kubevuln."""
+    spec = found.spec or VulnerabilitySummarySpec()
+    said = spec.severities or Severities()
+    counts = [
+        (severity or Counted()).all
+        for severity in (said.critical, said.high, said.medium, said.low, said.negligible, said.unknown)
+    ]
+    manifest = (spec.vulnerabilities_ref or Manifests()).all or Manifest()
+    whole = found.annotations.get("kubescape.io/status", "") in WHOLE and (any(counts) or bool(manifest.name))
+    named = _parsed(found.annotations.get("kubescape.io/image-tag", ""))
+    id = _parsed(found.annotations.get("kubescape.io/image-id", "").rpartition("://")[2])
+    image = id or named
+    return (
+        found.namespace, "VulnerabilityManifestSummary", found.name, "Kubescape", image and image.repository,
+        named and (named.tag or (None if named.digest else "latest")), image and (image.digest or None),
+        _seconds(found.annotations.get("kubescape.io/timestamp", "")), whole, whole and not any(counts),
+        *(counts[:4] if whole else [None] * 4),
+    )  # fmt: skip
 
 
 @table(
@@ -118,9 +166,21 @@ def _published(text: str | None) -> datetime | None:
         return None
 
 
-def _scanned(registry: Registry, artifact: Artifact) -> ImageReference | None:
+def _seconds(text: str) -> datetime | None:
+    """The moment that seconds since 1970 name; None where the text is none."""
     try:
-        return parse(f"{registry.server}/{artifact.repository}" if registry.server else artifact.repository)
+        return datetime.fromtimestamp(int(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _scanned(registry: Registry, artifact: Artifact) -> ImageReference | None:
+    return _parsed(f"{registry.server}/{artifact.repository}" if registry.server else artifact.repository)
+
+
+def _parsed(text: str) -> ImageReference | None:
+    try:
+        return parse(text)
     except ValueError:
         return None
 
@@ -136,16 +196,23 @@ class ScannedImage:
     container: Annotated[str, "Name of the container."]
     variant: Annotated[int, "0, or a number where pods of one owner differ."]
     reference: Annotated[str | None, "The image's reference spelled out."]
-    reported: Annotated[bool | None, "A report is about its digest or, without one, its tag; missing where it is none."]
+    reported: Annotated[
+        bool | None,
+        "A report is about its digest or, without one, its tag; missing where it is none, or where that report is not whole.",
+    ]
 
     @staticmethod
     def frame(images: pd.DataFrame, vulnerability_reports: pd.DataFrame) -> pd.DataFrame:
         if vulnerability_reports.empty:
             return images.iloc[:0].assign(reported=pd.Series(dtype="boolean"))
         repository = images.registry + "/" + images.repository
-        reports = vulnerability_reports
-        by_digest = (repository + "@" + images.digest).isin((reports.image + "@" + reports.digest).dropna())
         tags = images.tag.fillna("latest")
-        by_tag = (repository + ":" + tags).isin((reports.image + ":" + reports.tag).dropna())
-        reported = by_digest.where(images.digest.notna(), by_tag).astype("boolean")
-        return images.assign(reported=reported.mask(~images.valid))
+
+        def among(reports: pd.DataFrame) -> pd.Series:
+            by_digest = (repository + "@" + images.digest).isin((reports.image + "@" + reports.digest).dropna())
+            by_tag = (repository + ":" + tags).isin((reports.image + ":" + reports.tag).dropna())
+            return by_digest.where(images.digest.notna(), by_tag).astype("boolean")
+
+        whole = among(vulnerability_reports[vulnerability_reports.whole])
+        begun = among(vulnerability_reports) & ~whole
+        return images.assign(reported=whole.mask(begun | ~images.valid))

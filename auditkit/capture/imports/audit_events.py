@@ -90,7 +90,8 @@ class Activity(Record, kw_only=True):
 
     `what` is one of analysis.activity.WHAT; `masters` is membership of system:masters; `path` is of an anonymous request
     that is about no resource; `reason` is what allowed the last of them. Of changes of RBAC whose level has bodies,
-    `role`, `subjects` and `rules` are those of the last.
+    `role`, `subjects` and `rules` are those of the last; of decisions on certificate requests `requesters`, the
+    `names` and `organizations` that were asked for, and `decisions` are those of all.
     """
 
     source: ClassVar[str] = "audit_log"
@@ -115,6 +116,10 @@ class Activity(Record, kw_only=True):
     role: str = ""
     subjects: list[str] | None = None
     rules: list[str] | None = None
+    requesters: list[str] | None = None
+    names: list[str] | None = None
+    organizations: list[str] | None = None
+    decisions: list[str] | None = None
 
 
 class Use(Record, kw_only=True):

@@ -24,6 +24,7 @@ from auditkit.capture.imports.audit_events import (
     Use,
     Written,
 )
+from auditkit.kinds.certificates import CertificateSigningRequest
 
 # What is kept at most; what does not fit is counted, and makes the import partial.
 MOST_ACTIVITIES, MOST_USES, MOST_OPEN = 200_000, 50_000, 20_000
@@ -218,6 +219,8 @@ class Reduction:
             kept.last, kept.reason = at, reason
             if what == "rbac" and code < 400:
                 _facts(kept, event)
+        if what == "certificate" and subresource == "approval" and code < 400:
+            _decided(kept, event)
 
 
 def _path(uri: str) -> str:
@@ -238,6 +241,27 @@ def _facts(kept: Activity, event: Event) -> None:
             kept.subjects = [_subject(one) for one in written.subjects] if written.subjects else None
             kept.rules = [str(rule) for rule in written.rules] if written.rules else None
             return
+
+
+def _decided(kept: Activity, event: Event) -> None:
+    """Who asked for the certificate, for whom, and the decision, out of the body; added, so that no later one hides an earlier."""
+    for body in (event.response_object, event.request_object):
+        try:
+            spec, status = (written := msgspec.json.decode(body, type=CertificateSigningRequest)).spec, written.status
+        except msgspec.MsgspecError:
+            continue
+        if spec:
+            kept.requesters = _added(kept.requesters, [spec.username] if spec.username else [])
+            if spec.subject:
+                kept.names = _added(kept.names, [spec.subject.common_name or ""])
+                kept.organizations = _added(kept.organizations, spec.subject.organizations or [])
+            conditions = status.conditions if status else None
+            kept.decisions = _added(kept.decisions, [one.type for one in conditions or ()])
+            return
+
+
+def _added(known: list[str] | None, more: list[str]) -> list[str]:
+    return sorted({*(known or ()), *more})
 
 
 def _subject(one: Named) -> str:
