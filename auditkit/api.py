@@ -27,9 +27,12 @@ from auditkit.report import workpaper as _workpaper
 from auditkit.seal import Verdict, leaks
 from auditkit.store import History as History
 
+# A notebook's kernel needs none of these, and would wait for the workbook's libraries.
 if TYPE_CHECKING:
+    from auditkit.report.period import paper as _period_paper
     from auditkit.review.rounds import Closed, Review
     from auditkit.run import Run
+    from auditkit.run_period import Pairs, PeriodRun
 
 
 def capture(
@@ -195,15 +198,73 @@ def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | 
     return _run(snapshot, Path(out), engagement=engagement, **options)
 
 
+def period(
+    *,
+    place: str | Path | None = None,
+    snapshots: Iterable[Snapshot] = (),
+    out: str | Path,
+    config: str | Path,
+    cluster: str = "",
+    **options: Any,
+) -> "PeriodRun":
+    """Write a sealed pack over the period of an engagement (`config`) into a new folder; options are those of run_period.run.
+
+    The captures are those of `cluster` in the store at `place`, or `snapshots`, oldest first, read one at a time. Raises
+    UsageError where neither or both are given, and where the store has several clusters and none is named.
+    """
+    from auditkit.run_period import run as _run_period
+
+    engagement = frameworks.settled(Path(config))
+    documents = _imports(config)
+    pairs = _pairs(place, snapshots, engagement, cluster)
+    return _run_period(pairs, Path(out), engagement=engagement, documents=documents, **options)
+
+
+def _pairs(
+    place: str | Path | None, snapshots: Iterable[Snapshot], engagement: _engagement.Engagement, cluster: str
+) -> "Pairs":
+    from auditkit.run_period import loaded, stored
+
+    if place is None:
+        return loaded(snapshots)
+    known = {history.cluster: history for history in store.histories(Path(place))}
+    name = cluster or engagement.cluster or (next(iter(known)) if len(known) == 1 else "")
+    if name not in known:
+        raise UsageError(
+            f"{place}: {f'no cluster {name}' if name else 'several clusters'}; there are: {', '.join(known)}; name one with --cluster"
+        )
+    return stored(known[name], engagement)
+
+
+def reperform(pack: str | Path, *, place: str | Path | None = None, snapshots: Iterable[Snapshot] = ()) -> list[str]:
+    """What differs when the tests of a pack are performed again, by file; empty where nothing does.
+
+    A pack of a period is made again from the captures that it names: of the store at `place`, or `snapshots`.
+    """
+    from auditkit import reperform as _reperform
+    from auditkit.report.period.saved import is_period
+
+    if not is_period(Path(pack)):
+        return _reperform.reperform(Path(pack))
+    engagement = _engagement.load(Path(pack) / "inputs" / _engagement.NAME)
+    return _reperform.reperform_period(Path(pack), lambda cluster: _pairs(place, snapshots, engagement, cluster))
+
+
 def verify(pack: str | Path, *, key: str | Path | None = None, previous: str | Path | None = None) -> Verdict:
     """Compare a pack with its seal, and with the pack that it must follow; `str()` of the verdict names every fault."""
     return seal.verify(Path(pack), key=Path(key) if key else None, previous=Path(previous) if previous else None)
 
 
-def workpaper(name: str, source: str | Path = "demo") -> _workpaper.Workpaper:
-    """The sections of an evidence notebook ("access", "network", ...) over a source; writes nothing."""
+def workpaper(name: str, source: str | Path = "demo") -> "_workpaper.Workpaper | _period_paper.Workpaper":
+    """The sections of an evidence notebook ("access", "network", ...) over a source, or over a period where it is a pack
+    of one; writes nothing."""
+    from auditkit.report.period import paper as _period_paper
+    from auditkit.report.period import saved
+
     own = Path(source) / "inputs" / "auditkit.toml"
     engagement = _engagement.load(own if own.is_file() else None)
+    if saved.is_period(Path(source)):
+        return _period_paper.workpaper(name, saved.load(Path(source)), engagement)
     snapshot = load(source)
     packed = (Path(source) / "snapshot").is_dir()
     return _workpaper.workpaper(name, snapshot, engagement, packed=packed)

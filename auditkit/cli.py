@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from auditkit.cli_period import period
+from auditkit.cli_review import review
 from auditkit.errors import AuditkitError, UsageError, VerificationError
-from auditkit.options import READING, SOURCE, config_option, opened, with_options
-from auditkit.reviewing import review
+from auditkit.options import CAPTURES, READING, SOURCE, captured, config_option, opened, with_options
 from auditkit.terminal import records, say, show, show_json
 
 
@@ -43,6 +44,7 @@ def cli() -> None:
 
 
 cli.add_command(review)
+cli.add_command(period)
 
 
 @cli.command()
@@ -269,18 +271,33 @@ def run(
 
 @cli.command()
 @click.argument("pack", type=click.Path(path_type=Path))
+@with_options(CAPTURES)
 @click.option("--key", type=click.Path(path_type=Path), help="The public key (PEM) that you trust.")
 @click.option("--previous", type=click.Path(path_type=Path), help="The pack before this one: is it the one named?")
 @click.option("--reperform", is_flag=True, help="Rebuild tables and workbook, run the tests again, compare.")
-def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool) -> int:
-    """Check a pack against its seal."""
+def verify(
+    pack: Path,
+    place: Path | None,
+    paths: tuple[Path, ...],
+    key: Path | None,
+    previous: Path | None,
+    reperform: bool,
+    **reading: bool,
+) -> int:
+    """Check a pack against its seal; with --reperform make it again, a pack of a period from --store or --from."""
     from auditkit import api
     from auditkit.reperform import NOT_AGAIN
-    from auditkit.reperform import reperform as again
+    from auditkit.report.period.saved import is_period
 
+    if reperform and is_period(pack) and (place is None) == (not paths):
+        raise UsageError(
+            "a pack of a period is performed again from its captures: --store DIR, or --from A --from B ..."
+        )
+    if (place or paths or any(reading.values())) and not (reperform and is_period(pack)):
+        raise UsageError("--store, --from: only with --reperform of a pack of a period")
     verdict = api.verify(pack, key=key, previous=previous)
     say(str(verdict))
-    faults = again(pack) if reperform else []
+    faults = api.reperform(pack, place=place, snapshots=captured(paths, **reading)) if reperform else []
     if reperform:
         say(
             "performed again: "

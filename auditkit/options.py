@@ -1,6 +1,6 @@
 """The options that name a source, and the snapshot that they open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,20 @@ SOURCE = [
     ),
     *READING,
 ]
-
+# Where the captures of a period are.
+CAPTURES = [
+    click.option("--store", "place", type=click.Path(path_type=Path), help="The store with the captures."),
+    click.option(
+        "--from",
+        "paths",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Instead of a store: snapshots, packs or dumps of the cluster, the oldest first.",
+    ),
+    click.option("--secrets", is_flag=True, help="Of dumps: metadata of Secrets; never values."),
+    click.option("--tls-secrets", is_flag=True, help="Of dumps: public certificates of TLS Secrets."),
+    click.option("--secret-facts", is_flag=True, help="Of dumps: expiry and usage of token Secrets."),
+]
 
 # What a snapshot, a pack or a capture in a store has in it.
 SAVED = ("origin.json", "snapshot", "capture.json")
@@ -75,6 +88,12 @@ def opened(
         options["qps"] = 50.0 if options["qps"] is None else options["qps"]
     when = _time(taken_at) if taken_at else None
     return api.capture(context=context, in_cluster=in_cluster, path=path, taken_at=when, config=config, **options)
+
+
+def captured(paths: Iterable[Path], **reading: Any) -> Iterator["Snapshot"]:
+    """The snapshots at these paths, each read when it is asked for."""
+    for path in paths:
+        yield opened(path=path, qps=None, **reading)
 
 
 def _refuse(why: str, **options: Any) -> None:

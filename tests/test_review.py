@@ -327,7 +327,7 @@ def workbook(place: Path) -> Path:
 def fill(prepared: Path, out: Path, own: Mapping[str, Mapping[str, Any]]) -> Path:
     """The workbook filled by a careful reviewer; `own` are cells by the name of the binding (first row that has it)."""
     found = openpyxl.load_workbook(workbook(prepared))
-    ws = found["Access review"]
+    ws = found["Review"]
     head = {c.value: c.column for c in ws[HEADER]}
     seen = set()
     for r in range(HEADER + 1, ws.max_row + 1):
@@ -350,8 +350,8 @@ REVOKE = {"Decision": "revoke", "Reason": "left in June", "Ticket": "CHG-1088"}
 
 def test_the_workbook_is_locked_validated_and_text_stays_text(prepared: Path) -> None:
     found = openpyxl.load_workbook(workbook(prepared))
-    assert found.sheetnames == ["Cover", "Access review", "Members", "Made by Kubernetes"]
-    ws = found["Access review"]
+    assert found.sheetnames == ["Cover", "Review", "Members", "Made by Kubernetes"]
+    ws = found["Review"]
     head = {c.value: c.column for c in ws[HEADER]}
     cells = [cell for row in ws.iter_rows(min_row=HEADER + 1) for cell in row]
     assert ws.protection.sheet and ws.max_row - HEADER == 53
@@ -410,7 +410,7 @@ def test_filled_in_libreoffice_and_closed(
 
     after = tmp_path / "next"
     rounds.prepare(later, after, engagement.load(config), "2026Q4", previous=tmp_path / "closed")
-    ws = openpyxl.load_workbook(workbook(after))["Access review"]
+    ws = openpyxl.load_workbook(workbook(after))["Review"]
     head = {c.value: c.column - 1 for c in ws[HEADER]}
     carried = {
         r[head["Binding"]]: r[head["Previous decision"]] for r in ws.iter_rows(min_row=HEADER + 1, values_only=True)
@@ -425,7 +425,7 @@ def test_filled_in_libreoffice_and_closed(
 def test_a_cell_that_was_edited_and_a_row_that_is_gone_show(prepared: Path, config: Path, tmp_path: Path) -> None:
     filled = fill(prepared, tmp_path / "filled.xlsx", {"auditors": {"Effective risk": "none"}})
     found = openpyxl.load_workbook(filled)
-    found["Access review"].delete_rows(HEADER + 1)
+    found["Review"].delete_rows(HEADER + 1)
     found["Members"]["C5"].value = "active, of course"
     found.save(filled)
     done = rounds.close(
@@ -446,7 +446,7 @@ def test_a_prepared_folder_that_changed_or_another_cluster_is_refused(
         rounds.close(filled, prepared, [recorded("2026-09-30", config)], tmp_path / "c")
     with pytest.raises(UsageError, match=r"of cluster test \(u-1\), the review of northwind-prod"):
         rounds.close(filled, prepared, [shown(*BOUND, day=40)], tmp_path / "c")
-    with pytest.raises(UsageError, match="has no sheet Access review"):
+    with pytest.raises(UsageError, match="has no sheet Review"):
         rounds.close(folder("templates") / "control-matrix.xlsx", prepared, [later], tmp_path / "c")
     with pytest.raises(UsageError, match="no such file"):
         rounds.close(tmp_path / "none.xlsx", prepared, [later], tmp_path / "c")

@@ -53,6 +53,13 @@ class Tests:
     def order(self) -> list[str]:
         return list(self.results)
 
+    @property
+    def waivers(self) -> pd.Series:
+        """The waiver of each exception that has one."""
+        none: pd.Series = pd.Series(dtype="string")
+        found: pd.Series = pd.concat([none, *(rows["waiver"].dropna() for rows in self.exceptions.values())])
+        return found
+
     @cached_property
     def first_exception(self) -> dict[str, int]:
         """The row of its first exception in the sheet Exceptions, by test; those beyond the sheet are left out."""
@@ -190,16 +197,15 @@ def _conditions(check: Check, found: pd.DataFrame) -> pd.Series:
     return (text + values).str.removesuffix("; ") + beside
 
 
-def waivers(snapshot: Snapshot, every: Tests) -> Sheet:
-    """One row a waiver: what it covers, who approved it, whether it holds, and how many exceptions it covers."""
+def waivers(snapshot: Snapshot, covered: pd.Series, *, what: str = "Exceptions") -> Sheet:
+    """One row a waiver: what it covers, who approved it, whether it holds, and of how many rows `covered` names it."""
     frame = snapshot.tables["waivers"]
-    ids = pd.concat([rows["waiver"].dropna() for rows in every.exceptions.values()] or [pd.Series(dtype="string")])
     rows = pd.DataFrame(
         {
             "Waiver": frame["id"],
             "Test": frame["check"],
             "Scope": frame["scope"].map(said),
-            "Exceptions covered": frame["id"].map(ids.value_counts()).fillna(0).astype("Int64"),
+            f"{what} covered": frame["id"].map(covered.value_counts()).fillna(0).astype("Int64"),
             "Holds": frame["in_force"],
             "Approved": frame["approved"],
             "Expired": frame["expired"],

@@ -260,9 +260,9 @@ def dictionary(snapshot: Snapshot) -> Sheet:
     return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows), fixed=2, widest=90)
 
 
-def glossary() -> Sheet:
-    """Words of the workbook, and a legend of tickmarks for those who write in it."""
-    frame = pd.DataFrame(GLOSSARY, columns=["Word", "Meaning"])
+def glossary(more: Sequence[tuple[str, str]] = ()) -> Sheet:
+    """Words of the workbook, `more` before them, and a legend of tickmarks for those who write in it."""
+    frame = pd.DataFrame([*more, *GLOSSARY], columns=["Word", "Meaning"])
     return Sheet(
         name="Glossary and tickmarks",
         note="Words of this workbook; tickmarks are for the auditor.",

@@ -29,7 +29,7 @@ END = "auditkit-end-of-workpaper"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notebook:
-    """One entry of data/notebooks.toml."""
+    """One entry of data/notebooks.toml or period-notebooks.toml; `folder` is where it lies below notebooks/."""
 
     name: str
     file: str
@@ -41,6 +41,12 @@ class Notebook:
     chart: str
     # The framework whose requirements it lists: its tests are theirs, wherever they are reported.
     framework: str = ""
+    folder: str = ""
+
+    @property
+    def source(self) -> str:
+        """Its file below notebooks/."""
+        return f"{self.folder}/{self.file}".lstrip("/")
 
     @property
     def reference(self) -> str:
@@ -56,7 +62,12 @@ class Notebook:
 @cache
 def notebooks() -> Mapping[str, Notebook]:
     """The evidence notebooks by name, in order."""
-    declared = tomllib.loads((folder("data") / "notebooks.toml").read_text())
+    return read("notebooks.toml")
+
+
+def read(name: str) -> Mapping[str, Notebook]:
+    """The notebooks that a file of data/ declares, by name."""
+    declared = tomllib.loads((folder("data") / name).read_text())
     return msgspec.convert({name: {"name": name, **entry} for name, entry in declared.items()}, dict[str, Notebook])
 
 

@@ -16,7 +16,7 @@ from auditkit.report.workbook import Cover, Sheet, entries, write
 from auditkit.review.decisions import CHOICES, EXCEPTION, TESTS, Decision, Terms
 from auditkit.review.merge import ADDED, MISSING, edited_by_hand
 
-REVIEW, MEMBERS, STOCK, FINDINGS = "Access review", "Members", "Made by Kubernetes", "Findings"
+REVIEW, MEMBERS, STOCK, FINDINGS = "Review", "Members", "Made by Kubernetes", "Findings"
 ENTRIES = ("Decision", "Reviewer", "Reviewed on", "Reason", "Ticket")
 _RULES = (
     ("keep", "The access is needed as it is."),
