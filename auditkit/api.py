@@ -154,19 +154,23 @@ def demo() -> Snapshot:
 
 
 def check(
-    snapshot: Snapshot,
+    snapshot: Snapshot | str | Path,
     ids: Iterable[str] | str | None = None,
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Results:
-    """Run checks (default: all) over a snapshot: `.frame`, `["RBAC-01"].exceptions`, `.population`, `.why(row)`."""
-    return evaluate.run(snapshot.tables, ids, settings=settings)
+    """Run checks (default: all) over a snapshot, or what `load` opens: `.frame`, `["RBAC-01"].exceptions`, `.why(row)`."""
+    return evaluate.run(_opened(snapshot).tables, ids, settings=settings)
+
+
+def _opened(source: Snapshot | str | Path, config: str | Path | None = None) -> Snapshot:
+    return source if isinstance(source, Snapshot) else load(source, config=config)
 
 
 def who_can(
-    snapshot: Snapshot, verb: str, resource: str, *, namespace: str | None = None
+    snapshot: Snapshot | str | Path, verb: str, resource: str, *, namespace: str | None = None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Who may do something, by every binding and rule that allows it, and the kinds that were not all collected.
+    """Who may do something in a snapshot, or what `load` opens: every binding and rule that allows it, and the kinds that were not all collected.
 
     `resource` is RESOURCE[.GROUP][/SUBRESOURCE]; without a group it is that of the kinds that auditkit reads,
     else the core group. `namespace` None is anywhere, "" cluster-wide. Raises UsageError where nothing knows
@@ -175,6 +179,7 @@ def who_can(
     whole, _, subresource = resource.partition("/")
     plural, _, group = whole.partition(".")
     groups = [kind.group for kind in ALL if kind.plural == plural]
+    snapshot = _opened(snapshot)
     rules = snapshot.tables["rules"]["resources"].dropna()
     if not (group or groups or any(plural == one.partition("/")[0] for named in rules for one in named)):
         raise UsageError(f"{resource}: no such resource; write the plural, and its group: deployments.apps, pods/exec")
@@ -194,8 +199,7 @@ def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | 
     from auditkit.run import run as _run
 
     engagement = frameworks.settled(Path(config) if config else None)
-    snapshot = source if isinstance(source, Snapshot) else load(source, config=config)
-    return _run(snapshot, Path(out), engagement=engagement, **options)
+    return _run(_opened(source, config), Path(out), engagement=engagement, **options)
 
 
 def period(
