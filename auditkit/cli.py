@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from auditkit.cli_period import period
+from auditkit.cli_review import review
 from auditkit.errors import AuditkitError, UsageError, VerificationError
 from auditkit.options import CAPTURES, LAST, SOURCE, captured, config_option, opened, with_options
 from auditkit.terminal import having, records, say, show, show_json
@@ -42,6 +43,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(review)
 cli.add_command(period)
 
 
