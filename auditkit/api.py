@@ -1,6 +1,6 @@
 """The public functions of `import auditkit as ak`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from auditkit.evaluate import Results, Snapshot
 from auditkit.kinds import ALL
 from auditkit.kinds import resource as resource_name
 from auditkit.period import changes as _changes
+from auditkit.period import intervals as _intervals
 from auditkit.period import tickets as _tickets
 from auditkit.report import workpaper as _workpaper
 from auditkit.seal import Verdict, leaks
@@ -29,6 +30,7 @@ from auditkit.store import History as History
 # A notebook's kernel needs none of these, and would wait for the workbook's libraries.
 if TYPE_CHECKING:
     from auditkit.report.period import paper as _period_paper
+    from auditkit.review.rounds import Closed, Review
     from auditkit.run import Run
     from auditkit.run_period import Pairs, PeriodRun
 
@@ -152,19 +154,23 @@ def demo() -> Snapshot:
 
 
 def check(
-    snapshot: Snapshot,
+    snapshot: Snapshot | str | Path,
     ids: Iterable[str] | str | None = None,
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Results:
-    """Run checks (default: all) over a snapshot: `.frame`, `["RBAC-01"].exceptions`, `.population`, `.why(row)`."""
-    return evaluate.run(snapshot.tables, ids, settings=settings)
+    """Run checks (default: all) over a snapshot, or what `load` opens: `.frame`, `["RBAC-01"].exceptions`, `.why(row)`."""
+    return evaluate.run(_opened(snapshot).tables, ids, settings=settings)
+
+
+def _opened(source: Snapshot | str | Path, config: str | Path | None = None) -> Snapshot:
+    return source if isinstance(source, Snapshot) else load(source, config=config)
 
 
 def who_can(
-    snapshot: Snapshot, verb: str, resource: str, *, namespace: str | None = None
+    snapshot: Snapshot | str | Path, verb: str, resource: str, *, namespace: str | None = None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Who may do something, by every binding and rule that allows it, and the kinds that were not all collected.
+    """Who may do something in a snapshot, or what `load` opens: every binding and rule that allows it, and the kinds that were not all collected.
 
     `resource` is RESOURCE[.GROUP][/SUBRESOURCE]; without a group it is that of the kinds that auditkit reads,
     else the core group. `namespace` None is anywhere, "" cluster-wide. Raises UsageError where nothing knows
@@ -173,6 +179,7 @@ def who_can(
     whole, _, subresource = resource.partition("/")
     plural, _, group = whole.partition(".")
     groups = [kind.group for kind in ALL if kind.plural == plural]
+    snapshot = _opened(snapshot)
     rules = snapshot.tables["rules"]["resources"].dropna()
     if not (group or groups or any(plural == one.partition("/")[0] for named in rules for one in named)):
         raise UsageError(f"{resource}: no such resource; write the plural, and its group: deployments.apps, pods/exec")
@@ -192,8 +199,7 @@ def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | 
     from auditkit.run import run as _run
 
     engagement = frameworks.settled(Path(config) if config else None)
-    snapshot = source if isinstance(source, Snapshot) else load(source, config=config)
-    return _run(snapshot, Path(out), engagement=engagement, **options)
+    return _run(_opened(source, config), Path(out), engagement=engagement, **options)
 
 
 def period(
@@ -337,3 +343,89 @@ def changes(
     elif tickets is None and (state := after.state(Ticket)).state != "not supplied":
         tickets, lacking = after.tables["tickets"], state.note if state.state == "partial" else ""
     return _changes.changes(before, after, tickets=tickets, lacking=lacking, agreed=agreed)
+
+
+def prepare_review(
+    out: str | Path,
+    quarter: str,
+    *,
+    place: str | Path | None = None,
+    path: str | Path | None = None,
+    config: str | Path | None = None,
+    **options: Any,
+) -> "Review":
+    """Write the workbook of a quarter's access review into a new sealed folder; options are those of rounds.prepare.
+
+    The listing is one snapshot (`path`), or of a store (`place`) the cluster's last capture in the quarter.
+    """
+    from auditkit.review import rounds  # Here, as in `run`: it makes workbooks.
+
+    engagement = _engagement.load(Path(config) if config else None)
+    _one_of(place, path)
+    if path is not None:
+        return rounds.prepare(load(path, config=config), Path(out), engagement, quarter, **options)
+    history, (first, end) = _history(Path(str(place)), engagement), rounds.quarter_of(quarter)
+    within = [c for c in history.captures if first <= c.taken_at.date() <= end]
+    if not within:
+        raise UsageError(f"{history.path}: no capture from {first} to {end}, in {quarter}")
+    last: list[Snapshot] = []
+    spans = _intervals.bindings(_kept(history.between(end=within[-1].taken_at), last))
+    snapshot = last[0].beside(_imports(config))
+    return rounds.prepare(snapshot, Path(out), engagement, quarter, spans=spans, **options)
+
+
+def close_review(
+    filled: str | Path,
+    prepared: str | Path,
+    out: str | Path,
+    *,
+    place: str | Path | None = None,
+    path: str | Path | None = None,
+    config: str | Path | None = None,
+    **options: Any,
+) -> "Closed":
+    """Judge a filled workbook by one later snapshot (`path`) or all later captures of a store (`place`).
+
+    The imports of `config` are laid beside the last. Options are those of rounds.close.
+    """
+    from auditkit.review import rounds
+
+    _one_of(place, path)
+    later: Iterable[Snapshot]
+    if path is not None:
+        later = [load(path, config=config)]
+    else:
+        history = _history(Path(str(place)), _engagement.load(Path(config) if config else None))
+        since = rounds.read(Path(prepared)).taken_at
+        captures = [c for c in history.captures if c.taken_at > since]
+        beside = _imports(config)
+        later = (
+            snapshot.beside(beside if capture is captures[-1] else ())
+            for capture, snapshot in (history.between(captures[0].taken_at) if captures else ())
+        )
+    return rounds.close(Path(filled), Path(prepared), later, Path(out), **options)
+
+
+def _one_of(place: str | Path | None, path: str | Path | None) -> None:
+    if (place is None) == (path is None):
+        raise UsageError("name one source: --store DIR or --from PATH")
+
+
+def _history(place: Path, engagement: _engagement.Engagement) -> History:
+    """The history of the engagement's cluster in a store, or the only one there."""
+    if (place / "snapshots").is_dir():
+        return History(place)
+    found = [h for h in store.histories(place) if engagement.cluster in ("", h.cluster)]
+    if len(found) != 1:
+        names = ", ".join(h.cluster for h in store.histories(place))
+        raise UsageError(
+            f'{place}: holds {names}; say which: cluster = "NAME" in auditkit.toml, or --store {place}/NAME'
+        )
+    return found[0]
+
+
+def _kept(pairs: Iterable[tuple[Any, Snapshot]], last: list[Snapshot]) -> Iterator[tuple[Any, Snapshot]]:
+    """The pairs as they are; `last` holds the snapshot of the one that was read last."""
+    for capture, snapshot in pairs:
+        last[:] = [snapshot]
+        yield capture, snapshot

@@ -47,6 +47,8 @@ CAPTURES = [
     click.option("--tls-secrets", is_flag=True, help="Of dumps: public certificates of TLS Secrets."),
     click.option("--secret-facts", is_flag=True, help="Of dumps: expiry and usage of token Secrets."),
 ]
+# The same source as the last word of a verb that only answers.
+LAST = click.argument("place", metavar="[SOURCE]", required=False, type=click.Path(path_type=Path))
 
 # What a snapshot, a pack or a capture in a store has in it.
 SAVED = ("origin.json", "snapshot", "capture.json")
@@ -67,15 +69,17 @@ def opened(
     context: str | None = None,
     in_cluster: bool = False,
     path: Path | None = None,
+    place: Path | None = None,
     taken_at: str | None = None,
     config: Path | None = None,
     **options: Any,
 ) -> "Snapshot":
-    """The snapshot that the source options name, with the imports of `config`."""
+    """The snapshot that the source options name, or the word that stands for --from, with the imports of `config`."""
     from auditkit import api
 
-    if sum([context is not None, in_cluster, path is not None]) != 1:
+    if sum([context is not None, in_cluster, path is not None, place is not None]) != 1:
         raise UsageError("name one source: --context NAME, --in-cluster or --from PATH (the demo: --from demo)")
+    path = path or place
     if path is not None and str(path).startswith("context:"):
         context, path = str(path).removeprefix("context:"), None
     if path is not None and (str(path) == "demo" or any((path / name).exists() for name in SAVED)):

@@ -27,7 +27,7 @@ LAYERS = (
     ("reperform",),
     ("api",),
     ("options", "terminal"),
-    ("cli_period",),
+    ("cli_period", "cli_review"),
     ("cli", "__init__", "__main__"),
 )
 # What talks to an outside, and the module or package it talks through.

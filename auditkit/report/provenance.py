@@ -111,8 +111,10 @@ def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str,
         "Missing": "; ".join(f"{c.resource} {c.state}" for c in lacking),
         "How to get it": "; ".join(dict.fromkeys(filter(None, map(narrative.remedy, lacking)))),
         "Objects read": sum(c.seen for c in states),
-        "Objects kept": sum(c.kept for c in states),
-        "Kept by kind": "; ".join(f"{c.resource} {c.kept:,}" for c in states if c.state != "not served"),
+        "Objects kept": sum(len(snapshot.objects[kind]) for kind in spine),
+        "Kept by kind": "; ".join(
+            f"{_named(kind)} {len(snapshot.objects[kind]):,}" for kind in spine if _served(kind, snapshot)
+        ),
         "Not served": ", ".join(c.resource for c in states if c.state == "not served"),
         "Objects to rows": _bridge(frame, own, snapshot),
         "Rows": len(frame),
@@ -128,6 +130,15 @@ def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str,
         "Count in the cluster of today": _count_cluster(own, snapshot),
         "sha256 of table": seal.sha256(pack / "tables" / f"{name}.parquet"),
     }
+
+
+def _named(kind: type[Kind] | type[Record]) -> str:
+    """A kind as kubectl names it; of an import's records which of them, as it may have several classes."""
+    return f"{resource(kind)}: {kind.plural}" if issubclass(kind, Record) else resource(kind)
+
+
+def _served(kind: type[Kind] | type[Record], snapshot: Snapshot) -> bool:
+    return snapshot.state(kind).state not in ("not served", "not supplied")
 
 
 def _kinds(frame: pd.DataFrame) -> Mapping[str, int]:

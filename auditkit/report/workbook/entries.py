@@ -29,6 +29,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "Deviations": ("Exception id", "Occurrence"),
     "Changes": ("Seen at", "Change", "Kind", "Namespace", "Name"),
     "Access review": ("Subject kind", "Subject", "Where", "Role", "Binding", "First seen"),
+    "Members": ("Group", "Person"),
 }
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 
