@@ -426,8 +426,7 @@ def _judged(
     return frame.assign(verdict=_VERDICTS.take(verdicts), exception_id=pd.array(named, dtype="string"), waiver=covered)
 
 
-# By code: the last is -1.
-_VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")
+_VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")  # by code: the last is -1
 
 
 def row_ids(keys: pd.DataFrame) -> pd.Series:

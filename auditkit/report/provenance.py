@@ -199,7 +199,7 @@ def imports(snapshot: Snapshot) -> Sheet:
                 "Records in the files": about.rows,
                 "Not readable": about.malformed_count,
                 "Where": "; ".join(f"{m.name}: {m.fault}" for m in about.malformed[:5]),
-                "Kept": "; ".join(f"{name} {n:,}" for name, n in about.kept.items()),
+                "Kept": "; ".join(f"{name} {n:,}" for name, n in sorted(about.kept.items())),
                 "Files": "\n".join(f"{f.name} ({f.size:,} bytes)" for f in about.files),
                 "sha256 of files": "\n".join(f.sha256 for f in about.files),
             }
