@@ -324,5 +324,12 @@ def test_a_chart_is_drawn_of_little(name: str, small: Path) -> None:
     assert draw(name, saved.load(small / "pack"))._repr_png_().startswith(b"\x89PNG")
 
 
-def test_the_engagement_of_the_recordings_names_files_that_are_there() -> None:
-    assert (RECORDINGS.parent / "northwind-period.toml").is_file()
+def test_the_readme_counts_what_the_period_has(period: Period) -> None:
+    readme = (RECORDINGS.parents[1] / "README.md").read_text()
+    slots = words.statuses(period)["missed"]
+    for text in (
+        f"{slots} of {len(period.coverage)} slots",
+        f"{len(period.deviations):,} deviations",
+        f"{len(period.changes)} changes",
+    ):
+        assert text in readme
