@@ -1,6 +1,6 @@
 """The public functions of `import auditkit as ak`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +21,18 @@ from auditkit.evaluate import Results, Snapshot
 from auditkit.kinds import ALL
 from auditkit.kinds import resource as resource_name
 from auditkit.period import changes as _changes
+from auditkit.period import intervals as _intervals
 from auditkit.period import tickets as _tickets
 from auditkit.report import workpaper as _workpaper
 from auditkit.seal import Verdict, leaks
 from auditkit.store import History as History
 
+# A notebook's kernel needs none of these, and would wait for the workbook's libraries.
 if TYPE_CHECKING:
+    from auditkit.report.period import paper as _period_paper
+    from auditkit.review.rounds import Closed, Review
     from auditkit.run import Run
+    from auditkit.run_period import Pairs, PeriodRun
 
 
 def capture(
@@ -149,19 +154,23 @@ def demo() -> Snapshot:
 
 
 def check(
-    snapshot: Snapshot,
+    snapshot: Snapshot | str | Path,
     ids: Iterable[str] | str | None = None,
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Results:
-    """Run checks (default: all) over a snapshot: `.frame`, `["RBAC-01"].exceptions`, `.population`, `.why(row)`."""
-    return evaluate.run(snapshot.tables, ids, settings=settings)
+    """Run checks (default: all) over a snapshot, or what `load` opens: `.frame`, `["RBAC-01"].exceptions`, `.why(row)`."""
+    return evaluate.run(_opened(snapshot).tables, ids, settings=settings)
+
+
+def _opened(source: Snapshot | str | Path, config: str | Path | None = None) -> Snapshot:
+    return source if isinstance(source, Snapshot) else load(source, config=config)
 
 
 def who_can(
-    snapshot: Snapshot, verb: str, resource: str, *, namespace: str | None = None
+    snapshot: Snapshot | str | Path, verb: str, resource: str, *, namespace: str | None = None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Who may do something, by every binding and rule that allows it, and the kinds that were not all collected.
+    """Who may do something in a snapshot, or what `load` opens: every binding and rule that allows it, and the kinds that were not all collected.
 
     `resource` is RESOURCE[.GROUP][/SUBRESOURCE]; without a group it is that of the kinds that auditkit reads,
     else the core group. `namespace` None is anywhere, "" cluster-wide. Raises UsageError where nothing knows
@@ -170,6 +179,7 @@ def who_can(
     whole, _, subresource = resource.partition("/")
     plural, _, group = whole.partition(".")
     groups = [kind.group for kind in ALL if kind.plural == plural]
+    snapshot = _opened(snapshot)
     rules = snapshot.tables["rules"]["resources"].dropna()
     if not (group or groups or any(plural == one.partition("/")[0] for named in rules for one in named)):
         raise UsageError(f"{resource}: no such resource; write the plural, and its group: deployments.apps, pods/exec")
@@ -189,8 +199,59 @@ def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | 
     from auditkit.run import run as _run
 
     engagement = frameworks.settled(Path(config) if config else None)
-    snapshot = source if isinstance(source, Snapshot) else load(source, config=config)
-    return _run(snapshot, Path(out), engagement=engagement, **options)
+    return _run(_opened(source, config), Path(out), engagement=engagement, **options)
+
+
+def period(
+    *,
+    place: str | Path | None = None,
+    snapshots: Iterable[Snapshot] = (),
+    out: str | Path,
+    config: str | Path,
+    cluster: str = "",
+    **options: Any,
+) -> "PeriodRun":
+    """Write a sealed pack over the period of an engagement (`config`) into a new folder; options are those of run_period.run.
+
+    The captures are those of `cluster` in the store at `place`, or `snapshots`, oldest first, read one at a time. Raises
+    UsageError where neither or both are given, and where the store has several clusters and none is named.
+    """
+    from auditkit.run_period import run as _run_period
+
+    engagement = frameworks.settled(Path(config))
+    documents = _imports(config)
+    pairs = _pairs(place, snapshots, engagement, cluster)
+    return _run_period(pairs, Path(out), engagement=engagement, documents=documents, **options)
+
+
+def _pairs(
+    place: str | Path | None, snapshots: Iterable[Snapshot], engagement: _engagement.Engagement, cluster: str
+) -> "Pairs":
+    from auditkit.run_period import loaded, stored
+
+    if place is None:
+        return loaded(snapshots)
+    known = {history.cluster: history for history in store.histories(Path(place))}
+    name = cluster or engagement.cluster or (next(iter(known)) if len(known) == 1 else "")
+    if name not in known:
+        raise UsageError(
+            f"{place}: {f'no cluster {name}' if name else 'several clusters'}; there are: {', '.join(known)}; name one with --cluster"
+        )
+    return stored(known[name], engagement)
+
+
+def reperform(pack: str | Path, *, place: str | Path | None = None, snapshots: Iterable[Snapshot] = ()) -> list[str]:
+    """What differs when the tests of a pack are performed again, by file; empty where nothing does.
+
+    A pack of a period is made again from the captures that it names: of the store at `place`, or `snapshots`.
+    """
+    from auditkit import reperform as _reperform
+    from auditkit.report.period.saved import is_period
+
+    if not is_period(Path(pack)):
+        return _reperform.reperform(Path(pack))
+    engagement = _engagement.load(Path(pack) / "inputs" / _engagement.NAME)
+    return _reperform.reperform_period(Path(pack), lambda cluster: _pairs(place, snapshots, engagement, cluster))
 
 
 def verify(pack: str | Path, *, key: str | Path | None = None, previous: str | Path | None = None) -> Verdict:
@@ -198,10 +259,16 @@ def verify(pack: str | Path, *, key: str | Path | None = None, previous: str | P
     return seal.verify(Path(pack), key=Path(key) if key else None, previous=Path(previous) if previous else None)
 
 
-def workpaper(name: str, source: str | Path = "demo") -> _workpaper.Workpaper:
-    """The sections of an evidence notebook ("access", "network", ...) over a source; writes nothing."""
+def workpaper(name: str, source: str | Path = "demo") -> "_workpaper.Workpaper | _period_paper.Workpaper":
+    """The sections of an evidence notebook ("access", "network", ...) over a source, or over a period where it is a pack
+    of one; writes nothing."""
+    from auditkit.report.period import paper as _period_paper
+    from auditkit.report.period import saved
+
     own = Path(source) / "inputs" / "auditkit.toml"
     engagement = _engagement.load(own if own.is_file() else None)
+    if saved.is_period(Path(source)):
+        return _period_paper.workpaper(name, saved.load(Path(source)), engagement)
     snapshot = load(source)
     packed = (Path(source) / "snapshot").is_dir()
     return _workpaper.workpaper(name, snapshot, engagement, packed=packed)
@@ -276,3 +343,89 @@ def changes(
     elif tickets is None and (state := after.state(Ticket)).state != "not supplied":
         tickets, lacking = after.tables["tickets"], state.note if state.state == "partial" else ""
     return _changes.changes(before, after, tickets=tickets, lacking=lacking, agreed=agreed)
+
+
+def prepare_review(
+    out: str | Path,
+    quarter: str,
+    *,
+    place: str | Path | None = None,
+    path: str | Path | None = None,
+    config: str | Path | None = None,
+    **options: Any,
+) -> "Review":
+    """Write the workbook of a quarter's access review into a new sealed folder; options are those of rounds.prepare.
+
+    The listing is one snapshot (`path`), or of a store (`place`) the cluster's last capture in the quarter.
+    """
+    from auditkit.review import rounds  # Here, as in `run`: it makes workbooks.
+
+    engagement = _engagement.load(Path(config) if config else None)
+    _one_of(place, path)
+    if path is not None:
+        return rounds.prepare(load(path, config=config), Path(out), engagement, quarter, **options)
+    history, (first, end) = _history(Path(str(place)), engagement), rounds.quarter_of(quarter)
+    within = [c for c in history.captures if first <= c.taken_at.date() <= end]
+    if not within:
+        raise UsageError(f"{history.path}: no capture from {first} to {end}, in {quarter}")
+    last: list[Snapshot] = []
+    spans = _intervals.bindings(_kept(history.between(end=within[-1].taken_at), last))
+    snapshot = last[0].beside(_imports(config))
+    return rounds.prepare(snapshot, Path(out), engagement, quarter, spans=spans, **options)
+
+
+def close_review(
+    filled: str | Path,
+    prepared: str | Path,
+    out: str | Path,
+    *,
+    place: str | Path | None = None,
+    path: str | Path | None = None,
+    config: str | Path | None = None,
+    **options: Any,
+) -> "Closed":
+    """Judge a filled workbook by one later snapshot (`path`) or all later captures of a store (`place`).
+
+    The imports of `config` are laid beside the last. Options are those of rounds.close.
+    """
+    from auditkit.review import rounds
+
+    _one_of(place, path)
+    later: Iterable[Snapshot]
+    if path is not None:
+        later = [load(path, config=config)]
+    else:
+        history = _history(Path(str(place)), _engagement.load(Path(config) if config else None))
+        since = rounds.read(Path(prepared)).taken_at
+        captures = [c for c in history.captures if c.taken_at > since]
+        beside = _imports(config)
+        later = (
+            snapshot.beside(beside if capture is captures[-1] else ())
+            for capture, snapshot in (history.between(captures[0].taken_at) if captures else ())
+        )
+    return rounds.close(Path(filled), Path(prepared), later, Path(out), **options)
+
+
+def _one_of(place: str | Path | None, path: str | Path | None) -> None:
+    if (place is None) == (path is None):
+        raise UsageError("name one source: --store DIR or --from PATH")
+
+
+def _history(place: Path, engagement: _engagement.Engagement) -> History:
+    """The history of the engagement's cluster in a store, or the only one there."""
+    if (place / "snapshots").is_dir():
+        return History(place)
+    found = [h for h in store.histories(place) if engagement.cluster in ("", h.cluster)]
+    if len(found) != 1:
+        names = ", ".join(h.cluster for h in store.histories(place))
+        raise UsageError(
+            f'{place}: holds {names}; say which: cluster = "NAME" in auditkit.toml, or --store {place}/NAME'
+        )
+    return found[0]
+
+
+def _kept(pairs: Iterable[tuple[Any, Snapshot]], last: list[Snapshot]) -> Iterator[tuple[Any, Snapshot]]:
+    """The pairs as they are; `last` holds the snapshot of the one that was read last."""
+    for capture, snapshot in pairs:
+        last[:] = [snapshot]
+        yield capture, snapshot

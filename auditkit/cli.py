@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from auditkit.cli_period import period
+from auditkit.cli_review import review
 from auditkit.errors import AuditkitError, UsageError, VerificationError
-from auditkit.options import READING, SOURCE, config_option, opened, with_options
-from auditkit.terminal import records, say, show, show_json
+from auditkit.options import CAPTURES, LAST, SOURCE, captured, config_option, opened, with_options
+from auditkit.terminal import having, records, say, show, show_json
 
 
 def main() -> None:
@@ -39,6 +41,10 @@ def cli() -> None:
     4 exceptions (with --fail-on exceptions); 5 verification failed; 6 a secret in an output;
     75 unreachable, throttled or locked, try again; 138 a kernel was killed; 1 anything else.
     """
+
+
+cli.add_command(review)
+cli.add_command(period)
 
 
 @cli.command()
@@ -121,29 +127,28 @@ def store_purge(place: Path, before: datetime, config: Path | None, really: bool
 
 
 @cli.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@with_options(READING)
+@LAST
+@with_options(SOURCE)
 @config_option
 @click.option("--id", "ids", multiple=True, help="Only this check; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
 @click.option("--rows", is_flag=True, help="With --json: the exceptions' rows too.")
 @click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
 def check(
-    path: Path,
     config: Path | None,
     ids: tuple[str, ...],
     as_json: bool,
     rows: bool,
     fail_on: str | None,
-    **reading: Any,
+    **source: Any,
 ) -> int:
-    """Run the checks over a snapshot, pack, dump, manifests or context:NAME."""
+    """Run the checks over a source: as options name it, or as SOURCE what --from takes, or context:NAME."""
     from auditkit import api, engagement
     from auditkit.run import exit_code
 
     if rows and not as_json:
         raise UsageError("--rows: only with --json")
-    snapshot = opened(path=path, config=config, **reading)
+    snapshot = opened(config=config, **source)
     results = api.check(snapshot, ids or None, settings=engagement.load(config).settings)
     frame = results.frame
     if as_json:
@@ -185,15 +190,19 @@ def changes(before: Path, after: Path, tickets: Path | None, config: Path | None
 @cli.command("who-can")
 @click.argument("verb")
 @click.argument("resource")
-@click.argument("path", metavar="SNAPSHOT", type=click.Path(path_type=Path))
+@LAST
+@with_options(SOURCE)
 @click.option("-n", "--namespace", metavar="NAME", help="Who can in this namespace; default: anywhere, with the scope.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
-def who_can(verb: str, resource: str, path: Path, namespace: str | None, as_json: bool) -> int:
-    """List who may do VERB on RESOURCE: `secrets`, `pods/exec`, `deployments.apps`; every binding and rule that allows it."""
+def who_can(verb: str, resource: str, namespace: str | None, as_json: bool, **source: Any) -> int:
+    """List who may do VERB on RESOURCE: `secrets`, `pods/exec`, `deployments.apps`; every binding and rule that allows it.
+
+    The source is named by options, or as SOURCE by what --from takes, or context:NAME.
+    """
     from auditkit import api
     from auditkit.analysis.access import OUTSIDE_RBAC
 
-    frame, unread = api.who_can(api.load(path), verb, resource, namespace=namespace)
+    frame, unread = api.who_can(opened(**source), verb, resource, namespace=namespace)
     show(frame, as_json)
     say(OUTSIDE_RBAC, err=True)
     if unread:
@@ -202,26 +211,27 @@ def who_can(verb: str, resource: str, path: Path, namespace: str | None, as_json
 
 
 @cli.command()
-@click.argument("source", metavar="SRC")
+@click.argument("start", metavar="SRC")
 @click.argument("target", metavar="DST:PORT")
-@click.argument("path", metavar="SNAPSHOT", type=click.Path(path_type=Path))
+@LAST
+@with_options(SOURCE)
 @click.option("--protocol", default="TCP", show_default=True, help="TCP, UDP or SCTP.")
 @click.option("--enforced", is_flag=True, help="You assert that the network enforces NetworkPolicies.")
-def reach(source: str, target: str, path: Path, protocol: str, enforced: bool) -> int:
+def reach(start: str, target: str, protocol: str, enforced: bool, **source: Any) -> int:
     """Whether NetworkPolicies allow a connection, and why.
 
     SRC and DST are NAMESPACE/POD, an address or a range (CIDR); PORT is a number or the name of a port of the pod.
+    The source is named by options, or as SOURCE by what --from takes, or context:NAME.
     Where the answer is not known, the verb ends with 3.
     """
-    from auditkit import api
     from auditkit.analysis.reachability import Reachability
 
     end, colon, port = target.rpartition(":")
     if not colon:
         raise UsageError(f"{target}: name the port too, e.g. {target}:443")
-    tables = api.load(path).tables
+    tables = opened(**source).tables
     answer = Reachability.from_tables(tables, enforced=True if enforced else None).why(
-        source, end.removeprefix("[").removesuffix("]"), port, protocol
+        start, end.removeprefix("[").removesuffix("]"), port, protocol
     )
     say(str(answer))
     return 3 if answer.value is None else 0
@@ -265,18 +275,33 @@ def run(
 
 @cli.command()
 @click.argument("pack", type=click.Path(path_type=Path))
+@with_options(CAPTURES)
 @click.option("--key", type=click.Path(path_type=Path), help="The public key (PEM) that you trust.")
 @click.option("--previous", type=click.Path(path_type=Path), help="The pack before this one: is it the one named?")
 @click.option("--reperform", is_flag=True, help="Rebuild tables and workbook, run the tests again, compare.")
-def verify(pack: Path, key: Path | None, previous: Path | None, reperform: bool) -> int:
-    """Check a pack against its seal."""
+def verify(
+    pack: Path,
+    place: Path | None,
+    paths: tuple[Path, ...],
+    key: Path | None,
+    previous: Path | None,
+    reperform: bool,
+    **reading: bool,
+) -> int:
+    """Check a pack against its seal; with --reperform make it again, a pack of a period from --store or --from."""
     from auditkit import api
     from auditkit.reperform import NOT_AGAIN
-    from auditkit.reperform import reperform as again
+    from auditkit.report.period.saved import is_period
 
+    if reperform and is_period(pack) and (place is None) == (not paths):
+        raise UsageError(
+            "a pack of a period is performed again from its captures: --store DIR, or --from A --from B ..."
+        )
+    if (place or paths or any(reading.values())) and not (reperform and is_period(pack)):
+        raise UsageError("--store, --from: only with --reperform of a pack of a period")
     verdict = api.verify(pack, key=key, previous=previous)
     say(str(verdict))
-    faults = again(pack) if reperform else []
+    faults = api.reperform(pack, place=place, snapshots=captured(paths, **reading)) if reperform else []
     if reperform:
         say(
             "performed again: "
@@ -349,25 +374,28 @@ def merge(edited: Path, original: Path, into: Path, out: Path) -> int:
 
 
 @cli.command()
+@click.argument("word", default="")
 @click.option("--json", "as_json", is_flag=True)
-def tables(as_json: bool) -> None:
-    """List the tables and their columns."""
+def tables(word: str, as_json: bool) -> None:
+    """List the tables and their columns; with WORD those tables whose name or meaning has it."""
     from auditkit import api
 
-    show(api.tables(), as_json)
+    frame = api.tables()
+    show(having(frame, word, "table", "row"), as_json)
 
 
 @cli.command()
+@click.argument("word", default="")
 @click.option("--peer", metavar="NAME", help="The equivalents of a tool or framework, e.g. prowler, trivy, cis-1.10.")
 @click.option("--rows", is_flag=True, help="The facts that checks, imports or people answer.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: also rows, peers and requirements of each.")
-def checks(peer: str | None, rows: bool, as_json: bool) -> None:
-    """List the checks, their equivalents in a peer, or the facts that they answer."""
+def checks(word: str, peer: str | None, rows: bool, as_json: bool) -> None:
+    """List the checks, their equivalents in a peer, or the facts that they answer; with WORD those whose id or title has it."""
     from auditkit import api
 
     if peer and rows:
         raise UsageError("--peer, --rows: one at a time")
-    frame = api.facts() if rows else api.checks(peer)
+    frame = having(api.facts() if rows else api.checks(peer), word, "row" if rows else "id", "title")
     show(frame if as_json else frame.drop(columns=["rows", "peers", "requirements"], errors="ignore"), as_json)
 
 

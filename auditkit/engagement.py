@@ -91,6 +91,16 @@ class Changes(_Section):
     ticket_days: int = Field(default=14, ge=0)
 
 
+class Review(_Section):
+    """What was agreed of access reviews: days after the quarter in which a decision still counts, business days within
+    which a change is made, and the people who may grant access (as the identity provider names them).
+    """
+
+    days_after: int = Field(default=0, ge=0)
+    revoke_days: int = Field(default=5, ge=0)
+    provisioners: list[str] = []
+
+
 class Labels(_Section):
     """Names of the labels by which the entity marks its objects."""
 
@@ -159,6 +169,7 @@ class Engagement(_Section):
     scope: Scope = Scope()
     labels: Labels = Labels()
     changes: Changes = Field(default_factory=Changes)
+    review: Review = Review()
     files: Files = Files()
     retention: Retention = Retention()
     imports: dict[str, Named] = Field(default_factory=dict)

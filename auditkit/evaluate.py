@@ -389,7 +389,7 @@ def _result(
     try:
         frames = [_findings(before) if read == waiving.FINDINGS.name else tables[read] for read in check.reads]
         verdicts = _verdicts(check, frames[0], check.test(*frames, **settings))
-        population = _judged(check, frames[0], verdicts, tables.row_ids(check.population), _in_force(tables, check.id))
+        population = _judged(check, frames[0], verdicts, tables, _in_force(tables, check.id))
     except Exception as error:  # a check that fails is a result, never silence
         return conclude("error", note=f"{type(error).__name__}: {error}")
     if (verdicts == 1).any():
@@ -415,23 +415,23 @@ def _verdicts(check: Check, frame: pd.DataFrame, mask: Any) -> Codes:
 
 
 def _judged(
-    check: Check, frame: pd.DataFrame, verdicts: Codes, ids: pd.Series, waivers: Mapping[str, Mapping[str, str]]
+    check: Check, frame: pd.DataFrame, verdicts: Codes, tables: Tables, waivers: Mapping[str, Mapping[str, str]]
 ) -> pd.DataFrame:
     """The population with its verdicts, the ids of its exceptions, and the waivers that cover them."""
     found = np.flatnonzero(verdicts == 1)
     named = np.full(len(frame), None, dtype=object)
-    named[found] = [f"{check.id}-{id}" for id in ids.iloc[found]]
+    if found.size:
+        named[found] = [f"{check.id}-{id}" for id in tables.row_ids(check.population).array.take(found)]
     covered = waiving.waived(frame, pd.Series(verdicts == 1, frame.index), waivers)
     return frame.assign(verdict=_VERDICTS.take(verdicts), exception_id=pd.array(named, dtype="string"), waiver=covered)
 
 
-# By code: the last is -1.
-_VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")
+_VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")  # by code: the last is -1
 
 
 def row_ids(keys: pd.DataFrame) -> pd.Series:
     """One stable id per row of a table's key columns: twelve hex digits of their hash, unique in a million rows."""
-    columns = (keys[column].astype("string").fillna("\x00").tolist() for column in keys)
+    columns = (keys[column].astype("string").to_numpy(dtype=object, na_value="\x00") for column in keys)
     texts = ("\x1f".join(("", *row)) for row in zip(*columns, strict=True))
     digests = [hashlib.sha256(text.encode()).hexdigest()[:12] for text in texts]
     return pd.Series(digests, index=keys.index, dtype="string")

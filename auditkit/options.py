@@ -1,6 +1,6 @@
 """The options that name a source, and the snapshot that they open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,22 @@ SOURCE = [
     ),
     *READING,
 ]
-
+# Where the captures of a period are.
+CAPTURES = [
+    click.option("--store", "place", type=click.Path(path_type=Path), help="The store with the captures."),
+    click.option(
+        "--from",
+        "paths",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Instead of a store: snapshots, packs or dumps of the cluster, the oldest first.",
+    ),
+    click.option("--secrets", is_flag=True, help="Of dumps: metadata of Secrets; never values."),
+    click.option("--tls-secrets", is_flag=True, help="Of dumps: public certificates of TLS Secrets."),
+    click.option("--secret-facts", is_flag=True, help="Of dumps: expiry and usage of token Secrets."),
+]
+# The same source as the last word of a verb that only answers.
+LAST = click.argument("place", metavar="[SOURCE]", required=False, type=click.Path(path_type=Path))
 
 # What a snapshot, a pack or a capture in a store has in it.
 SAVED = ("origin.json", "snapshot", "capture.json")
@@ -54,15 +69,17 @@ def opened(
     context: str | None = None,
     in_cluster: bool = False,
     path: Path | None = None,
+    place: Path | None = None,
     taken_at: str | None = None,
     config: Path | None = None,
     **options: Any,
 ) -> "Snapshot":
-    """The snapshot that the source options name, with the imports of `config`."""
+    """The snapshot that the source options name, or the word that stands for --from, with the imports of `config`."""
     from auditkit import api
 
-    if sum([context is not None, in_cluster, path is not None]) != 1:
+    if sum([context is not None, in_cluster, path is not None, place is not None]) != 1:
         raise UsageError("name one source: --context NAME, --in-cluster or --from PATH (the demo: --from demo)")
+    path = path or place
     if path is not None and str(path).startswith("context:"):
         context, path = str(path).removeprefix("context:"), None
     if path is not None and (str(path) == "demo" or any((path / name).exists() for name in SAVED)):
@@ -75,6 +92,12 @@ def opened(
         options["qps"] = 50.0 if options["qps"] is None else options["qps"]
     when = _time(taken_at) if taken_at else None
     return api.capture(context=context, in_cluster=in_cluster, path=path, taken_at=when, config=config, **options)
+
+
+def captured(paths: Iterable[Path], **reading: Any) -> Iterator["Snapshot"]:
+    """The snapshots at these paths, each read when it is asked for."""
+    for path in paths:
+        yield opened(path=path, qps=None, **reading)
 
 
 def _refuse(why: str, **options: Any) -> None:

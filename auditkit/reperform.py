@@ -3,7 +3,7 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,17 +14,21 @@ import pyarrow.parquet as pq
 
 from auditkit import engagement as engagements
 from auditkit import seal
-from auditkit.capture import packed, tool
+from auditkit.capture import IMPORTS, imports, packed, tool
 from auditkit.engagement import SHIPPED, Engagement
 from auditkit.errors import AuditkitError
 from auditkit.evaluate import Snapshot
+from auditkit.period.whole import Period, whole
 from auditkit.report import matrix
+from auditkit.report.period import matrix as period_matrix
+from auditkit.report.period import saved
 from auditkit.report.workpaper import evaluated
 from auditkit.resources import folder
 from auditkit.run import identify, package, shipped, write_results, write_tables
+from auditkit.run_period import Pairs
 
 NOT_AGAIN = "notebooks/, binder/, index.html and the texts of run.json"
-_PARTS = ("tables", "results", "listings")
+_PARTS = ("tables", "results", "listings", saved.FOLDER)
 # What content that is not as it was written may raise where it is read.
 _UNREADABLE = (AuditkitError, msgspec.MsgspecError, pa.ArrowException, zipfile.BadZipFile, OSError, ValueError)
 
@@ -42,6 +46,41 @@ def reperform(pack: Path) -> list[str]:
         return [str(error)]
     faults = _performed(pack, facts)
     return [*faults, *_other_tool(facts)] if faults else []
+
+
+def reperform_period(pack: Path, pairs: Callable[[str], Pairs]) -> list[str]:
+    """What differs when the listings and the workbook of a period are made again, by file; also captures that are missing.
+
+    `pairs` gives the captures of a cluster by its name, oldest first: those that the pack does not name are passed over.
+    """
+    if irregular := seal.irregular(pack):
+        return irregular
+    try:
+        facts, named = seal.read(pack).facts, saved.captures(pack)
+        engagement = engagements.load(pack / "inputs" / engagements.NAME)
+        documents = imports.load(pack / IMPORTS) if (pack / IMPORTS).is_dir() else ()
+        wanted = {(one.taken_at, one.digest) for one in named.captures}
+        chosen = (pair for pair in pairs(saved.load(pack).cluster) if (pair[0].taken_at, pair[0].digest) in wanted)
+        period = whole(chosen, engagement, imports=documents, until=named.until)
+        found = {(one.taken_at, one.digest) for one in saved.Captures.of(period).captures}
+        identity = identify(pack, named.digest, str(facts.get("tool")))
+        faults = [
+            f"capture {at:%Y-%m-%dT%H:%M:%SZ} ({digest[:16]}): not found" for at, digest in sorted(wanted - found)
+        ]
+        faults += [] if facts.get("run_id") == identity else [f"{seal.MANIFEST}: run_id is not that of inputs/"]
+        with TemporaryDirectory() as again:
+            faults += _other_data(pack) + _differing_period(pack, Path(again), period, engagement, identity)
+    except _UNREADABLE as error:
+        return [f"cannot be performed again: {error}"]
+    return [*faults, *_other_tool(facts)] if faults else []
+
+
+def _differing_period(pack: Path, again: Path, period: Period, engagement: Engagement, identity: str) -> list[str]:
+    shutil.copytree(pack / "inputs", again / "inputs")
+    saved.save_frames(period, again)
+    _take_same(pack, again)
+    period_matrix.write(again, period, engagement, identity)
+    return _compared(pack, again)
 
 
 def _performed(pack: Path, facts: Mapping[str, Any]) -> list[str]:
@@ -87,13 +126,21 @@ def _differing(pack: Path, again: Path, snapshot: Snapshot, engagement: Engageme
     results = evaluated(snapshot, engagement)
     write_tables(again, snapshot)
     write_results(again / "results", results)
-    for path in _files(again):
-        # The workbook holds hashes: what is the same is taken as it lies in the pack.
-        if (pack / path).is_file() and _same(pack / path, again / path):
-            shutil.copy(pack / path, again / path)
+    _take_same(pack, again)
     for name in ("snapshot", "inputs"):
         shutil.copytree(pack / name, again / name)
     matrix.write(again, snapshot, results, engagement, identity)
+    return _compared(pack, again)
+
+
+def _take_same(pack: Path, again: Path) -> None:
+    """The workbook holds hashes: what is the same is taken as it lies in the pack."""
+    for path in _files(again):
+        if (pack / path).is_file() and _same(pack / path, again / path):
+            shutil.copy(pack / path, again / path)
+
+
+def _compared(pack: Path, again: Path) -> list[str]:
     kept, made = _files(pack), _files(again)
     faults = [f"{path}: in the pack, but no test gives it" for path in sorted(kept - made)]
     faults += [f"{path}: a test gives it, but it is not in the pack" for path in sorted(made - kept)]

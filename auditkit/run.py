@@ -21,11 +21,26 @@ from auditkit.engagement import SHIPPED, Engagement
 from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
 from auditkit.report.frames import write_csv, write_parquet
-from auditkit.report.workpaper import evaluated, tested
+from auditkit.report.workpaper import Notebook, evaluated, tested
 from auditkit.resources import PACKAGE, folder
 from auditkit.seal import leaks
 
 COMPLETE, INCOMPLETE, EXCEPTIONS = 0, 3, 4
+# Files and folders of a pack as its first page leads to them.
+FILES = (
+    (
+        "control-matrix.xlsx",
+        "the workbook: controls, criteria, tests, exceptions, populations, access, completeness, index of evidence",
+    ),
+    (
+        "results/results.csv",
+        "one row per test; exceptions (CSV) and populations with verdicts (Parquet) in folders beside it",
+    ),
+    ("tables/", "every table as CSV and Parquet; the workbook's data dictionary documents each column"),
+    ("notebooks/", "the executed notebooks from which the workpapers were made, with their code"),
+    ("snapshot/coverage.json", "how the request for every kind of object ended; the objects lie beside it"),
+    ("VERIFY.md", "how to check this pack with stock commands, and how to perform the tests again"),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,12 +75,12 @@ def run(
     started = time.monotonic()
     snapshot = Snapshot.of(source)
     # What the user named is looked at before an hour of work rests on it.
-    notebooks.chosen(names)
+    papers = notebooks.chosen(names)
     seal.check_inputs(previous=previous, key=key)
     with store.publishing(out) as pack:
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
         snapshots.save(snapshot, pack / "snapshot")
-        _write_inputs(pack / "inputs", engagement)
+        write_inputs(pack / "inputs", engagement)
         if snapshot.imports:
             imports.save(snapshot.imports, pack / IMPORTS)
         results = evaluated(snapshot, engagement)
@@ -73,11 +88,11 @@ def run(
         write_results(pack / "results", results)
         say(f"tests     {narrative.conclude(list(results.values()), snapshot)}")
         identity = identify(pack, snapshot.digest, tool())
-        ended = notebooks.execute(pack, names, done=lambda e: say(f"notebook  {e.path.name}"))
+        ended = notebooks.execute(pack, papers, done=lambda e: say(f"notebook  {e.path.name}"))
         notebooks.raise_for(ended)
         prepared = datetime.now(UTC)
-        about = [*matrix.facts(snapshot, engagement, identity), *_preparation(prepared, signed=key is not None)]
-        _write_binder(pack, snapshot, results, about, names)
+        about = [*matrix.facts(snapshot, engagement, identity), *preparation(prepared, signed=key is not None)]
+        _write_binder(pack, snapshot, results, about, papers)
         matrix.write(pack, snapshot, results, engagement, identity)
         (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY.md").read_text())
         _write_run(pack / "run.json", snapshot, results, identity, prepared, time.monotonic() - started)
@@ -112,7 +127,7 @@ def _digest(folder_: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_inputs(inputs: Path, engagement: Engagement) -> None:
+def write_inputs(inputs: Path, engagement: Engagement) -> None:
     """Copy every file that influences a number: the engagement's but for imports, and under shipped/ those that come with auditkit."""
     inputs.mkdir()
     (inputs / "auditkit.toml").write_text(engagement.text)
@@ -153,9 +168,8 @@ def _write_binder(
     snapshot: Snapshot,
     results: Results,
     about: Sequence[tuple[str, str]],
-    names: Sequence[str] | None,
+    papers: Sequence[Notebook],
 ) -> None:
-    papers = notebooks.chosen(names)
     for paper in papers:
         binder.page(pack / "notebooks" / paper.file, pack / paper.page, paper.title, others=papers)
     binder.index(
@@ -165,10 +179,11 @@ def _write_binder(
         about=about,
         notebooks=papers,
         found={paper.name: narrative.found(tested(paper, results)) for paper in papers},
+        files=FILES,
     )
 
 
-def _preparation(at: datetime, *, signed: bool) -> list[tuple[str, str]]:
+def preparation(at: datetime, *, signed: bool) -> list[tuple[str, str]]:
     """When the pack was made, and what its seal proves."""
     seal_ = (
         "hashes and a signature (manifest.dsse.json); `auditkit verify . --key` with the signer's public key proves whose"
@@ -203,12 +218,15 @@ def _write_run(
 
 def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:
     """What the manifest says of how the pack was made."""
+    return {"run_id": identity, "snapshot_digest": snapshot.digest, **facts_of_code("*.ipynb")}
+
+
+def facts_of_code(notebooks: str) -> dict[str, Any]:
+    """What the manifest says of the code that ran, with the notebooks of this pattern, and of the time."""
     return {
-        "run_id": identity,
-        "snapshot_digest": snapshot.digest,
         "tool": tool(),
         "package_sha256": package(),
-        "notebooks": {p.name: seal.sha256(p) for p in sorted(folder("notebooks").glob("*.ipynb"))},
+        "notebooks": {p.name: seal.sha256(p) for p in sorted(folder("notebooks").glob(notebooks))},
         "tree": _tree(),
         "sealed_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

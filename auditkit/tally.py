@@ -59,6 +59,13 @@ class Counted(Protocol):
     def frame(self) -> pd.DataFrame: ...
 
 
+def _narrowed(results: Counted, checks: Iterable[str], rows: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The frame of these checks by some of their rows; empty where results come without their populations."""
+    if not isinstance(results, Results):
+        return results.frame.iloc[:0]
+    return Results([among(results[id], rows) for id in checks if id in results], results.tables).frame
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
     """What several checks say together: the first conclusion in order of precedence, and all counts."""
@@ -72,15 +79,14 @@ class Tally:
 
     @classmethod
     def of(cls, results: Counted, checks: Iterable[str], rows: Mapping[str, Sequence[str]] = EVERY_ROW) -> "Tally":
-        """Of those rows of their populations alone, where any are named (which only `Results` have); see `among`.
+        """Of those rows of their populations alone, where any are named; see `among`.
 
         A check that was not run is evidence not collected, never passed over.
         """
-        wanted, ran = sorted(set(checks)), set(results.frame["id"])
+        wanted = sorted(set(checks))
+        frame = _narrowed(results, wanted, rows) if rows else results.frame[results.frame["id"].isin(wanted)]
+        ran = set(frame["id"])
         not_run = tuple(id for id in wanted if id not in ran)
-        if rows and isinstance(results, Results) and len(not_run) < len(wanted):
-            results = Results([among(results[id], rows) for id in wanted if id in ran], results.tables)
-        frame = results.frame[results.frame["id"].isin(wanted)]
         counts = Counter(frame["conclusion"])
         present = {*counts, *(["not collected"] if not_run else [])}
         return cls(

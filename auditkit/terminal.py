@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from auditkit.errors import UsageError
+
 # Control characters but newline and tab, marks that turn the direction of text, and halves of characters.
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -26,6 +28,14 @@ def show(frame: Any, as_json: bool) -> None:
     else:
         text = frame.map(lambda value: ", ".join(value) if isinstance(value, list) else value)
         say(text.to_string(index=False, max_colwidth=80))
+
+
+def having(frame: Any, word: str, *columns: str) -> Any:
+    """The rows that have the word, in letters of any case, in one of these columns. Raises UsageError where none has."""
+    rows = frame[[any(word.lower() in str(value).lower() for value in row) for row in frame[[*columns]].to_numpy()]]
+    if rows.empty:
+        raise UsageError(f"{word}: nothing that is listed has this in its {' or '.join(columns)}")
+    return rows
 
 
 def records(frame: Any) -> list[dict[str, Any]]:

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from periods import DATES, recorded
 
 import auditkit as ak
 from auditkit.resources import folder
+from auditkit.run_period import PeriodRun
 
 RECORDINGS = Path(__file__).parent / "recordings"
 # The engagement of the demo, with its imports.
 DEMO = folder("data") / "demo" / "auditkit.toml"
-DATES = ("2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31")
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +53,11 @@ def program() -> Callable[[str], str]:
         pytest.skip(reason)
 
     return find
+
+
+@pytest.fixture(scope="session")
+def over_period(tmp_path_factory: pytest.TempPathFactory) -> PeriodRun:
+    """The sealed pack of the four recorded dates as a period, with one of its notebooks executed."""
+    out = tmp_path_factory.mktemp("packs") / "period"
+    config = Path(__file__).parent / "northwind-period.toml"
+    return ak.period(snapshots=map(recorded, DATES), out=out, config=config, names=["access"])

@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 
 import auditkit as ak
 from auditkit.cli import cli, main
+from auditkit.errors import UsageError
+from auditkit.kinds.network import Service
 
 
 def asked(*arguments: str) -> Result:
@@ -83,3 +85,49 @@ def test_an_error_does_not_act_on_the_terminal(
     with pytest.raises(SystemExit):
         main()
     assert r"\u001b[31mnowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["who-can", "get", "secrets"], ["reach", "10.0.0.1", "payments/x:443"], ["check", "--id", "RBAC-01"]],
+    ids=lambda words: words[0],
+)
+def test_a_source_is_named_alike(arguments: list[str], tmp_path: Path) -> None:
+    def said(*source: str) -> Result:
+        return CliRunner().invoke(cli, [*arguments, *source], standalone_mode=False)
+
+    last, option = said("demo"), said("--from", "demo")
+    assert last.stdout == option.stdout and type(last.exception) is type(option.exception)
+    for wrong in ([], ["demo", "--from", "demo"]):
+        assert "name one source" in str(said(*wrong).exception)
+    assert "demo: a snapshot holds" in str(said("demo", "--secrets").exception)
+
+
+def test_a_source_of_the_library_is_a_snapshot_or_what_load_opens() -> None:
+    assert ak.check("demo", "RBAC-01").frame.equals(ak.check(ak.demo(), "RBAC-01").frame)
+    assert ak.who_can("demo", "get", "secrets")[0].equals(ak.who_can(ak.demo(), "get", "secrets")[0])
+
+
+def test_lists_take_a_word() -> None:
+    def listed(*arguments: str) -> list[dict[str, str]]:
+        return json.loads(CliRunner().invoke(cli, [*arguments, "--json"], standalone_mode=False).stdout)  # type: ignore[no-any-return]
+
+    assert {row["id"][:5] for row in listed("checks", "rbac-")} == {"RBAC-"}
+    assert "NET-16" in {row["id"] for row in listed("checks", "ingress")}
+    assert {"bindings", "owner_bindings"} & {row["table"] for row in listed("tables", "bindings")} == {"bindings"}
+    assert [row["row"] for row in listed("checks", "--rows", "J03")] == ["J03"]
+    none = CliRunner().invoke(cli, ["checks", "unheardof"], standalone_mode=False)
+    assert "unheardof: nothing that is listed has this in its id or title" in str(none.exception)
+
+
+def test_objects_are_found_by_the_name_of_their_kind() -> None:
+    objects = ak.demo().objects
+    assert objects["services"] == objects["Service"] == objects[Service] != ()
+    assert {type(one) for one in objects["deployments.apps"]} == {type(one) for one in objects["deployments"]}
+    for name, says in (
+        ("servces", "did you mean services"),
+        ("gateways", "gateways.networking.istio.io"),
+        ("x", "write the plural"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            objects[name]

@@ -1,5 +1,6 @@
 """Controls and frameworks are complete, name what exists, and never turn missing evidence into a pass."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -218,6 +219,11 @@ def test_an_item_shows_its_own_rows_of_a_test_of_its_section() -> None:
     assert frame.loc["1.2.1", "Source"] == "cluster"
 
 
+def test_results_without_their_populations_answer_no_item() -> None:
+    frame = frameworks.coverage(Ran(**{"CP-80": "no exceptions"}), frameworks.load("cis-1.12"), ())
+    assert frame.set_index("Requirement").loc["1.1.1", "Management's result"] == "Incomplete evidence"
+
+
 def test_a_benchmark_that_numbers_items_otherwise_answers_none() -> None:
     frame = kube_bench(("1.1.1", "PASS"), ("3.2.2", "PASS"), benchmark="cis-1.23")
     assert frame.loc[["1.1.1", "3.2.2"], "Management's result"].tolist() == ["Incomplete evidence", "Not tested"]
@@ -298,3 +304,10 @@ def test_an_own_framework_is_looked_at_before_the_work(
     with pytest.raises(Faults) as caught:
         frameworks.settled(config)
     assert says in str(caught.value)
+
+
+def test_a_test_belongs_to_one_control() -> None:
+    """Else its exceptions are counted for two control activities."""
+    named = Counter(check for control in frameworks.controls() for check in control.checks)
+    assert {check: n for check, n in named.items() if n != 1} == {}
+    assert set(named) == set(CHECKS)

@@ -22,10 +22,12 @@ LAYERS = (
     ("period",),
     ("report",),
     ("run",),
+    ("run_period",),
     ("review",),
     ("reperform",),
     ("api",),
     ("options", "terminal"),
+    ("cli_period", "cli_review"),
     ("cli", "__init__", "__main__"),
 )
 # What talks to an outside, and the module or package it talks through.

@@ -54,3 +54,15 @@ def test_every_table_says_what_it_is_made_from(name: str) -> None:
     assert "def " in derivation.source(name)
     assert derivation.behind([name])[0] == name
     assert all((PACKAGE.parent / Path(file)).is_file() and text for file, text in derivation.engines(name))
+
+
+def test_a_row_is_decided_by_what_a_helper_looks_at() -> None:
+    """kube-bench's FAIL is read by a helper; the title of the item says what it is about."""
+    assert procedure.decisive(CHECKS["CP-80"]) == ["in_cluster", "status", "text"]
+    assert procedure.decisive(CHECKS["RBAC-72"]) == ["person"]
+
+
+def test_the_part_of_an_object_leaves_out_what_is_empty() -> None:
+    rows = pd.DataFrame({"kind": ["Secret", "Secret"], "user": ["ann", "bob"], "path": ["", "/x"], "as": [None, "eve"]})
+    assert list(procedure.part(rows, list(rows))) == ["user ann", "user bob, path /x, as eve"]
+    assert list(procedure.part(rows, ["kind"])) == ["", ""]

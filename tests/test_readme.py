@@ -19,5 +19,5 @@ def test_the_map_names_what_is_there() -> None:
         for line in lines
         if line.startswith(("    auditkit/", "    notebooks/", "    data/", "    templates/", "    tests/"))
     ]
-    assert len(named) == 18
+    assert len(named) == 20
     assert [path for path in named if not (ROOT / path).exists()] == []

@@ -29,7 +29,7 @@ from auditkit.kinds.workloads import Pod
 from auditkit.reperform import reperform
 from auditkit.report.frames import write_parquet
 from auditkit.resources import folder
-from auditkit.run import identify, write_results, write_tables
+from auditkit.run import exit_code, identify, write_results, write_tables
 
 DUMP = Path(__file__).parent / "recordings" / "northwind-prod" / "2026-10-31"
 FILES = ("index.html", "control-matrix.xlsx", "run.json", "manifest.json", "SHA256SUMS", "VERIFY.md")
@@ -131,11 +131,12 @@ def test_workbook_and_tables_are_the_same_bytes_again(pack: Path, tmp_path: Path
 
 def test_exit_codes_of_the_scheduler(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    october = recordings / "northwind-prod" / "2026-10-31"
+    october = ak.load(recordings / "northwind-prod" / "2026-10-31")
+    results = ak.check(october)
+    assert exit_code(october, results) == 0
+    assert exit_code(october, results, fail_on_exceptions=True) == 4
     september = recordings / "northwind-prod" / "2026-09-30"
-    assert ak.run(october, "a", names=["scope"]).exit_code == 0
-    assert ak.run(october, tmp_path / "b", names=["scope"], fail_on_exceptions=True).exit_code == 4
-    incomplete = ak.run(september, tmp_path / "c", names=["scope"])
+    incomplete = ak.run(september, "pack", names=["scope"], fail_on_exceptions=True)
     assert incomplete.exit_code == 3
     assert "custom.metrics.k8s.io" in incomplete.summary
 
@@ -143,16 +144,16 @@ def test_exit_codes_of_the_scheduler(recordings: Path, tmp_path: Path, monkeypat
 def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from auditkit.errors import LeakError
 
-    leaking = tmp_path / "auditkit.toml"
+    dump, leaking = pod_dump(tmp_path / "dump", {}), tmp_path / "auditkit.toml"
     leaking.write_text('entity = "see https://ann:hunter2@wiki.example/x"\n')
     with pytest.raises(LeakError, match="a password in a URL") as caught:
-        ak.run("demo", tmp_path / "pack", config=leaking, names=["scope"])
+        ak.run(dump, tmp_path / "pack", config=leaking, names=["scope"])
     assert "hunter2" not in str(caught.value)
     assert not (tmp_path / "pack").exists()
-    assert list(tmp_path.iterdir()) == [leaking]
+    assert sorted(tmp_path.iterdir()) == [leaking, dump]
 
 
-def leaking_dump(folder: Path, metadata: dict[str, object], **fields: object) -> Path:
+def pod_dump(folder: Path, metadata: dict[str, object], **fields: object) -> Path:
     folder.mkdir()
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "web", "name": "p", **metadata}, **fields}
     (folder / "pods.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod]}))
@@ -165,7 +166,7 @@ def test_a_credential_in_a_label_or_kept_annotation_is_withheld(tmp_path: Path) 
         "kubernetes.io/ingress.class": "-----BEGIN RSA PRIVATE KEY-----",
         "kubernetes.io/config.source": "api",
     }
-    dump = leaking_dump(tmp_path / "dump", {"labels": labels, "annotations": annotations})
+    dump = pod_dump(tmp_path / "dump", {"labels": labels, "annotations": annotations})
     ended = CliRunner().invoke(cli, ["capture", "--from", str(dump), "--out", str(tmp_path / "s")])
     assert (tmp_path / "s" / "origin.json").is_file(), ended.exception
     (pod,) = ak.load(tmp_path / "s").objects[Pod]
@@ -177,7 +178,7 @@ def test_a_leaking_capture_names_the_object_and_leaves_nothing(tmp_path: Path) -
     from auditkit.errors import LeakError
 
     token = "AKIA" + "ABCDEFGHIJKLMNOP"
-    dump = leaking_dump(tmp_path / "dump", {}, spec={"serviceAccountName": token, "containers": []})
+    dump = pod_dump(tmp_path / "dump", {}, spec={"serviceAccountName": token, "containers": []})
     with pytest.raises(LeakError) as caught:
         api.save(ak.load(dump), tmp_path / "s")
     assert "objects/pods.jsonl.zst: an AWS access key in web/p spec.serviceAccountName" in str(caught.value)
@@ -229,9 +230,17 @@ def test_each_failure_is_one_line_and_its_code(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kilobytes", [20, 300])
-def test_a_full_disk_leaves_nothing_that_looks_whole(tmp_path: Path, kilobytes: int) -> None:
-    command = f"ulimit -f {kilobytes}; exec {shlex.quote(sys.executable)} -m auditkit run --from demo --out pack"
+@pytest.mark.parametrize(
+    ("kilobytes", "notebook"),
+    [
+        pytest.param(20, "scope", id="snapshot"),
+        pytest.param(300, "access", id="notebook"),
+        pytest.param(300, "scope", id="workbook"),
+    ],
+)
+def test_a_full_disk_leaves_nothing_that_looks_whole(tmp_path: Path, kilobytes: int, notebook: str) -> None:
+    asked = f"run --from demo --notebooks {notebook} --out pack"
+    command = f"ulimit -f {kilobytes}; exec {shlex.quote(sys.executable)} -m auditkit {asked}"
     ended = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     said = [line for line in ended.stderr.splitlines() if line.startswith("auditkit: ")]
     assert (ended.returncode, len(said)) == (1, 1), ended.stderr
@@ -248,7 +257,7 @@ def test_every_verb_is_documented() -> None:
 def test_the_engagement_travels_with_the_pack(tmp_path: Path) -> None:
     config = tmp_path / "auditkit.toml"
     config.write_text('entity = "Northwind Pay"\n[scope]\nnamespaces = ["web"]\n')
-    pack = ak.run("demo", tmp_path / "pack", config=config, names=["scope"]).pack
+    pack = ak.run(pod_dump(tmp_path / "dump", {}), tmp_path / "pack", config=config, names=["scope"]).pack
     assert engagement.load(pack / "inputs" / "auditkit.toml").entity == "Northwind Pay"
     assert "Northwind Pay" in (pack / "index.html").read_text()
 

@@ -144,7 +144,7 @@ def test_kube_bench_names_its_node_by_its_file(tmp_path: Path) -> None:
     assert node == {"n1.example"}
     with pytest.raises(UsageError, match="name the file after its node"):
         read("kube_bench", written(tmp_path / "kube-bench.json", report))
-    twice = [written(tmp_path / name, report) for name in ("n1.json", "kube-bench-n1.json")]
+    twice = [written(tmp_path / "n1.json", report), written(tmp_path / "kube-bench-n1.json", f"{report}\n")]
     with pytest.raises(UsageError, match="two reports of n1"):
         read("kube_bench", *twice)
 
@@ -244,6 +244,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     paths = [tmp_path / "trivy.json", tmp_path / "old" / "trivy.json"]
     for path in paths:
         shutil.copy(SCANS / "trivy-storefront.json", path)
+    paths[1].write_text(f"{paths[1].read_text()}\n")
     with pytest.raises(UsageError, match=r"two files are named trivy\.json"):
         read("image_scans", *paths)
 

@@ -1,5 +1,6 @@
 """A snapshot: the kept objects of one cluster at one time, what was asked for, and where it came from."""
 
+import difflib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -95,7 +96,7 @@ def _place(obj: Kind) -> tuple[str, str, str]:
 
 
 class Objects(Mapping[type[Kind], Sequence[Kind]]):
-    """The kept objects by kind; a kind of which nothing was kept is an empty sequence.
+    """The kept objects by kind, or its name as kubectl prints it ("services"); one of which nothing was kept is an empty sequence.
 
     `version` is the server's (gitVersion), "" where unknown: it decides what some objects mean. Records of imports
     are answered for too, but are no objects of the cluster: no iteration or digest has them.
@@ -120,10 +121,14 @@ class Objects(Mapping[type[Kind], Sequence[Kind]]):
         return self._derived[derive]  # type: ignore[no-any-return]
 
     @overload
+    def __getitem__(self, kind: str) -> tuple[Kind, ...]: ...
+    @overload
     def __getitem__(self, kind: type[K]) -> tuple[K, ...]: ...
     @overload
     def __getitem__(self, kind: type[R]) -> tuple[R, ...]: ...
     def __getitem__(self, kind: Any) -> Any:
+        if isinstance(kind, str):
+            kind = _kind_of(kind)
         return self._records.get(kind, ()) if issubclass(kind, Record) else self._objects.get(kind, ())
 
     def beside(self, records: Mapping[type[Record], Sequence[Record]]) -> "Objects":
@@ -135,6 +140,20 @@ class Objects(Mapping[type[Kind], Sequence[Kind]]):
 
     def __len__(self) -> int:
         return len(self._objects)
+
+
+def _kind_of(name: str) -> type[Kind]:
+    """The Struct of a resource ("services", "deployments.apps"); UsageError where none, or several, have that name."""
+    if whole := kinds.BY_RESOURCE.get(name):
+        return whole
+    found = [kind for kind in kinds.ALL if name.lower() in (kind.plural, kind.kind.lower())]
+    if len(found) != 1:
+        meant = [resource(kind) for kind in found] or difflib.get_close_matches(name.lower(), kinds.BY_RESOURCE, n=3)
+        way = (
+            f"did you mean {', '.join(meant)}?" if meant else "write the plural as kubectl prints it: deployments.apps"
+        )
+        raise UsageError(f"objects[{name!r}]: auditkit reads no one kind of that name; {way}")
+    return found[0]
 
 
 def in_short(coverage: Sequence[Coverage]) -> str:

@@ -1,6 +1,6 @@
 """What changed between two snapshots of a cluster: which object, which fields, by which manager."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -48,6 +48,8 @@ class ChangeRow:
     ]
     not_before: Annotated[datetime | None, "The snapshot before; of an added or recreated object its creation."]
     not_after: Annotated[datetime | None, "The snapshot after; of an added or recreated object its creation."]
+    seen_at: Annotated[datetime | None, "The snapshot after: the first that shows it."]
+    month: Annotated[str | None, "Month of `at`, else of `seen_at`, as 2026-08: samples can be drawn of each."]
     generation_before: Annotated[int | None, "metadata.generation before."]
     generation_after: Annotated[int | None, "metadata.generation after."]
     tracked_by: Annotated[str | None, "Argo CD or Flux, by the object's tracking annotation or labels."]
@@ -91,10 +93,40 @@ def changes(
     with collection_paused():
         found = list(differences(before, after, settings.deployers))
     found.sort(key=lambda one: (one.kind.group, one.kind.kind, one.namespace, one.name))
-    frame = framed((_row(one, settings) for one in found), ChangeRow)
+    frame = framed((_row(one, settings, after.origin.taken_at) for one in found), ChangeRow)
     if tickets is None:
         tickets, lacking = _tickets.frame_of(()), "no tickets were given"
     return _tickets.explain(frame, tickets, settings, lacking)
+
+
+class Compared:
+    """Compares each capture with the one before it, oldest first; the last snapshot is held, and what changed.
+
+    `lacking` says of the time of a capture in which way `tickets` is not complete for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        tickets: pd.DataFrame | None = None,
+        lacking: Callable[[datetime | None], str] = lambda _: "",
+        agreed: Changes | None = None,
+    ) -> None:
+        self._tickets, self._lacking, self._agreed = tickets, lacking, agreed
+        self._found: list[pd.DataFrame] = []
+        self._last: Snapshot | None = None
+
+    def step(self, snapshot: Snapshot) -> None:
+        """Take in the next capture."""
+        if self._last is not None:
+            said = self._lacking(snapshot.origin.taken_at)
+            found = changes(self._last, snapshot, tickets=self._tickets, lacking=said, agreed=self._agreed)
+            self._found.append(found)
+        self._last = snapshot
+
+    def frame(self) -> pd.DataFrame:
+        """What changed (ChangeRow), from capture to capture."""
+        return pd.concat(self._found, ignore_index=True) if self._found else framed((), ChangeRow)
 
 
 def over(
@@ -105,12 +137,10 @@ def over(
     agreed: Changes | None = None,
 ) -> pd.DataFrame:
     """The changes of a period: from each capture to the next, oldest first; two snapshots are held at a time."""
-    found, last = [], None
+    compared = Compared(tickets=tickets, lacking=lambda _: lacking, agreed=agreed)
     for _, snapshot in pairs:
-        if last is not None:
-            found.append(changes(last, snapshot, tickets=tickets, lacking=lacking, agreed=agreed))
-        last = snapshot
-    return pd.concat(found, ignore_index=True) if found else framed((), ChangeRow)
+        compared.step(snapshot)
+    return compared.frame()
 
 
 def exceptions(frame: pd.DataFrame) -> pd.DataFrame:
@@ -118,7 +148,7 @@ def exceptions(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["explained"].eq(False).fillna(False)].reset_index(drop=True)
 
 
-def _row(one: Change, settings: Changes) -> tuple[Any, ...]:
+def _row(one: Change, settings: Changes, seen_at: datetime | None) -> tuple[Any, ...]:
     last = one.writes[-1] if one.writes else None
     obj = one.new or one.old
     tracked = tracked_by(obj) if obj else None
@@ -138,6 +168,8 @@ def _row(one: Change, settings: Changes) -> tuple[Any, ...]:
         [f"{write} {write.time:%Y-%m-%dT%H:%M:%SZ}" if write.time else str(write) for write in one.writes],
         one.not_before,
         one.not_after,
+        seen_at,
+        f"{one.at or seen_at:%Y-%m}" if one.at or seen_at else None,
         one.old.metadata.generation if one.old else None,
         one.new.metadata.generation if one.new else None,
         tracked,

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import pandas as pd
 
 from auditkit import evaluate, frameworks
+from auditkit.capture.snapshot import Snapshot
 from auditkit.declare import CHECKS, Check
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Tables, declared
 from auditkit.frameworks import Control
 from auditkit.period.coverage import coverage, gaps
-from auditkit.period.frames import DAY, Capture, framed
+from auditkit.period.frames import DAY, Capture, Taken, framed
 from auditkit.period.intervals import Pairs
 from auditkit.period.spans import Span, SpanColumns, Spans, Times
 from auditkit.tally import ManagementResult
@@ -99,14 +100,47 @@ class Effectiveness:
     deviations: pd.DataFrame
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Taken:
-    """A capture without its snapshot."""
+class Tested:
+    """Runs checks (all, or `ids`) over captures, oldest first, and follows what they find.
 
-    taken_at: datetime
-    added_at: datetime | None
-    digest: str
-    incomplete: tuple[str, ...]
+    Raises UsageError where the engagement states no period.
+    """
+
+    def __init__(self, engagement: Engagement, ids: Iterable[str] | None = None) -> None:
+        if engagement.period is None:
+            raise UsageError("the engagement states no [period]: start, end and schedule")
+        self._engagement, self._period = engagement, engagement.period
+        self._ran = sorted(CHECKS) if ids is None else list(ids)
+        self._followed = _Followed(self._ran)
+        self._taken: list[Taken] = []
+        self._said: dict[Moment, Mapping[str, Conclusion]] = {}
+
+    def step(self, capture: Capture, snapshot: Snapshot) -> None:
+        """Test one capture."""
+        self._taken.append(Taken.of(capture))
+        tables = evaluate.Snapshot.of(snapshot).tables
+        results = evaluate.run(tables, self._ran, settings=self._engagement.settings)
+        self._followed.step(capture.taken_at, results.values(), tables)
+        self._said[capture.taken_at, capture.digest] = {id: result.conclusion for id, result in results.items()}
+
+    def frames(self, *, controls: Iterable[Control] | None = None, until: datetime | None = None) -> Effectiveness:
+        """What was found; `until` is the time of judging, after which no slot is missed yet."""
+        activities = tuple(frameworks.controls(self._engagement) if controls is None else controls)
+        ledger, holes = coverage(self._taken, self._period, until), gaps(self._taken, self._period, until)
+        stands = ledger[ledger["status"] != "missed"]
+        moments = zip(stands["taken_at"], stands["digest"], strict=True)
+        slots = [self._said[at.to_pydatetime(), digest] for at, digest in moments]
+        deviations = self._followed.frame(activities)
+        counted = _Counted(len(ledger), slots, deviations, bool(holes["exceeds"].any()))
+        checks = ((id, CHECKS[id].title, CHECKS[id].severity, *counted.of([id], people=False)) for id in self._ran)
+        rows = ((c.id, c.title, list(c.checks), *counted.of(c.checks, people=c.rests_on_people)) for c in activities)
+        return Effectiveness(
+            ledger=ledger,
+            gaps=holes,
+            checks=framed(checks, CheckRow),
+            controls=framed(rows, ControlRow),
+            deviations=deviations,
+        )
 
 
 def effectiveness(
@@ -122,46 +156,10 @@ def effectiveness(
     `until` is the time of judging, after which no slot is missed yet. Raises UsageError where the engagement states no
     period or schedule.
     """
-    period = engagement.period
-    if period is None:
-        raise UsageError("the engagement states no [period]: start, end and schedule")
-    activities = tuple(frameworks.controls(engagement) if controls is None else controls)
-    ran = sorted(CHECKS) if ids is None else list(ids)
-    followed = _Followed(ran)
-    taken: list[_Taken] = []
-    said: dict[Moment, Mapping[str, Conclusion]] = {}
+    tested = Tested(engagement, ids)
     for capture, snapshot in pairs:
-        taken.append(_without_snapshot(capture))
-        tables = evaluate.Snapshot.of(snapshot).tables
-        results = evaluate.run(tables, ran, settings=engagement.settings)
-        followed.step(capture.taken_at, results.values(), tables)
-        said[capture.taken_at, capture.digest] = {id: result.conclusion for id, result in results.items()}
-    ledger, holes = coverage(taken, period, until), gaps(taken, period, until)
-    stands = ledger[ledger["status"] != "missed"]
-    slots = [said[at.to_pydatetime(), digest] for at, digest in zip(stands["taken_at"], stands["digest"], strict=True)]
-    deviations = followed.frame(activities)
-    counted = _Counted(len(ledger), slots, deviations, bool(holes["exceeds"].any()))
-    return Effectiveness(
-        ledger=ledger,
-        gaps=holes,
-        checks=framed(
-            ((id, CHECKS[id].title, CHECKS[id].severity, *counted.of([id], people=False)) for id in ran), CheckRow
-        ),
-        controls=framed(
-            ((c.id, c.title, list(c.checks), *counted.of(c.checks, people=c.rests_on_people)) for c in activities),
-            ControlRow,
-        ),
-        deviations=deviations,
-    )
-
-
-def _without_snapshot(capture: Capture) -> _Taken:
-    return _Taken(
-        taken_at=capture.taken_at,
-        added_at=capture.added_at,
-        digest=capture.digest,
-        incomplete=tuple(capture.incomplete),
-    )
+        tested.step(capture, snapshot)
+    return tested.frames(controls=controls, until=until)
 
 
 class _Followed:
@@ -176,12 +174,15 @@ class _Followed:
     def step(self, at: datetime, results: Iterable[Result], tables: Tables) -> None:
         for result in results:
             check, population = result.check, result.population
-            found = population[population["verdict"] == evaluate.EXCEPTION]
+            # A wide table is not copied for the few columns that are followed.
+            followed = ["exception_id", "waiver", *_place(check, population)]
+            found = population.loc[population["verdict"] == evaluate.EXCEPTION, followed]
             there = dict.fromkeys(found["exception_id"].tolist())
             if there.keys() - self._rows.keys():
                 self._rows |= zip(found["exception_id"], _named(check, found), strict=True)
-            waivers = found["waiver"].astype(object)
-            self._waivers |= zip(found["exception_id"], waivers.where(waivers.notna(), None), strict=True)
+            if there:
+                waivers = found["waiver"].astype(object)
+                self._waivers |= zip(found["exception_id"], waivers.where(waivers.notna(), None), strict=True)
             doubtful = population.index[population["verdict"] == evaluate.UNDETERMINED]
             ids = tables.row_ids(check.population) if len(doubtful) else pd.Series(dtype="string")
             ended = self._spans[check.id].step(
@@ -226,6 +227,11 @@ class _Followed:
                 ((gone or seen) - earliest).total_seconds() / DAY if earliest and state != "unknown" else None,
                 *span.values,
             )
+
+
+def _place(check: Check, population: pd.DataFrame) -> list[str]:
+    """The columns that name a row: its key, and its namespace."""
+    return list(dict.fromkeys([*declared(check.population).key, *({"namespace"} & set(population))]))
 
 
 def _named(check: Check, rows: pd.DataFrame) -> list[tuple[str | None, str]]:

@@ -1,6 +1,7 @@
 """What the frames of a period share: how rows become declared dtypes, and the shape of a capture."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,6 +23,25 @@ class Capture(Protocol):
     def digest(self) -> str: ...
     @property
     def incomplete(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """A capture without its snapshot; `added_at` is missing where it is in no store."""
+
+    taken_at: datetime
+    added_at: datetime | None = None
+    digest: str
+    incomplete: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, capture: Capture) -> "Taken":
+        return cls(
+            taken_at=capture.taken_at,
+            added_at=capture.added_at,
+            digest=capture.digest,
+            incomplete=tuple(capture.incomplete),
+        )
 
 
 def framed(rows: Iterable[tuple[Any, ...]], declared: type) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 
@@ -61,21 +61,41 @@ class GrantRow(SpanColumns, _Allowed, _Bound):
     """One row per rule that a binding gives a subject (view `grants`) and unbroken time that it did."""
 
 
+class ObjectSpans:
+    """Follows all objects over captures, oldest first."""
+
+    def __init__(self) -> None:
+        self._following: dict[type[Kind], Spans[tuple[str, str, str]]] = {kind: Spans() for kind in kinds.ALL}
+        self._ended: list[tuple[Any, ...]] = []
+
+    def step(self, at: datetime, snapshot: Snapshot) -> None:
+        """Take in the capture of this time."""
+        with collection_paused():
+            for kind, spans in self._following.items():
+                self._ended += [_object_row(kind, span) for span in _step(spans, at, snapshot, kind)]
+
+    def frame(self) -> pd.DataFrame:
+        """The intervals (ObjectRow)."""
+        rest = (_object_row(kind, span) for kind, spans in self._following.items() for span in spans.rest())
+        return _sorted(framed([*self._ended, *rest], ObjectRow))
+
+
 def objects(pairs: Pairs) -> pd.DataFrame:
     """Intervals of all objects (ObjectRow). `pairs` are captures with their snapshots, oldest first, read one at a time.
 
     A creationTimestamp is the exact beginning, unless an earlier complete capture shows that it was not there.
     """
-    following: dict[type[Kind], Spans[tuple[str, str, str]]] = {kind: Spans() for kind in kinds.ALL}
-    rows: list[tuple[Any, ...]] = []
+    return _over(ObjectSpans(), pairs)
+
+
+def _over(following: "ObjectSpans | GrantSpans", pairs: Pairs) -> pd.DataFrame:
     for capture, snapshot in pairs:
-        with collection_paused():
-            for kind, spans in following.items():
-                ended = _step(spans, capture.taken_at, snapshot, kind)
-                rows += [(kind.group, kind.kind, *span.key, *span.values) for span in ended]
-    for kind, spans in following.items():
-        rows += [(kind.group, kind.kind, *s.key, *s.values) for s in spans.rest()]
-    return _sorted(framed(rows, ObjectRow))
+        following.step(capture.taken_at, snapshot)
+    return following.frame()
+
+
+def _object_row(kind: type[Kind], span: Span[tuple[str, str, str]]) -> tuple[Any, ...]:
+    return (kind.group, kind.kind, *span.key, *span.values)
 
 
 def _step(
@@ -102,35 +122,49 @@ def whole(snapshot: Snapshot, kind: type[Kind]) -> bool:
     return snapshot.state(kind).state in ("collected", "not served")
 
 
+class GrantSpans:
+    """Follows the subjects of bindings (table `bindings`) or what they are granted (view `grants`) over captures."""
+
+    def __init__(self, table: Literal["bindings", "grants"]) -> None:
+        self._table: str = table
+        self._spans: Spans[tuple[Any, ...]] = Spans()
+        self._ended: list[tuple[Any, ...]] = []
+        self._rests_on: object = None
+        self._there: set[tuple[Any, ...]] = set()
+        self._complete = False
+
+    def step(self, at: datetime, snapshot: Snapshot) -> None:
+        """Take in the capture of this time."""
+        found = [(snapshot.state(kind).state, snapshot.objects[kind]) for kind in kinds_of(self._table)]
+        bound = _Bindings(snapshot, with_roles=self._table == "grants")
+        # Access seldom changes from a day to the next: the same objects give the same rows.
+        if found != self._rests_on:
+            tables = WithTables.of(snapshot).tables
+            self._there = set(_keys(tables, self._table, bound))
+            self._complete = not tables.incomplete([self._table])
+            self._complete &= not (self._table == "grants" and _uncomputed(tables))
+            self._rests_on = found
+        ended = self._spans.step(at, self._there, bound.times, whole=self._complete, gone_by=bound.gone_by)
+        self._ended += map(_row, ended)
+
+    def frame(self) -> pd.DataFrame:
+        """The intervals (BindingRow or GrantRow)."""
+        rows = [*self._ended, *map(_row, self._spans.rest())]
+        return _sorted(framed(rows, GrantRow if self._table == "grants" else BindingRow))
+
+
 def bindings(pairs: Pairs) -> pd.DataFrame:
     """Intervals of the subjects of bindings (BindingRow), read as for `objects`.
 
     A subject may have been added to a binding later than that was made: its beginning is then between captures, at
     the latest when the binding was last written.
     """
-    return _sorted(framed(_granted(pairs, "bindings"), BindingRow))
+    return _over(GrantSpans("bindings"), pairs)
 
 
 def grants(pairs: Pairs) -> pd.DataFrame:
     """Intervals of effective grants (GrantRow), read as for `objects`: also what changed in a role shows here."""
-    return _sorted(framed(_granted(pairs, "grants"), GrantRow))
-
-
-def _granted(pairs: Pairs, table: str) -> Iterator[tuple[Any, ...]]:
-    spans: Spans[tuple[Any, ...]] = Spans()
-    rests_on, there, complete = None, set[tuple[Any, ...]](), False
-    for capture, snapshot in pairs:
-        found = [(snapshot.state(kind).state, snapshot.objects[kind]) for kind in kinds_of(table)]
-        bound = _Bindings(snapshot, with_roles=table == "grants")
-        # Access seldom changes from a day to the next: the same objects give the same rows.
-        if found != rests_on:
-            tables = WithTables.of(snapshot).tables
-            there = set(_keys(tables, table, bound))
-            complete = not tables.incomplete([table]) and not (table == "grants" and _uncomputed(tables))
-            rests_on = found
-        ended = spans.step(capture.taken_at, there, bound.times, whole=complete, gone_by=bound.gone_by)
-        yield from (_row(span) for span in ended)
-    yield from (_row(span) for span in spans.rest())
+    return _over(GrantSpans("grants"), pairs)
 
 
 def _row(span: Span[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -193,6 +227,11 @@ class _Bindings:
 
 
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
-    keys = [column for column in frame.columns if frame[column].dtype != object]
-    named = [name for name in keys[: keys.index("valid_from")] if name != "uid"]
-    return frame.sort_values([*named, "first_seen"], kind="stable", ignore_index=True)
+    """In the order of the key, whatever order the rows were found in; the uid decides last."""
+    columns = list(frame.columns)
+    named = [name for name in columns[: columns.index("valid_from")] if name != "uid"]
+    return frame.sort_values([*named, "first_seen", "uid"], kind="stable", ignore_index=True, key=_comparable)
+
+
+def _comparable(column: pd.Series) -> pd.Series:
+    return column.map(str) if column.dtype == object else column

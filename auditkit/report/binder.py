@@ -43,8 +43,13 @@ def index(
     about: Sequence[tuple[str, str]],
     notebooks: Sequence[Notebook],
     found: Mapping[str, str],
+    files: Sequence[tuple[str, str]],
+    words: Sequence[tuple[str, str]] = WORDS,
 ) -> None:
-    """The first page of a pack: what it is, what was found, where everything lies; `found` by notebook's name."""
+    """The first page of a pack: what it is, what was found, where everything lies.
+
+    `found` by notebook's name; `files` are paths with what they hold.
+    """
     papers = pd.DataFrame(
         [
             {
@@ -55,6 +60,7 @@ def index(
             for n in notebooks
         ]
     )
+    listed = "\n".join(f'<li><a href="{path}">{path}</a> <span>{escape(what)}</span></li>' for path, what in files)
     style = (folder("templates") / "binder" / "binder.css").read_text()
     target.write_text(
         f"""<!DOCTYPE html>
@@ -65,14 +71,9 @@ def index(
 <p>Prepared by management with auditkit. These are results of management's tests; what the auditor must judge is left blank.</p>
 <h2>Workpapers</h2>{table(papers)}
 <h2>Files</h2><ul class="contents">
-<li><a href="control-matrix.xlsx">control-matrix.xlsx</a> <span>the workbook: controls, criteria, tests, exceptions, populations, access, completeness, index of evidence</span></li>
-<li><a href="results/results.csv">results/results.csv</a> <span>one row per test; exceptions (CSV) and populations with verdicts (Parquet) in folders beside it</span></li>
-<li><a href="tables/">tables/</a> <span>every table as CSV and Parquet; the workbook's data dictionary documents each column</span></li>
-<li><a href="notebooks/">notebooks/</a> <span>the executed notebooks from which the workpapers were made, with their code</span></li>
-<li><a href="snapshot/coverage.json">snapshot/coverage.json</a> <span>how the request for every kind of object ended; the objects lie beside it</span></li>
-<li><a href="VERIFY.md">VERIFY.md</a> <span>how to check this pack with stock commands, and how to perform the tests again</span></li>
+{listed}
 </ul>
-<h2>Words</h2>{facts(dict(WORDS))}<p class="rest">More in the workbook, sheet Glossary and tickmarks.</p>
+<h2>Words</h2>{facts(dict(words))}<p class="rest">More in the workbook, sheet Glossary and tickmarks.</p>
 <h2>What was examined</h2>{facts(dict(about))}
 </main></body></html>
 """

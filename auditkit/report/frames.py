@@ -1,7 +1,8 @@
 """Tables as files: Parquet with an explicit schema, CSV that no spreadsheet takes for formulas."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,11 @@ def flat(value: object) -> object:
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
     return value
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows, each with its columns as attributes."""
+    return iter(frame.itertuples(index=False))
 
 
 def said(value: object) -> str:

@@ -21,6 +21,7 @@ from auditkit.report.workpaper import Notebook, notebooks, reports
 TESTS, EXCEPTIONS, POPULATIONS = "Tests", "Exceptions", "Populations"
 # Rows of a sheet; longer listings are files, linked with hash and count.
 LISTED = 10_000
+_BINDING = ("kind", "namespace", "name")
 _EXCEPTION = [
     *("Exception id", "Test", "Expected", "Severity", "Kind", "Namespace", "Name", "Part", "Condition"),
     *("Waiver", "Controls", "Criteria"),
@@ -51,6 +52,13 @@ class Tests:
     @property
     def order(self) -> list[str]:
         return list(self.results)
+
+    @property
+    def waivers(self) -> pd.Series:
+        """The waiver of each exception that has one."""
+        none: pd.Series = pd.Series(dtype="string")
+        found: pd.Series = pd.concat([none, *(rows["waiver"].dropna() for rows in self.exceptions.values())])
+        return found
 
     @cached_property
     def first_exception(self) -> dict[str, int]:
@@ -154,10 +162,6 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
     """The exceptions of one test: the object, the part of it that the row is, and the condition."""
     result = every.results[id]
     found = every.exceptions[id]
-    part = pd.Series("", index=found.index, dtype="string")
-    for column in procedure.key(result.check):
-        if column not in ("kind", "namespace", "name"):
-            part = part + ", " + column + " " + pd.Series([said(v) for v in found[column]], found.index, dtype="string")
     return pd.DataFrame(
         {
             "Exception id": found["exception_id"],
@@ -165,7 +169,7 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
             "Expected": narrative.title(result),
             "Severity": result.check.severity,
             **{c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")},
-            "Part": part.str.removeprefix(", "),
+            "Part": procedure.part(found, procedure.key(result.check)),
             "Condition": _conditions(result.check, found),
             "Waiver": found["waiver"],
             "Controls": every.control_ids(id),
@@ -189,16 +193,15 @@ def _conditions(check: Check, found: pd.DataFrame) -> pd.Series:
     return (text + values).str.removesuffix("; ") + beside
 
 
-def waivers(snapshot: Snapshot, every: Tests) -> Sheet:
-    """One row a waiver: what it covers, who approved it, whether it holds, and how many exceptions it covers."""
+def waivers(snapshot: Snapshot, covered: pd.Series, *, what: str = "Exceptions") -> Sheet:
+    """One row a waiver: what it covers, who approved it, whether it holds, and of how many rows `covered` names it."""
     frame = snapshot.tables["waivers"]
-    ids = pd.concat([rows["waiver"].dropna() for rows in every.exceptions.values()] or [pd.Series(dtype="string")])
     rows = pd.DataFrame(
         {
             "Waiver": frame["id"],
             "Test": frame["check"],
             "Scope": frame["scope"].map(said),
-            "Exceptions covered": frame["id"].map(ids.value_counts()).fillna(0).astype("Int64"),
+            f"{what} covered": frame["id"].map(covered.value_counts()).fillna(0).astype("Int64"),
             "Holds": frame["in_force"],
             "Approved": frame["approved"],
             "Expired": frame["expired"],
@@ -248,16 +251,8 @@ def populations(pack: Path, every: Tests) -> Sheet:
 def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
     """Who holds which role where, with the powers that its rules give: the listing of an access review."""
     grants = snapshot.tables["grants"]
-    key = list(declared("bindings").key)
-    flags = [
-        c.name for c in declared("roles").columns if c.dtype == "boolean" and c.name in grants and c.name != "stock"
-    ]
-    held = grants[flags].fillna(False).groupby([grants[c] for c in key]).any()
-    text = pd.Series("", index=held.index, dtype="string")
-    for flag in flags:
-        text = text + held[flag].map({True: f", {flag.replace('_', ' ')}", False: ""}).astype("string")
-    powers = text.str.removeprefix(", ").rename("powers").reset_index()
-    rows = snapshot.tables["bindings"].merge(powers, on=key, how="left")
+    held = powers(grants).rename("powers").reset_index()
+    rows = snapshot.tables["bindings"].merge(held, on=list(_BINDING), how="left")
     rows = rows.sort_values(["subject_kind", "identity", "namespace", "role_id"], kind="stable", ignore_index=True)
     missing = set(grants.loc[~grants["role_exists"], "role_id"])
     frame = pd.DataFrame(
@@ -291,6 +286,18 @@ def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
             choices={"Decision": ("keep", "modify", "revoke", "unknown")},
         ),
     )
+
+
+def powers(grants: pd.DataFrame) -> pd.Series:
+    """What the rules of its role give power over, in words, by kind, namespace and name of each binding."""
+    flags = [
+        c.name for c in declared("roles").columns if c.dtype == "boolean" and c.name in grants and c.name != "stock"
+    ]
+    held = grants[flags].fillna(False).groupby([grants[c] for c in _BINDING]).any()
+    text = pd.Series("", index=held.index, dtype="string")
+    for flag in flags:
+        text = text + held[flag].map({True: f", {flag.replace('_', ' ')}", False: ""}).astype("string")
+    return text.str.removeprefix(", ")
 
 
 def listed(pack: Path, sheet: Sheet) -> Sheet:

@@ -57,7 +57,7 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
         *(_coverage(results, framework, controls) for framework in [frameworks.load(CIS), *beside]),
         listings.tests(snapshot, tests),
         listings.exceptions(pack, snapshot, engagement, tests),
-        listings.waivers(snapshot, tests),
+        listings.waivers(snapshot, tests.waivers),
         listings.populations(pack, tests),
         listings.access(pack, snapshot, engagement),
         requests.sheet(snapshot),

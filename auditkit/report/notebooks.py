@@ -31,17 +31,23 @@ class Executed:
 
 def copy(to: Path) -> list[Path]:
     """Copy the notebooks of this installation into a folder; existing files are never overwritten."""
-    sources = sorted(folder("notebooks").glob("*.ipynb"))
-    taken = [to / s.name for s in sources if (to / s.name).exists()]
+    sources = sorted(folder("notebooks").rglob("*.ipynb"))
+    copies = {to / source.relative_to(folder("notebooks")): source for source in sources}
+    taken = [copy_ for copy_ in copies if copy_.exists()]
     if taken:
         raise UsageError(f"{taken[0]}: exists already; choose another folder")
-    to.mkdir(parents=True, exist_ok=True)
-    return [Path(shutil.copy(source, to / source.name)) for source in sources]
+    for copy_, source in copies.items():
+        copy_.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, copy_)
+    return list(copies)
 
 
-def chosen(names: Sequence[str] | None) -> list[Notebook]:
-    """The notebooks of these names (default: all), in order; UsageError names the known ones."""
-    known = notebooks()
+def chosen(names: Sequence[str] | None, of: Mapping[str, Notebook] | None = None) -> list[Notebook]:
+    """The notebooks of these names (default: all), in order; `of` others than those of one snapshot.
+
+    Raises UsageError that names the known ones.
+    """
+    known = notebooks() if of is None else of
     unknown = [n for n in names or () if n not in known]
     if unknown:
         raise UsageError(f"no notebook {', '.join(unknown)}; there are: {', '.join(known)}")
@@ -50,7 +56,7 @@ def chosen(names: Sequence[str] | None) -> list[Notebook]:
 
 def execute(
     pack: Path,
-    names: Sequence[str] | None,
+    wanted: Sequence[Notebook],
     *,
     workers: int | None = None,
     done: Callable[[Executed], None] = lambda _: None,
@@ -60,7 +66,6 @@ def execute(
     The executed notebooks, a failed one too, are in `pack`/notebooks; a failed one is named *.failed.ipynb.
     """
     (pack / "notebooks").mkdir(exist_ok=True)
-    wanted = chosen(names)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(wanted) or 1), mp_context=context) as pool:
         ended = []
@@ -88,7 +93,7 @@ def _execute(job: tuple[Notebook, str]) -> Executed:
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from traitlets.config import Config
 
-    source = folder("notebooks") / notebook.file
+    source = folder("notebooks") / notebook.source
     parameters = {"source": pack}
     _refuse_unknown(source, parameters)
     target = Path(pack) / "notebooks" / notebook.file

@@ -10,6 +10,8 @@ from auditkit.report.frames import said
 
 # A longer text is cut in a page; the whole of it is in the files.
 LONGEST = 240
+# In a page a digest is told by its beginning; the whole of it is in the files.
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 _CODE = re.compile("`([^`]+)`")
 
 
@@ -80,7 +82,7 @@ def _class(name: str) -> str:
 def _cell(value: object, *, command: bool) -> str:
     if isinstance(value, Html):
         return value.text
-    text = said(value)
+    text = _DIGEST.sub(r"\1…", said(value))
     shown = escape(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
     if command:
         return f"<code>{shown}</code>" if text else ""

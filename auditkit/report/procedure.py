@@ -4,7 +4,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from functools import cache
 from types import FunctionType, ModuleType
@@ -37,17 +37,47 @@ def key(check: Check) -> list[str]:
 
 
 def decisive(check: Check) -> list[str]:
-    """The columns of the population that the predicate's source names, in its order, without those of the key."""
+    """The columns of the population that decide a row, without those of the key.
+
+    Those that the predicate's source names, in its order, those that its helpers look at, and `text`: in words, what
+    a test of another tool asks for.
+    """
     there = {column.name for column in declared(check.population).columns}
-    named = dict.fromkeys(_WORD.findall(_body(check)))
+    named = dict.fromkeys([*_WORD.findall(_body(check)), *_looked_at(check), "text"])
     return [word for word in named if word in there and word not in key(check)]
+
+
+def _looked_at(check: Check) -> Iterator[str]:
+    """Attributes that helpers of the predicate read of what they are given."""
+    for helper in called(check.test):
+        if helper.__module__.startswith("auditkit.checks"):
+            given = set(inspect.signature(helper).parameters)
+            for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(helper)))):
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in given:
+                    yield node.attr
+
+
+def part(rows: pd.DataFrame, columns: Iterable[str]) -> pd.Series:
+    """What names a row beside its object, e.g. `container app, image nginx`; what is empty or missing is left out."""
+    shown = [c for c in columns if c not in _PLACE]
+    text = pd.Series("", index=rows.index, dtype="string")
+    for column in shown:
+        values = (said(v) for v in rows[column])
+        text += [f", {column} {v}" if v not in ("", "–") else "" for v in values]
+    return text.str.removeprefix(", ")
 
 
 def conditions(check: Check, rows: pd.DataFrame) -> pd.Series:
     """What each row shows in the decisive columns, e.g. `privileged: yes; user: –`."""
     text = pd.Series("", index=rows.index, dtype="string")
     for column in decisive(check):
-        text = text + "; " + column + ": " + pd.Series([said(v) for v in rows[column]], rows.index, dtype="string")
+        text = (
+            text
+            + "; "
+            + column
+            + ": "
+            + pd.Series([said(v) or "empty" for v in rows[column]], rows.index, dtype="string")
+        )
     return text.str.removeprefix("; ")
 
 

@@ -111,8 +111,10 @@ def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str,
         "Missing": "; ".join(f"{c.resource} {c.state}" for c in lacking),
         "How to get it": "; ".join(dict.fromkeys(filter(None, map(narrative.remedy, lacking)))),
         "Objects read": sum(c.seen for c in states),
-        "Objects kept": sum(c.kept for c in states),
-        "Kept by kind": "; ".join(f"{c.resource} {c.kept:,}" for c in states if c.state != "not served"),
+        "Objects kept": sum(len(snapshot.objects[kind]) for kind in spine),
+        "Kept by kind": "; ".join(
+            f"{_named(kind)} {len(snapshot.objects[kind]):,}" for kind in spine if _served(kind, snapshot)
+        ),
         "Not served": ", ".join(c.resource for c in states if c.state == "not served"),
         "Objects to rows": _bridge(frame, own, snapshot),
         "Rows": len(frame),
@@ -128,6 +130,15 @@ def _table(pack: Path, name: str, snapshot: Snapshot, tests: Tests) -> dict[str,
         "Count in the cluster of today": _count_cluster(own, snapshot),
         "sha256 of table": seal.sha256(pack / "tables" / f"{name}.parquet"),
     }
+
+
+def _named(kind: type[Kind] | type[Record]) -> str:
+    """A kind as kubectl names it; of an import's records which of them, as it may have several classes."""
+    return f"{resource(kind)}: {kind.plural}" if issubclass(kind, Record) else resource(kind)
+
+
+def _served(kind: type[Kind] | type[Record], snapshot: Snapshot) -> bool:
+    return snapshot.state(kind).state not in ("not served", "not supplied")
 
 
 def _kinds(frame: pd.DataFrame) -> Mapping[str, int]:
@@ -188,7 +199,7 @@ def imports(snapshot: Snapshot) -> Sheet:
                 "Records in the files": about.rows,
                 "Not readable": about.malformed_count,
                 "Where": "; ".join(f"{m.name}: {m.fault}" for m in about.malformed[:5]),
-                "Kept": "; ".join(f"{name} {n:,}" for name, n in about.kept.items()),
+                "Kept": "; ".join(f"{name} {n:,}" for name, n in sorted(about.kept.items())),
                 "Files": "\n".join(f"{f.name} ({f.size:,} bytes)" for f in about.files),
                 "sha256 of files": "\n".join(f.sha256 for f in about.files),
             }
@@ -260,9 +271,9 @@ def dictionary(snapshot: Snapshot) -> Sheet:
     return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows), fixed=2, widest=90)
 
 
-def glossary() -> Sheet:
-    """Words of the workbook, and a legend of tickmarks for those who write in it."""
-    frame = pd.DataFrame(GLOSSARY, columns=["Word", "Meaning"])
+def glossary(more: Sequence[tuple[str, str]] = ()) -> Sheet:
+    """Words of the workbook, `more` before them, and a legend of tickmarks for those who write in it."""
+    frame = pd.DataFrame([*more, *GLOSSARY], columns=["Word", "Meaning"])
     return Sheet(
         name="Glossary and tickmarks",
         note="Words of this workbook; tickmarks are for the auditor.",

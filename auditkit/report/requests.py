@@ -1,6 +1,7 @@
 """The auditor's request list (PBC): where a pack answers each request, and what is missing."""
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import msgspec
@@ -25,6 +26,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     by_hand: str
     tables: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    listings: tuple[str, ...]
     over_period: bool = False
 
 
@@ -35,12 +37,13 @@ def requests() -> tuple[Request, ...]:
     return msgspec.convert(tomllib.loads(text)["request"], tuple[Request, ...])
 
 
-def sheet(snapshot: Snapshot, *, period: bool = False) -> Sheet:
-    """One row a request: what this pack has for it, what is missing, and what only people can provide.
+def sheet(snapshot: Snapshot) -> Sheet:
+    """One row a request: what the pack of one snapshot has for it, what is missing, and what only people can provide."""
+    return listed([_row(request, snapshot) for request in requests()])
 
-    `period`: whether the pack is of captures over a period; else requests over a period are answered for one time.
-    """
-    rows = [_row(request, snapshot, period) for request in requests()]
+
+def listed(rows: Sequence[Mapping[str, object]]) -> Sheet:
+    """The sheet of these rows, one a request."""
     return Sheet(
         name=SHEET,
         note="What auditors commonly ask to be provided, in our own words: where this pack answers, what it lacks, and what no "
@@ -54,22 +57,12 @@ def sheet(snapshot: Snapshot, *, period: bool = False) -> Sheet:
     )
 
 
-def _row(request: Request, snapshot: Snapshot, period: bool) -> dict[str, object]:
+def _row(request: Request, snapshot: Snapshot) -> dict[str, object]:
     papers = [notebooks()[name] for name in request.workpapers]
-    there = {one.about.source: one.about.state for one in snapshot.imports}
-    lacking = [name for name in request.tables if snapshot.tables.incomplete([name])]
-    missing = [f"table {name} is not complete" for name in lacking]
-    missing += [
-        f"import {name}: {there.get(name, 'not supplied')}"
-        for name in request.imports
-        if there.get(name) != "collected"
-    ]
-    missing += ["shown for one time only, not over the period"] if request.over_period and not period else []
+    missing = lacking(request, snapshot)
+    missing += ["shown for one time only, not over the period"] if request.over_period else []
     return {
-        "Request": request.id,
-        "What is asked": request.title,
-        "Type": request.kind,
-        "Criteria": ", ".join(request.criteria),
+        **asked(request),
         "This pack": "complete but for what people provide" if not missing else "in part",
         "Missing here": "; ".join(missing),
         "Workpaper": Link(text=", ".join(p.reference for p in papers), target=papers[0].page),
@@ -78,3 +71,24 @@ def _row(request: Request, snapshot: Snapshot, period: bool) -> dict[str, object
         "Rows": "; ".join(f"{name} {len(snapshot.tables[name]):,}" for name in request.tables),
         "Remains with people": request.by_hand,
     }
+
+
+def asked(request: Request) -> dict[str, object]:
+    """What an auditor asks."""
+    return {
+        "Request": request.id,
+        "What is asked": request.title,
+        "Type": request.kind,
+        "Criteria": ", ".join(request.criteria),
+    }
+
+
+def lacking(request: Request, snapshot: Snapshot) -> list[str]:
+    """The tables and imports of a request that a snapshot does not have completely."""
+    there = {one.about.source: one.about.state for one in snapshot.imports}
+    found = [f"table {name} is not complete" for name in request.tables if snapshot.tables.incomplete([name])]
+    return found + [
+        f"import {name}: {there.get(name, 'not supplied')}"
+        for name in request.imports
+        if there.get(name) != "collected"
+    ]

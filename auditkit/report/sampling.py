@@ -12,6 +12,8 @@ from auditkit.capture import tool
 from auditkit.declare import CHECKS, TABLES
 from auditkit.errors import UsageError
 from auditkit.period.samples import BETWEEN, METHODS, RISKS, Sample, Sizes, draw, keys
+from auditkit.period.whole import LISTINGS
+from auditkit.report.period.saved import FOLDER
 from auditkit.report.workbook import Cover, Sheet, write
 
 _DRAWN = {
@@ -49,13 +51,17 @@ class Population:
                 )
         except (OSError, ValueError) as error:
             raise UsageError(f"{path}: cannot be read: {error}") from None
-        named = tuple(key) or _known(path.stem)
+        named = tuple(key) or _known(path)
         if not named:
             raise UsageError(f"{path}: name the columns that tell a row from others, with --key")
         return cls(path=path, rows=rows, sha256=seal.sha256(path), key=named)
 
 
-def _known(stem: str) -> tuple[str, ...]:
+def _known(path: Path) -> tuple[str, ...]:
+    """The key of a listing of a period, of a table, or of a test's population, by the names of folder and file."""
+    stem = path.stem
+    if path.resolve().parent.name == FOLDER and stem in LISTINGS:
+        return LISTINGS[stem].key
     table = TABLES.get(CHECKS[stem].population if stem in CHECKS else stem)
     return table.key if table else ()
 

@@ -23,13 +23,15 @@ from auditkit.resources import folder
 ROWS, FOUND = 15, 10
 # Columns of a population that fit a page; those that tests look at are at least five.
 COLUMNS = 9
+# More columns than these that name a row are said in one, as the workbook does.
+NAMING = 6
 # The runner looks for this in the last output: a notebook that stopped before has no end.
 END = "auditkit-end-of-workpaper"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notebook:
-    """One entry of data/notebooks.toml."""
+    """One entry of data/notebooks.toml or period-notebooks.toml; `folder` is where it lies below notebooks/."""
 
     name: str
     file: str
@@ -41,6 +43,12 @@ class Notebook:
     chart: str
     # The framework whose requirements it lists: its tests are theirs, wherever they are reported.
     framework: str = ""
+    folder: str = ""
+
+    @property
+    def source(self) -> str:
+        """Its file below notebooks/."""
+        return f"{self.folder}/{self.file}".lstrip("/")
 
     @property
     def reference(self) -> str:
@@ -53,10 +61,23 @@ class Notebook:
         return f"binder/{self.file.removesuffix('.ipynb')}.html"
 
 
+def _named(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The columns that name a row; where they are many, the object's and one `part`, so that a table fits its page."""
+    if len(columns) <= NAMING:
+        return rows[columns]
+    object_ = [c for c in ("kind", "namespace", "name") if c in columns]
+    return rows[object_].assign(part=procedure.part(rows, columns))
+
+
 @cache
 def notebooks() -> Mapping[str, Notebook]:
     """The evidence notebooks by name, in order."""
-    declared = tomllib.loads((folder("data") / "notebooks.toml").read_text())
+    return read("notebooks.toml")
+
+
+def read(name: str) -> Mapping[str, Notebook]:
+    """The notebooks that a file of data/ declares, by name."""
+    declared = tomllib.loads((folder("data") / name).read_text())
     return msgspec.convert({name: {"name": name, **entry} for name, entry in declared.items()}, dict[str, Notebook])
 
 
@@ -274,7 +295,7 @@ class Workpaper:
         wanted = sorted(spare, key=lambda c: -read.count(c))[: max(COLUMNS - len(place), 5)]
         beside = [c for c in spare if c in wanted]
         lead = f"<h4>{escape(name)}</h4><p>{prose(declaration.title)} All columns: {self._files(name)}.</p>"
-        return lead + table(frame[[*place, *beside]], shown=ROWS)
+        return lead + table(_named(frame, place).join(frame[beside]), shown=ROWS)
 
     def results(self) -> Html:
         """One row per test."""
@@ -316,7 +337,8 @@ class Workpaper:
         return text
 
     def _first(self, result: Result, rows: pd.DataFrame) -> pd.DataFrame:
-        shown = rows[["exception_id", *procedure.key(result.check)]].head(FOUND)
+        shown = _named(rows.head(FOUND), procedure.key(result.check))
+        shown.insert(0, "exception_id", rows["exception_id"].head(FOUND))
         return shown.assign(condition=procedure.conditions(result.check, rows.head(FOUND)))
 
     def _rest(self, rows: pd.DataFrame, sheet: str) -> str:

@@ -55,7 +55,7 @@ def merged(edited: Mapping[str, Grid], original: Mapping[str, Grid], newer: Mapp
     """
     rows: list[tuple[str, str, str, str, Any, Any]] = []
     cells: dict[tuple[str, int, int], Any] = {}
-    rows += _edited_by_hand(edited, original)
+    rows += edited_by_hand(edited, original)
     for sheet, key, column, text, before in _written(edited, original):
         target = newer.get(sheet)
         there = target.rows.get(key) if target else None
@@ -101,9 +101,10 @@ def _people(column: str, source: Grid | None, key: Key) -> bool:
     return column in source.entries or column not in source.columns
 
 
-def _edited_by_hand(
+def edited_by_hand(
     edited: Mapping[str, Grid], original: Mapping[str, Grid]
 ) -> Iterator[tuple[str, str, str, str, Any, Any]]:
+    """Computed cells of `original` that `edited` has otherwise, and rows that it lacks or has beside: columns of REPORT."""
     for name, source in original.items():
         grid = edited.get(name)
         if grid is None:

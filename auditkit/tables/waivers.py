@@ -29,7 +29,7 @@ class WaiverList:
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for w in objects[Waiver]:
-            scope = [f"{column}={pattern}" for column, pattern in w.scope.items()]
+            scope = [f"{column}={pattern}" for column, pattern in sorted(w.scope.items())]
             approved = _start(w.approved_on) if w.approved_on else None
             ends = _start(w.expires) + timedelta(days=1)
             yield (

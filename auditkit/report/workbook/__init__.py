@@ -13,7 +13,8 @@ import openpyxl
 import pandas as pd
 from openpyxl.cell.cell import Cell
 from openpyxl.drawing.spreadsheet_drawing import SpreadsheetDrawing
-from openpyxl.styles import Protection
+from openpyxl.formatting.rule import CellIsRule
+from openpyxl.styles import PatternFill, Protection
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook.workbook import Workbook
 from openpyxl.worksheet._writer import WorksheetWriter
@@ -52,7 +53,8 @@ class Sheet:
     """One sheet: a note, a frame as filterable list, and blank unlocked columns for management and the auditor.
 
     The first `fixed` columns stay while one scrolls, and stand on every printed page. `files` are linked
-    under the note; columns are as wide as what they hold, up to `widest` characters or their own of `widths`; `choices` are the values that an entry column offers.
+    under the note; columns are as wide as what they hold, up to `widest` characters or their own of `widths`; `choices` are the values that an entry column offers,
+    `shades` the colours (RRGGBB) of cells with a text.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Sheet:
     widths: Mapping[str, int] = field(default_factory=dict)
     files: Sequence["Link"] = ()
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shades: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,6 +190,10 @@ def _sheet(ws: Worksheet, sheet: Sheet, footer: str) -> None:
         offered = DataValidation(type="list", formula1=f'"{",".join(allowed)}"', allow_blank=True)
         offered.add(f"{letter}{HEADER + 1}:{letter}{last}")
         ws.add_data_validation(offered)
+    for text, colour in sheet.shades.items():
+        fill = PatternFill(bgColor=colour, fill_type="solid")
+        area = f"{get_column_letter(sheet.fixed + 1)}{HEADER + 1}:{get_column_letter(len(columns))}{last}"
+        ws.conditional_formatting.add(area, CellIsRule(operator="equal", formula=[f'"{text}"'], fill=fill))
     ws.freeze_panes = ws.cell(HEADER + 1, sheet.fixed + 1)
     ws.auto_filter.ref = f"A{HEADER}:{get_column_letter(len(columns))}{last}"
     ws.print_area = f"A1:{get_column_letter(len(columns))}{last}"
@@ -218,17 +225,24 @@ def _entry(cell: Cell, style: str) -> None:
 
 def _width(name: str, values: Sequence[Any], widest: int) -> int:
     """Characters that hold the longest line of a column, within reason; a heading may take two lines."""
-    longest = max((len(line) for v in values[:500] for line in str(flat(v)).splitlines()), default=0)
-    return max(NARROWEST, min(widest, longest + 2), min(len(name) + 2, max(len(w) for w in name.split()) + 4))
+    longest = max((len(line) for v in values[:500] for line in _shown(v).splitlines()), default=0)
+    return max(
+        min(NARROWEST, widest), min(widest, longest + 2), min(len(name) + 2, max(len(w) for w in name.split()) + 4)
+    )
 
 
 def _height(row: Sequence[Any], widths: Sequence[int]) -> float:
     """Points that hold the tallest cell: spreadsheets do not agree on sizing rows themselves."""
     lines = (
-        sum(-(-max(1, len(line)) // max(1, width - 1)) for line in str(flat(v)).splitlines() or [""])
+        sum(-(-max(1, len(line)) // max(1, width - 1)) for line in _shown(v).splitlines() or [""])
         for v, width in zip(row, widths, strict=True)
     )
     return float(min(TALLEST, LINE_HEIGHT * max(lines, default=1) + 3))
+
+
+def _shown(value: Any) -> str:
+    """The text of a cell as it is seen; a time takes what its format shows of it."""
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) and value is not pd.NaT else str(flat(value))
 
 
 def put(cell: Cell, value: Any, style: str) -> None:

@@ -26,6 +26,10 @@ _COVER_ENTRY = "people entry"
 KEYS: Mapping[str, tuple[str, ...]] = {
     "Access listing": ("Subject kind", "Subject", "Where", "Role", "Binding"),
     "Populations": ("Test", "Table"),
+    "Deviations": ("Exception id", "Occurrence"),
+    "Changes": ("Seen at", "Change", "Kind", "Namespace", "Name"),
+    "Access review": ("Subject kind", "Subject", "Where", "Role", "Binding", "First seen"),
+    "Members": ("Group", "Person"),
 }
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 

@@ -1,0 +1,88 @@
+"""The verbs of access reviews."""
+
+from pathlib import Path
+
+import click
+
+from auditkit.options import config_option
+from auditkit.terminal import say
+
+_key = click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) to sign the seal with.")
+_out = click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
+_store = click.option("--store", "place", type=click.Path(path_type=Path), help="The store of the cluster's captures.")
+
+
+@click.group()
+def review() -> None:
+    """Reviews of access by people: a workbook to fill, and what its decisions came to."""
+
+
+@review.command()
+@_store
+@click.option("--from", "path", type=click.Path(path_type=Path), help="Instead: one snapshot, dump or pack.")
+@config_option
+@click.option("--quarter", required=True, help="E.g. 2026Q3.")
+@click.option(
+    "--previous", type=click.Path(path_type=Path), help="The review before: filled workbook or closed folder."
+)
+@_out
+@_key
+def prepare(
+    place: Path | None,
+    path: Path | None,
+    config: Path | None,
+    quarter: str,
+    previous: Path | None,
+    out: Path,
+    key: Path | None,
+) -> int:
+    """Write the workbook of a quarter's access review into a sealed folder.
+
+    With --store the listing is the quarter's last capture, and those before it tell since when each access is there.
+    """
+    from auditkit import api
+
+    done = api.prepare_review(out, quarter, place=place, path=path, config=config, previous=previous, key=key)
+    say(
+        f"access review {quarter} of {done.cluster}, listing of {done.taken_at:%Y-%m-%d %H:%M} UTC\nto fill: {out / done.workbook}"
+    )
+    return 0 if done.whole else 3
+
+
+@review.command()
+@click.argument("filled", type=click.Path(path_type=Path))
+@click.option("--prepared", required=True, type=click.Path(path_type=Path), help="The folder that `prepare` wrote.")
+@_store
+@click.option("--from", "path", type=click.Path(path_type=Path), help="Instead: one snapshot later than the listing.")
+@config_option
+@_out
+@_key
+@click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
+def close(
+    filled: Path,
+    prepared: Path,
+    place: Path | None,
+    path: Path | None,
+    config: Path | None,
+    out: Path,
+    key: Path | None,
+    fail_on: str | None,
+) -> int:
+    """Judge a FILLED workbook: who decided, when and why, and whether later captures show what was decided.
+
+    The terms are those that the review was prepared with. Ends with 3 where something cannot be told.
+    """
+    from auditkit import api
+
+    done = api.close_review(
+        filled,
+        prepared,
+        out,
+        place=place,
+        path=path,
+        config=config,
+        key=key,
+        fail_on_exceptions=fail_on == "exceptions",
+    )
+    say(done.summary)
+    return done.exit_code

@@ -1,0 +1,1 @@
+"""What people read of a period: workpapers, workbook, and the files that hold its frames."""

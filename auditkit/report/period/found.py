@@ -1,0 +1,234 @@
+"""What the workpapers of a period found: results counted, rows to follow up, and a sentence over each."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from auditkit.period import changes as _changes
+from auditkit.period.coverage import STATUSES
+from auditkit.period.whole import Period
+from auditkit.report.frames import records
+from auditkit.report.page import escape, items, table
+from auditkit.report.period import words
+
+# Rows to follow up that a page shows; all of them are in the files.
+MOST = 40
+_SEVERITIES = ("critical", "high", "medium", "low", "info")
+# The columns that a page has place for.
+_SHOWN: Mapping[str, tuple[str, ...]] = {
+    "captures": ("taken_at", "state", "objects", "incomplete", "version", "tool"),
+    "coverage": ("slot", "status", "taken_at", "late_hours", "captures", "incomplete"),
+    "gaps": ("start", "end", "days", "missed", "first_missed", "last_missed", "exceeds"),
+    "controls": (
+        "control",
+        "title",
+        "expected",
+        "captured",
+        "with_exceptions",
+        "clean",
+        "deviations",
+        "open",
+        "result",
+    ),
+    "checks": ("check", "title", "severity", "captured", "with_exceptions", "clean", "deviations", "open", "result"),
+    "deviations": (
+        "exception_id",
+        "severity",
+        "row",
+        "first_seen",
+        "last_seen",
+        "state",
+        "days_at_least",
+        "days_at_most",
+    ),
+    "changes": ("change", "kind", "namespace", "name", "manager", "at", "explained", "why"),
+    "objects": ("kind", "namespace", "name", "first_seen", "last_seen", "state", "began", "ended"),
+    "bindings": ("kind", "namespace", "name", "role", "identity", "first_seen", "last_seen", "state"),
+    "grants": ("name", "identity", "verbs", "resources", "first_seen", "last_seen", "state"),
+    "departures": ("person", "last_working_day", "name", "role", "first_seen", "last_seen", "days_at_least", "ended"),
+}
+
+
+def readable(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a listing that a page has place for."""
+    return frame[list(_SHOWN[name])]
+
+
+def _coverage(period: Period) -> str:
+    months = [f"{slot:%Y-%m}" for slot in period.coverage["slot"]]
+    counts = pd.crosstab(pd.Series(months, name="Month"), period.coverage["status"].rename(None).reset_index(drop=True))
+    counts = counts.reindex(columns=list(STATUSES), fill_value=0).assign(expected=lambda frame: frame.sum(axis=1))
+    return f"<p>{escape(words.covered(period))}</p>{table(counts.reset_index())}"
+
+
+def _effectiveness(period: Period) -> str:
+    return f"<p>{escape(words.concluded(period))}</p>" + table(readable("controls", period.controls))
+
+
+def _access(period: Period) -> str:
+    rows = [
+        {"Listing": name, "Rows": len(frame), "Subjects": frame["identity"].nunique(), **_movement(period, frame)}
+        for name, frame in (
+            ("bindings", period.bindings),
+            ("grants", period.grants),
+            ("grants of everything", words.privileged(period.grants)),
+        )
+    ]
+    return f"<p>{escape(words.granted(period))}</p>" + table(pd.DataFrame(rows))
+
+
+def _movement(period: Period, frame: pd.DataFrame) -> dict[str, int]:
+    first, last = period.captures["taken_at"].min(), period.captures["taken_at"].max()
+    new, gone = frame["first_seen"] > first, frame["state"] == "ended"
+    return {
+        "In the first capture": int((~new).sum()),
+        "New": int(new.sum()),
+        "Ended": int(gone.sum()),
+        "New and ended": int((new & gone).sum()),
+        "In the last capture": int((frame["last_seen"] == last).sum()),
+    }
+
+
+def _changed(period: Period) -> str:
+    frame = period.changes
+    said = frame["explained"].map({True: "explained", False: "not explained"}).fillna("cannot be told")
+    counts = pd.crosstab(frame["kind"], said).reindex(
+        columns=["explained", "not explained", "cannot be told"], fill_value=0
+    )
+    counts = counts.sort_values(["not explained", "cannot be told", "explained"], ascending=False, kind="stable")
+    with_ticket = frame[frame["ticket"].notna()]
+    text = f"<p>{escape(words.changed(period))} {len(with_ticket)} have a ticket: {escape(', '.join(sorted(set(with_ticket['ticket']))) or 'none')}.</p>"
+    return text + table(counts.rename_axis(None, axis=1).reset_index())
+
+
+def _deviations(period: Period) -> str:
+    frame = period.deviations
+    rows = []
+    for severity in _SEVERITIES:
+        own = frame[frame["severity"] == severity]
+        ended = own[own["state"] == "ended"]
+        rows.append(
+            {
+                "Severity": severity,
+                "Deviations": len(own),
+                "Open": int(own["open"].fillna(False).sum()),
+                "Ended": len(ended),
+                "Not known": int(own["open"].isna().sum()),
+                "Recurred": int(own["recurred"].sum()),
+                "Waived": int(own["waiver"].notna().sum()),
+                "Longest of the ended, days at most": "–"
+                if ended["days_at_most"].isna().all()
+                else f"{ended['days_at_most'].max():.0f}",
+            }
+        )
+    return f"<p>{escape(words.deviated(frame))}</p>" + table(pd.DataFrame(rows))
+
+
+def _follow_coverage(period: Period) -> str:
+    missed = words.missed(period)
+    text = "<h4>Missed slots</h4>" + (items(missed) or "<p class='none'>None.</p>")
+    text += "<h4>Gaps</h4>" + table(readable("gaps", period.gaps))
+    partial = period.captures[period.captures["state"] == "partial"]
+    return text + "<h4>Captures with missing evidence</h4>" + table(partial[["taken_at", "incomplete", "digest"]])
+
+
+def _follow_effectiveness(period: Period) -> str:
+    frame = period.checks[period.checks["result"] != "No exceptions noted"]
+    order = frame.assign(rank=frame["severity"].map(list(_SEVERITIES).index)).sort_values(
+        ["rank", "deviations"], ascending=[True, False], kind="stable"
+    )
+    return "<h4>Tests, gravest first</h4>" + table(readable("checks", order), shown=MOST)
+
+
+def _follow_access(period: Period) -> str:
+    every = words.privileged(period.grants)
+    first = period.captures["taken_at"].min()
+    moved = every[(every["first_seen"] > first) | (every["state"] != "present")]
+    text = "<h4>Access to everything that began or ended in the period</h4>" + table(
+        _dated(moved, "name", "identity", "role")
+    )
+    kept = period.departures
+    text += "<h4>Access that people who left kept</h4>"
+    text += table(
+        _dated(kept, "person", "last_working_day", "name", "role").assign(
+            **{"days at least": kept["days_at_least"].round(1)}
+        )
+    )
+    frame = period.bindings
+    new = frame[(frame["first_seen"] > first) | (frame["state"] != "present")]
+    return (
+        text
+        + "<h4>Every binding that began or ended</h4>"
+        + table(_dated(new, "kind", "namespace", "name", "identity"), shown=MOST)
+    )
+
+
+def _dated(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """These columns, and when each began and ended with the uncertainty."""
+    return frame[list(columns)].assign(
+        began=words.began(frame),
+        ended=words.ended(frame),
+        seen=[f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in zip(frame["first_seen"], frame["last_seen"], strict=True)],
+    )
+
+
+def _follow_changes(period: Period) -> str:
+    frame = period.changes
+    columns = ["kind", "namespace", "name", "change", "fields", "manager", "when", "drift", "why"]
+    parts = (
+        ("Not explained: exceptions of CC8.1", _changes.exceptions(frame)),
+        ("Cannot be told", frame[frame["explained"].isna()]),
+        ("With a ticket", frame[frame["ticket"].notna()]),
+    )
+    return "".join(
+        f"<h4>{title}</h4>" + table(rows.assign(when=_when(rows))[columns], shown=MOST) for title, rows in parts
+    )
+
+
+def _when(frame: pd.DataFrame) -> list[str]:
+    return [
+        f"{one.at:%Y-%m-%d %H:%M}" if pd.notna(one.at) else words.bounds(one.not_before, one.not_after)
+        for one in records(frame)
+    ]
+
+
+def _follow_deviations(period: Period) -> str:
+    frame, first = period.deviations, period.captures["taken_at"].min()
+    grave = frame[frame["severity"].isin(["critical", "high"])]
+    moved = grave[(grave["first_seen"] > first) | (grave["state"] != "present")]
+    recurred = frame[frame["recurred"] | (frame["occurrence"] > 1)]
+    columns = ("exception_id", "severity", "row")
+    text = "<h4>Critical and high, that began or ended within the period</h4>" + table(
+        _dated(moved, *columns), shown=MOST
+    )
+    text += "<h4>Came again</h4>" + table(_dated(recurred, *columns, "occurrence"), shown=MOST)
+    waived = frame[frame["waiver"].notna()]
+    return (
+        text
+        + "<h4>Covered by a waiver, and deviations still</h4>"
+        + table(_dated(waived, *columns, "waiver"), shown=MOST)
+    )
+
+
+Said = Callable[[Period], str]
+RESULTS: Mapping[str, Said] = {
+    "coverage": _coverage,
+    "effectiveness": _effectiveness,
+    "access": _access,
+    "changes": _changed,
+    "deviations": _deviations,
+}
+EXCEPTIONS: Mapping[str, Said] = {
+    "coverage": _follow_coverage,
+    "effectiveness": _follow_effectiveness,
+    "access": _follow_access,
+    "changes": _follow_changes,
+    "deviations": _follow_deviations,
+}
+SENTENCE: Mapping[str, Said] = {
+    "coverage": words.covered,
+    "effectiveness": words.concluded,
+    "access": words.granted,
+    "changes": words.changed,
+    "deviations": lambda period: words.deviated(period.deviations),
+}

@@ -1,0 +1,178 @@
+"""The control matrix of a period: how each control operated, slot by slot of the schedule, and the sheets beside it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from auditkit import frameworks
+from auditkit.capture import tool
+from auditkit.engagement import Engagement
+from auditkit.frameworks import Control
+from auditkit.period.whole import Period
+from auditkit.report import listings as one
+from auditkit.report import provenance
+from auditkit.report.controls import stated
+from auditkit.report.matrix import NAME
+from auditkit.report.period import listings, words
+from auditkit.report.workbook import Cover, Sheet
+from auditkit.report.workbook import write as write_workbook
+
+GLOSSARY = (
+    ("Slot", "A time at which the schedule of the engagement expects a capture."),
+    (
+        "Captured, late, partial, missed",
+        "How a slot ended: in time and complete; complete, after the tolerance; evidence of a kind missing; no capture.",
+    ),
+    (
+        "Gap",
+        "A time between two captures in which a slot was missed, or that is longer than the tolerance of the engagement.",
+    ),
+    (
+        "Deviation",
+        "An exception followed over captures, from first to last seen; when it comes again, that is another occurrence.",
+    ),
+    (
+        "Rate with exceptions",
+        "Slots with exceptions / (slots with exceptions + clean slots); slots that were missed or not concluded are in neither.",
+    ),
+    ("Began, Ended", "Known exactly where one time stands, else only that it lies between the two."),
+    (
+        "Explained",
+        "A change with a ticket approved before it, or by a deployer that is agreed, or by Kubernetes following another change.",
+    ),
+    ("Drift", "A change of an object that GitOps tracks, by another manager."),
+)
+
+
+def facts(period: Period, engagement: Engagement, identity: str) -> list[tuple[str, str]]:
+    """Label and text of what identifies the pack of a period."""
+    stated_, frame = engagement.period, period.captures
+    first, last = frame["taken_at"].min(), frame["taken_at"].max()
+    uids = ", ".join(sorted(set(frame["cluster_uid"].dropna()))) or "unknown"
+    return [
+        ("Entity", engagement.entity),
+        ("System", engagement.system),
+        ("Report", engagement.report),
+        ("Period", f"{stated_.start} to {stated_.end}, schedule {stated_.schedule}" if stated_ else "not stated"),
+        ("Judged until", f"{period.until:%Y-%m-%d %H:%M} UTC: slots after it are not expected yet"),
+        ("Cluster", f"{period.cluster} (UID of kube-system: {uids})"),
+        (
+            "Captures",
+            f"{len(frame):,}, from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC; each is named by its digest in inputs/captures.json",
+        ),
+        ("Tool", tool()),
+        ("Run id", identity),
+    ]
+
+
+def write(pack: Path, period: Period, engagement: Engagement, identity: str) -> None:
+    """Write control-matrix.xlsx into the pack, and under listings/ what is too long for a sheet."""
+    controls, last = frameworks.controls(engagement), period.last
+    if last is None:
+        raise ValueError("a workbook is written of a period that was computed, not of one read from a pack")
+    sheets = [
+        _controls(period, controls),
+        listings.tests(period, controls),
+        listings.days(period),
+        listings.gaps(period),
+        listings.deviations(pack, period, engagement),
+        one.waivers(last, period.deviations["waiver"].dropna(), what="Deviations"),
+        listings.changes(pack, period),
+        listings.populations(pack, period),
+        listings.samples(pack, period),
+        listings.access(pack, period, engagement),
+        listings.pbc(period),
+        provenance.imports(last),
+        listings.dictionary(),
+        provenance.glossary(GLOSSARY),
+    ]
+    write_workbook(pack / NAME, _cover(period, engagement, identity), sheets, created=last.origin.taken_at)
+
+
+def _cover(period: Period, engagement: Engagement, identity: str) -> Cover:
+    rows: list[tuple[str, Any]] = [
+        *facts(period, engagement, identity),
+        ("", "What was found"),
+        ("Coverage", words.covered(period)),
+        *(("Missed", text) for text in words.missed(period)[:12]),
+        *(("Partial", text) for text in words.partial(period)[:12]),
+        ("Controls", words.concluded(period)),
+        ("Changes", words.changed(period)),
+        ("Access", words.granted(period)),
+        ("", "Standing of this workbook"),
+        ("Prepared by", f"management ({engagement.preparer or 'preparer not named'}), with auditkit"),
+        ("Prepared at", "the time in run.json beside this file; a workbook made again is the same byte for byte"),
+        ("Reviewed by, date", None),
+        (
+            "Integrity",
+            "manifest.json beside this file holds its hash and those of all files; VERIFY.md says how to check them",
+        ),
+        ("Yellow", "Columns of the auditor: blank and unlocked; auditkit never writes there"),
+        (
+            "Blue",
+            "Columns of management: blank and unlocked; all other cells are computed and locked, without a password",
+        ),
+        ("", "What this evidence cannot show"),
+        *((str(n), caveat) for n, caveat in enumerate(words.CAVEATS, start=1)),
+    ]
+    footer = f"run {identity} · cluster {period.cluster}, {period.captures['taken_at'].min():%Y-%m-%d} to {period.captures['taken_at'].max():%Y-%m-%d}"
+    return Cover(title="SOC 2 control matrix of the period: Kubernetes", rows=rows, footer=footer)
+
+
+def _controls(period: Period, controls: Sequence[Control]) -> Sheet:
+    rows = [
+        _control(control, row, period)
+        for control, row in zip(controls, period.controls.to_dict("records"), strict=True)
+    ]
+    return Sheet(
+        name="Control matrix",
+        note="One row a control activity and how it operated over the period, in the slots of the schedule. What is proposed is auditkit's "
+        "draft until management confirms it or states its own. Whether a control operated effectively is the auditor's to say.",
+        frame=pd.DataFrame(rows),
+        people=(
+            *("Confirmed by management", "Compensating control", "Management response"),
+            *("Ticket", "Prepared by, date", "Reviewed by, date"),
+        ),
+        auditor=("Auditor ref", "Auditor conclusion"),
+        fixed=2,
+        widest=34,
+        widths={"Title": 24, "Primary criteria": 14, "Supporting criteria": 14, "Test of operation: steps": 70},
+    )
+
+
+def _control(control: Control, row: Mapping[Any, Any], period: Period) -> dict[str, Any]:
+    own = period.deviations[[control.id in ids for ids in period.deviations["controls"]]]
+    tested = bool(control.checks)
+    return {
+        "Control": control.id,
+        "Title": control.title,
+        "Control activity": control.statement,
+        "Primary criteria": ", ".join(control.primary),
+        "Supporting criteria": ", ".join(control.supporting),
+        "Management's result": row["result"],
+        "Note": row["note"],
+        "Slots expected": row["expected"] if tested else None,
+        "Slots captured": row["captured"] if tested else None,
+        "With exceptions": row["with_exceptions"] if tested else None,
+        "Clean": row["clean"] if tested else None,
+        "Not concluded": row["not_concluded"] if tested else None,
+        "Nothing to test": row["nothing_to_test"] if tested else None,
+        "Rate with exceptions": None if pd.isna(row["rate"]) else round(float(row["rate"]), 3),
+        "Deviations": row["deviations"] if tested else None,
+        "Still open": row["open"] if tested else None,
+        "Of them waived": int(own["waiver"].notna().sum()) if tested else None,
+        "Came again": int(own["recurred"].sum()) if tested else None,
+        "Risk addressed": control.risk,
+        "Control owner": stated(control, "owner"),
+        **{name.capitalize(): stated(control, name) for name in ("frequency", "nature", "type", "key")},
+        "Test of operation: steps": "\n".join(_steps(control)),
+        "Sample": "none: every capture and every row is tested" if tested else "",
+        "Evidence": "WP-P1, WP-P4" if tested else "",
+    }
+
+
+def _steps(control: Control) -> list[str]:
+    tested = [f"Tests {', '.join(control.checks)} on every capture."] if control.checks else []
+    return tested + [f"By hand: {step}" for step in control.manual]

@@ -1,0 +1,166 @@
+"""The evidence run of a period, top to bottom: from the captures of one cluster to a sealed pack."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from auditkit import seal, store
+from auditkit.capture import imports, tool
+from auditkit.capture.snapshot import INCOMPLETE as LACKING
+from auditkit.capture.snapshot import Snapshot
+from auditkit.engagement import Engagement
+from auditkit.errors import UsageError
+from auditkit.period.frames import Capture, Taken
+from auditkit.period.whole import Period, whole
+from auditkit.report import binder, notebooks
+from auditkit.report.period import found, matrix, paper, saved, words
+from auditkit.report.workpaper import Notebook
+from auditkit.resources import folder
+from auditkit.run import COMPLETE, EXCEPTIONS, INCOMPLETE, facts_of_code, identify, preparation, write_inputs
+from auditkit.seal import leaks
+
+Pairs = Iterable[tuple[Capture, Snapshot]]
+# Files and folders of a pack as its first page leads to them.
+FILES = (
+    (
+        "control-matrix.xlsx",
+        "the workbook: controls over the period, coverage by day, deviations, changes, access, populations, register of samples",
+    ),
+    ("period/", "every listing of the period as CSV and Parquet: populations from which samples are drawn"),
+    ("notebooks/", "the executed notebooks from which the workpapers were made, with their code"),
+    ("inputs/captures.json", "the captures that this rests on, by digest; they lie in the store"),
+    ("VERIFY.md", "how to check this pack with stock commands, and how to perform it again against the store"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PeriodRun:
+    """A finished run: the sealed pack, the period, the exit code of the scheduler's contract, and a summary."""
+
+    pack: Path
+    period: Period
+    exit_code: int
+    summary: str
+
+    def __str__(self) -> str:
+        return self.summary
+
+
+def run(
+    pairs: Pairs,
+    out: Path,
+    *,
+    engagement: Engagement,
+    documents: Sequence[imports.Loaded] = (),
+    names: Sequence[str] | None = None,
+    fail_on_exceptions: bool = False,
+    previous: Path | None = None,
+    key: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> PeriodRun:
+    """Write a pack of the engagement's period into a new folder and seal it.
+
+    `pairs` are the captures of one cluster, oldest first, read one at a time; `documents` its imports, `names` chooses
+    notebooks. While the period lasts, slots up to now are expected. Raises as period.whole.whole, LeakError where a secret
+    is in an output, AuditkitError where a notebook fails: then nothing is sealed.
+    """
+    started, until = time.monotonic(), _until(engagement)
+    # What the user named is looked at before an hour of work rests on it.
+    papers = notebooks.chosen(names, paper.notebooks())
+    seal.check_inputs(previous=previous, key=key)
+    with store.publishing(out) as pack:
+        period = whole(_told(pairs, say), engagement, imports=documents, until=until)
+        say(f"period    {words.covered(period)}")
+        write_inputs(pack / "inputs", engagement)
+        saved.save(period, pack)
+        identity = identify(pack, saved.Captures.of(period).digest, tool())
+        ended = notebooks.execute(pack, papers, done=lambda e: say(f"notebook  {e.path.name}"))
+        notebooks.raise_for(ended)
+        prepared = datetime.now(UTC)
+        about = [*matrix.facts(period, engagement, identity), *preparation(prepared, signed=key is not None)]
+        _write_binder(pack, period, about, papers)
+        matrix.write(pack, period, engagement, identity)
+        (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY-period.md").read_text())
+        _write_run(pack / "run.json", period, identity, prepared, time.monotonic() - started)
+        leaks.refuse(pack)
+        facts = {
+            "run_id": identity,
+            "captures_digest": saved.Captures.of(period).digest,
+            **facts_of_code("period/*.ipynb"),
+        }
+        seal.seal(pack, facts, previous=previous, key=key)
+    code = exit_code(period, fail_on_exceptions)
+    summary = "\n".join([words.covered(period), words.concluded(period), words.changed(period), f"pack: {out}"])
+    return PeriodRun(pack=out, period=period, exit_code=code, summary=summary)
+
+
+def stored(history: store.History, engagement: Engagement) -> Pairs:
+    """The captures of a store within the period, oldest first."""
+    period = engagement.period
+    return history.between(period.first, period.over) if period else ()
+
+
+def loaded(snapshots: Iterable[Snapshot]) -> Iterable[tuple[Capture, Snapshot]]:
+    """Snapshots as captures that are in no store; UsageError where one is undated."""
+    for snapshot in snapshots:
+        if snapshot.origin.taken_at is None:
+            raise UsageError(
+                f"{snapshot.origin.source}: undated; put its time into a file recorded-as, or capture it with --taken-at"
+            )
+        lacking = tuple(one.resource for one in snapshot.coverage if one.state in LACKING)
+        yield Taken(taken_at=snapshot.origin.taken_at, digest=snapshot.digest, incomplete=lacking), snapshot
+
+
+def exit_code(period: Period, fail_on_exceptions: bool = False) -> int:
+    """What a scheduler is told: a slot missed or partial, or a gap, before deviations; a waived one is a deviation."""
+    open_ = period.coverage["status"].isin(["missed", "partial"]).any() or period.gaps["exceeds"].any()
+    if open_ or (period.captures["state"] == "partial").any():
+        return INCOMPLETE
+    return EXCEPTIONS if fail_on_exceptions and len(period.deviations) else COMPLETE
+
+
+def _until(engagement: Engagement) -> datetime:
+    """The time of judging: the end of the period, or now while it lasts."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    return min(now, engagement.period.over) if engagement.period else now
+
+
+def _told(pairs: Pairs, say: Callable[[str], None]) -> Pairs:
+    for capture, snapshot in pairs:
+        say(f"capture   {capture.taken_at:%Y-%m-%d %H:%M} UTC")
+        yield capture, snapshot
+
+
+def _write_binder(pack: Path, period: Period, about: Sequence[tuple[str, str]], papers: Sequence[Notebook]) -> None:
+    for one in papers:
+        binder.page(pack / "notebooks" / one.file, pack / one.page, one.title, others=papers)
+    binder.index(
+        pack / "index.html",
+        title=f"Evidence of cluster {period.cluster} over a period",
+        summary=[words.covered(period), words.concluded(period)],
+        about=about,
+        notebooks=papers,
+        found={one.name: found.SENTENCE[one.name](period) for one in papers},
+        files=FILES,
+        words=matrix.GLOSSARY,
+    )
+
+
+def _write_run(path: Path, period: Period, identity: str, prepared: datetime, seconds: float) -> None:
+    document = {
+        "run_id": identity,
+        "tool": tool(),
+        "python": sys.version.split()[0],
+        "prepared_at": prepared.isoformat(timespec="seconds"),
+        "judged_until": period.until.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "rows": {name: len(frame) for name, frame in period.frames.items()},
+        "slots": words.statuses(period),
+        "missed": words.missed(period),
+        "results": {str(name): int(number) for name, number in period.controls["result"].value_counts().items()},
+    }
+    path.write_text(json.dumps(document, indent=1) + "\n")
