@@ -1,6 +1,6 @@
 """Which exceptions a waiver covers: they stay exceptions, and say by which waiver they are accepted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated
 
@@ -54,7 +54,8 @@ def faults(waivers: Iterable[Record]) -> list[str]:
 def waived(population: pd.DataFrame, exception: pd.Series, waivers: Mapping[str, Mapping[str, str]]) -> pd.Series:
     """The id of the first waiver that covers each row that is an `exception`; missing where none does.
 
-    `waivers` are those in force for the check, by id: patterns by column; a missing value matches no pattern.
+    `waivers` are those in force for the check, by id: patterns by column; a missing value matches no pattern, a list
+    one that matches each of its items, as each is a part of what is accepted.
     """
     found = pd.Series(pd.NA, population.index, "string")
     for id, scope in waivers.items():
@@ -66,6 +67,12 @@ def waived(population: pd.DataFrame, exception: pd.Series, waivers: Mapping[str,
 
 
 def _matching(values: pd.Series, pattern: str) -> pd.Series:
+    if values.dtype == object:
+        return values.map(lambda items: _each(items, pattern)).astype(bool)
     text = values.astype("string")
     known = {value: fnmatchcase(value, pattern) for value in text.dropna().unique()}
     return text.map(known).astype("boolean").fillna(False).astype(bool)
+
+
+def _each(items: Sequence[str] | None, pattern: str) -> bool:
+    return isinstance(items, list | tuple) and bool(items) and all(fnmatchcase(item, pattern) for item in items)

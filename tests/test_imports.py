@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from builders import imported, snapshot
 
@@ -14,6 +15,7 @@ from auditkit.capture.imports.tickets import Ticket
 from auditkit.capture.snapshot import Origin
 from auditkit.errors import Faults, UsageError
 from auditkit.evaluate import Snapshot, Tables
+from auditkit.waiving import waived
 
 HEADER = "id,title,requester,approver,approved_at,objects\n"
 ONE = "CHG-1,Open the gate,ann,ciso,2026-10-01T10:00:00Z,Deployment/web/shop;Namespace/web\n"
@@ -180,3 +182,27 @@ def test_all_that_is_wrong_with_waivers_is_said_at_once(tmp_path: Path) -> None:
     assert {fault.partition(":")[0] for fault in error.value.faults} == {
         *("waiver.0.id", "waiver.0.scope", "waiver.0.reason", "waiver.0.expires", "waiver.0.who"),
     }
+
+
+@pytest.mark.parametrize("approver", ["", "  "])
+def test_a_blank_approves_nothing(tmp_path: Path, approver: str) -> None:
+    config = waiving(tmp_path)
+    file = tmp_path / "waivers.toml"
+    file.write_text(file.read_text().replace("ciso@northwind.example", approver))
+    with pytest.raises(Faults, match=r"waiver\.0\.approver"):
+        ak.load("demo", config=config)
+
+
+def test_who_asked_cannot_approve_with_a_blank_more(tmp_path: Path) -> None:
+    config = waiving(tmp_path)
+    with (tmp_path / "waivers.toml").open("a") as file:
+        file.write('requester = "CISO@northwind.example "\n')
+    found = ak.check(ak.load("demo", config=config), ["RBAC-01", "ADM-90"])
+    assert found["RBAC-01"].waived == 0 and found["ADM-90"].conclusion == "exceptions"
+
+
+def test_a_waiver_of_a_list_accepts_each_of_its_items() -> None:
+    population = pd.DataFrame({"verbs": pd.Series([["get"], ["get", "delete"], [], None], dtype=object)})
+    exception = pd.Series(True, population.index)
+    assert list(waived(population, exception, {"W": {"verbs": "*get*"}}).notna()) == [True, False, False, False]
+    assert list(waived(population, exception, {"W": {"verbs": "*"}}).notna()) == [True, True, False, False]

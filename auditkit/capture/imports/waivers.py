@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from auditkit.capture.imports.base import Document, reader
 from auditkit.errors import Faults, faults_of
@@ -32,21 +32,25 @@ class Waiver(Record):
     ticket: str | None = None
 
 
+# Blanks are nobody's name and no reason.
+_Said = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class _Written(_Section):
-    id: str = Field(min_length=1)
-    check: str = Field(min_length=1)
+    id: _Said
+    check: _Said
     scope: dict[str, str] = Field(min_length=1)
-    reason: str = Field(min_length=1)
+    reason: _Said
     expires: date
-    requester: str | None = None
-    approver: str | None = None
+    requester: _Said | None = None
+    approver: _Said | None = None
     approved_on: date | None = None
-    compensating_control: str | None = None
-    ticket: str | None = None
+    compensating_control: _Said | None = None
+    ticket: _Said | None = None
 
 
 class _File(_Section):
