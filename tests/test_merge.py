@@ -121,6 +121,8 @@ def test_a_signature_on_the_cover_is_not_carried(tmp_path: Path, original: Path)
     merge(tmp_path / "e.xlsx", original, original, tmp_path / "out.xlsx")
     assert report(tmp_path / "out.xlsx") == [(SIGNED, "Reviewed by, date", "Entry", "ann, 2026-11-01")]
     assert openpyxl.load_workbook(tmp_path / "out.xlsx")["Cover"].cell(row, 2).value is None
+    merge(tmp_path / "out.xlsx", original, original, tmp_path / "again.xlsx")
+    assert report(tmp_path / "again.xlsx") == [(SIGNED, "Reviewed by, date", "Entry", "ann, 2026-11-01")]
 
 
 def test_saved_by_libreoffice_it_is_the_same(tmp_path: Path, program: Callable[[str], str]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from auditkit.errors import Faults, UsageError
 from auditkit.period.samples import Sizes, draw
+from auditkit.report.frames import write_csv, write_parquet
 from auditkit.report.sampling import sample
 
 ROWS = pd.DataFrame(
@@ -112,6 +113,35 @@ def test_the_auditors_own_list(tmp_path: Path) -> None:
 def test_the_population_of_a_check_has_its_own_key(pack: Path, tmp_path: Path) -> None:
     done = sample(pack / "results" / "populations" / "RBAC-01.parquet", tmp_path / "a.xlsx", size=5, seed="s")
     assert done.size == 5 and {"verdict", "exception_id"} <= set(done.rows)
+
+
+def test_csv_and_parquet_of_one_population_give_one_sample(tmp_path: Path) -> None:
+    """Text that a spreadsheet would run, times, numbers and lists are the same key in both."""
+    size = 20
+    frame = pd.DataFrame(
+        {
+            "id": pd.Series([f"{'=+-@x'[n % 5]}{n}" for n in range(size)], dtype="string"),
+            "at": pd.to_datetime([f"2026-10-{1 + n:02}T06:00:00Z" for n in range(size)], utc=True).astype(
+                "datetime64[us, UTC]"
+            ),
+            "n": pd.Series([n if n % 3 else None for n in range(size)], dtype="Int64"),
+            "flag": pd.Series([bool(n % 2) if n % 5 else None for n in range(size)], dtype="boolean"),
+            "verbs": pd.Series([["get", "list"][: n % 3] for n in range(size)], dtype=object),
+        }
+    )
+    write_csv(frame, tmp_path / "p.csv")
+    write_parquet(frame, tmp_path / "p.parquet")
+    drawn = [
+        sample(tmp_path / name, tmp_path / f"{name}.xlsx", size=7, seed="s", key="id,at,n,flag,verbs")
+        .rows["id"]
+        .tolist()
+        for name in ("p.csv", "p.parquet")
+    ]
+    assert drawn[0] == drawn[1] and any(id.startswith("=") for id in drawn[0])
+    done = sample(tmp_path / "p.csv", tmp_path / "r.xlsx", size=20 - 1, seed="s", key="id")
+    taken = next(id for id in done.rows["id"] if id.startswith("="))
+    again = sample(tmp_path / "p.csv", tmp_path / "q.xlsx", size=19, seed="s", key="id", replace=[f"{taken}=a = b"])
+    assert again.replaced.to_dict("records")[0]["Reason"] == "a = b"
 
 
 @pytest.mark.parametrize(

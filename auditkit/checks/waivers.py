@@ -7,7 +7,7 @@ from auditkit.declare import check
 
 @check("ADM-90", severity="high")
 def approved(waivers: pd.DataFrame) -> pd.Series:
-    """Waivers are approved by somebody else than asked for them, before they are used.
+    """Waivers are approved before they are used, by another than the requester whom they name.
 
     A waiver without an approval takes an exception out of sight on nobody's word.
 

@@ -48,12 +48,19 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write the frame as UTF-8 CSV; text that a spreadsheet would run gets a leading apostrophe."""
     path.parent.mkdir(parents=True, exist_ok=True)
     guarded = {name: [guarded_text(v) for v in _plain(frame[name])] for name in frame}
-    pd.DataFrame(guarded, columns=frame.columns).to_csv(path, index=False, lineterminator="\n")
+    # As objects: pandas would make 1.0 of a number beside a missing one.
+    pd.DataFrame(guarded, columns=frame.columns, dtype=object).to_csv(path, index=False, lineterminator="\n")
 
 
 def guarded_text(value: object) -> object:
     text = flat(value)
     return f"'{text}" if isinstance(text, str) and text.startswith(RISKY) else text
+
+
+def unguarded(value: object) -> object:
+    """A text as it was before `guarded_text`; one that began with an apostrophe before such a character loses that."""
+    risky = isinstance(value, str) and value.startswith("'") and value[1:].startswith(RISKY)
+    return value[1:] if risky and isinstance(value, str) else value
 
 
 def flat(value: object) -> object:

@@ -1,10 +1,13 @@
 """A sample as a workbook: how it was drawn, its items with cells for the auditor, and what was replaced."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from auditkit import seal
@@ -13,6 +16,7 @@ from auditkit.declare import CHECKS, TABLES
 from auditkit.errors import UsageError
 from auditkit.period.samples import BETWEEN, METHODS, RISKS, Sample, Sizes, draw, keys
 from auditkit.period.whole import LISTINGS
+from auditkit.report.frames import flat, unguarded
 from auditkit.report.period.saved import FOLDER
 from auditkit.report.workbook import Cover, Sheet, write
 
@@ -42,7 +46,7 @@ class Population:
         """
         try:
             if path.suffix == ".parquet":
-                rows = pd.read_parquet(path)
+                rows = pd.read_parquet(path, dtype_backend="numpy_nullable")
             elif path.suffix == ".csv":
                 rows = pd.read_csv(path, dtype="string", keep_default_na=False)
             else:
@@ -54,7 +58,17 @@ class Population:
         named = tuple(key) or _known(path)
         if not named:
             raise UsageError(f"{path}: name the columns that tell a row from others, with --key")
+        for name in {*named} & {*rows}:
+            rows[name] = pd.Series([_plain(value) for value in rows[name]], rows.index, dtype="string")
         return cls(path=path, rows=rows, sha256=seal.sha256(path), key=named)
+
+
+def _plain(value: Any) -> str:
+    """A part of a key as the same text, whether it was read from Parquet or CSV."""
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(value, (list, tuple)) and pd.isna(value):
+        return ""
+    return str(value) if isinstance(value, datetime) else str(unguarded(flat(value)))
 
 
 def _known(path: Path) -> tuple[str, ...]:
@@ -134,7 +148,7 @@ def sample(
         seed=chosen,
         method=method,
         by=by,
-        replace=dict(map(_reason, replace)),
+        replace=dict(_reason(text, {*keys(found.rows, found.key)}) for text in replace),
         listed=[] if listed is None else keys(Population.read(listed, found.key).rows, found.key).tolist(),
     )
     write_sample(out, done, found, size_from=size_from, seed_from="supplied" if seed else "made by auditkit")
@@ -154,8 +168,11 @@ def _size(
     return table.of(str(frequency), risk, rows), f"{frequency}, {risk} risk: {table.source}"
 
 
-def _reason(text: str) -> tuple[str, str]:
-    key, sign, reason = text.partition("=")
-    if not (sign and reason.strip()):
+def _reason(text: str, known: Set[str]) -> tuple[str, str]:
+    """Key and reason of KEY=REASON, the first split that names an item: a key may have such a sign in it."""
+    parts = text.split("=")
+    splits = [("=".join(parts[:n]), "=".join(parts[n:]).strip()) for n in range(1, len(parts))]
+    whole = [(key.strip().replace(" / ", BETWEEN), reason) for key, reason in splits if reason]
+    if not whole:
         raise UsageError(f"--replace {text}: write KEY=REASON")
-    return key.strip().replace(" / ", BETWEEN), reason.strip()
+    return next((split for split in whole if split[0] in known), whole[0])

@@ -81,7 +81,7 @@ def _written(
     for name, grid in edited.items():
         if name == REPORT:
             for row in grid.rows.values():
-                if row.get("What") in (ORPHAN, CONFLICT):
+                if row.get("What") in (ORPHAN, CONFLICT, SIGNED):
                     yield row["Sheet"], _key(row["Row"]), row["Column"], row["Text of people"], None
             continue
         source = original.get(name)
@@ -134,7 +134,8 @@ def _changed(
         yield CHANGED, sheet, _named(key), column, text, ", ".join(moved)
 
 
-_BETWEEN = " | "
+# Between the parts of a row's name in the report: no name has a line break.
+_BETWEEN = "\n"
 
 
 def _named(key: Key) -> str:

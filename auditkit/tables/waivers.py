@@ -47,7 +47,8 @@ class Waivers(WaiverList):
     """One row per waiver of waivers.toml, with whether it holds at the time of the snapshot."""
 
     approved: Annotated[
-        bool | None, "Approved by somebody else than asked for it, on a day that is not after the snapshot's."
+        bool | None,
+        "Approved, by another than the requester where one is named, on a day that is not after the snapshot's.",
     ]
     expired: Annotated[bool | None, "Past its last day at the time of the snapshot; missing where that is undated."]
     in_force: Annotated[bool | None, "Approved and not expired: its exceptions are waived."]

@@ -244,7 +244,7 @@ def _age(about: Import, origin: Origin) -> str:
     if about.made_at is None:
         return f"undated: state when it was made, imports.{about.source}.made_at in auditkit.toml"
     if origin.taken_at is None:
-        return ""
+        return "the snapshot is undated: how old it is beside that is not known"
     days = round((origin.taken_at - about.made_at).total_seconds() / 86_400)
     if abs(days) <= about.max_age_days:
         return ""
