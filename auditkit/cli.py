@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from auditkit.cli_period import period
-from auditkit.cli_review import review
+from auditkit.cli_review import matrix, review
 from auditkit.errors import AuditkitError, UsageError, VerificationError
 from auditkit.options import CAPTURES, LAST, SOURCE, captured, config_option, opened, with_options
 from auditkit.terminal import having, records, say, show, show_json
@@ -43,6 +43,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(matrix)
 cli.add_command(review)
 cli.add_command(period)
 
@@ -346,31 +347,6 @@ def sample(population: Path, out: Path, method: str, **options: Any) -> int:
     seed = f", seed {done.seed}" if done.seed else ""
     say(f"{done.size:,} of {done.population:,} rows, {done.method}{seed}\nworkbook: {out}")
     return 0
-
-
-@cli.group()
-def matrix() -> None:
-    """The control matrix workbook that people write in."""
-
-
-@matrix.command()
-@click.argument("edited", type=click.Path(path_type=Path))
-@click.option(
-    "--original", required=True, type=click.Path(path_type=Path), help="The pack (or workbook) that it was edited from."
-)
-@click.option("--into", required=True, type=click.Path(path_type=Path), help="The newer pack (or workbook).")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new file: the newer workbook, filled.")
-def merge(edited: Path, original: Path, into: Path, out: Path) -> int:
-    """Carry what people wrote into EDITED over to the newer control matrix.
-
-    Nothing that people wrote is overwritten. What found no place, and computed cells that were edited by hand, stand in the
-    sheet `Merge report`. Ends with 5 where computed cells were edited.
-    """
-    from auditkit.review import merge as merging
-
-    done = merging.merge(edited, original, into, out)
-    say(f"{done}\nworkbook: {out}")
-    return VerificationError.exit_code if done.count(merging.TAMPERED) else 0
 
 
 @cli.command()

@@ -1,9 +1,10 @@
-"""The verbs of access reviews."""
+"""The verbs of what people write: access reviews, and the cells of a control matrix."""
 
 from pathlib import Path
 
 import click
 
+from auditkit.errors import VerificationError
 from auditkit.options import config_option
 from auditkit.terminal import say
 
@@ -86,3 +87,28 @@ def close(
     )
     say(done.summary)
     return done.exit_code
+
+
+@click.group()
+def matrix() -> None:
+    """The control matrix workbook that people write in."""
+
+
+@matrix.command()
+@click.argument("edited", type=click.Path(path_type=Path))
+@click.option(
+    "--original", required=True, type=click.Path(path_type=Path), help="The pack (or workbook) that it was edited from."
+)
+@click.option("--into", required=True, type=click.Path(path_type=Path), help="The newer pack (or workbook).")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A new file: the newer workbook, filled.")
+def merge(edited: Path, original: Path, into: Path, out: Path) -> int:
+    """Carry what people wrote into EDITED over to the newer control matrix.
+
+    Nothing that people wrote is overwritten. What found no place, and computed cells that were edited by hand, stand in the
+    sheet `Merge report`. Ends with 5 where computed cells were edited.
+    """
+    from auditkit.review import merge as merging
+
+    done = merging.merge(edited, original, into, out)
+    say(f"{done}\nworkbook: {out}")
+    return VerificationError.exit_code if done.count(merging.TAMPERED) else 0
