@@ -101,6 +101,15 @@ def test_merged_twice_nothing_is_lost(tmp_path: Path, original: Path) -> None:
     assert set(done.report["What"]) == {CARRIED}
 
 
+def test_a_row_whose_name_has_a_bar_in_it_comes_back(tmp_path: Path) -> None:
+    one, two = (
+        book(tmp_path / f"{n}.xlsx", rows) for n, rows in (("one", {"a | b": "x", "c": "y"}), ("two", {"c": "y"}))
+    )
+    merge(edit(one, tmp_path / "e.xlsx", {("a | b", "Due"): "May"}), one, two, tmp_path / "m1.xlsx")
+    merge(tmp_path / "m1.xlsx", two, one, tmp_path / "m2.xlsx")
+    assert cells(tmp_path / "m2.xlsx", "a | b")["Due"] == "May"
+
+
 def test_edited_computed_cells_are_reported(tmp_path: Path, original: Path) -> None:
     edited = edit(original, tmp_path / "e.xlsx", {("X-1", "Condition"): "closed", ("X-3", "Exception id"): "X-9"})
     done = merge(edited, original, original, tmp_path / "out.xlsx")

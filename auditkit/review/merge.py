@@ -58,6 +58,7 @@ def merged(edited: Mapping[str, Grid], original: Mapping[str, Grid], newer: Mapp
     rows += edited_by_hand(edited, original)
     for sheet, key, column, text, before in _written(edited, original):
         target = newer.get(sheet)
+        key = _there(key, target)
         there = target.rows.get(key) if target else None
         what, beside = SIGNED if sheet == entries.COVER else ORPHAN, None
         if what == ORPHAN and target is not None and there is not None and column in target.entries:
@@ -82,7 +83,7 @@ def _written(
         if name == REPORT:
             for row in grid.rows.values():
                 if row.get("What") in (ORPHAN, CONFLICT, SIGNED):
-                    yield row["Sheet"], _key(row["Row"]), row["Column"], row["Text of people"], None
+                    yield row["Sheet"], (str(row["Row"]),), row["Column"], row["Text of people"], None
             continue
         source = original.get(name)
         for key, cells in grid.rows.items():
@@ -134,16 +135,15 @@ def _changed(
         yield CHANGED, sheet, _named(key), column, text, ", ".join(moved)
 
 
-# Between the parts of a row's name in the report: no name has a line break.
-_BETWEEN = "\n"
-
-
 def _named(key: Key) -> str:
-    return _BETWEEN.join(key)
+    return " | ".join(key)
 
 
-def _key(text: str) -> Key:
-    return tuple(text.split(_BETWEEN))
+def _there(key: Key, grid: Grid | None) -> Key:
+    """The row of `grid` with this key, or with the one text that a report makes of it."""
+    if grid is None or key in grid.rows:
+        return key
+    return next((known for known in grid.rows if _named(known) == _named(key)), key)
 
 
 def merge(edited: Path, original: Path, newer: Path, out: Path) -> Merge:
