@@ -1,6 +1,6 @@
 """Tables as files: Parquet with an explicit schema, CSV that no spreadsheet takes for formulas."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-TYPES: Mapping[str, pa.DataType] = {
-    "string": pa.string(),
-    "boolean": pa.bool_(),
-    "Int64": pa.int64(),
-    "Float64": pa.float64(),
-    "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
-    "object": pa.list_(pa.string()),
-}
+from auditkit.store.rows import TYPES
+
 # A spreadsheet that opens a CSV runs a cell that begins so.
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 

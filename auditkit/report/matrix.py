@@ -72,12 +72,9 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
     )
 
 
-def _cover(snapshot: Snapshot, results: Results, engagement: Engagement, identity: str) -> Cover:
-    rows: list[tuple[str, Any]] = [
-        *facts(snapshot, engagement, identity),
-        ("", "Result of management's tests"),
-        ("Tests", narrative.conclude(list(results.values()), snapshot)),
-        ("Completeness", narrative.completeness(snapshot)),
+def standing(engagement: Engagement) -> list[tuple[str, str | None]]:
+    """Rows of a Cover: who prepared the workbook and who reviews it, what its hashes prove, what its colours mean."""
+    return [
         ("", "Standing of this workbook"),
         ("Prepared by", f"management ({engagement.preparer or 'preparer not named'}), with auditkit"),
         ("Prepared at", "the time in run.json beside this file; a workbook made again is the same byte for byte"),
@@ -91,6 +88,16 @@ def _cover(snapshot: Snapshot, results: Results, engagement: Engagement, identit
             "Blue",
             "Columns of management: blank and unlocked; all other cells are computed and locked, without a password",
         ),
+    ]
+
+
+def _cover(snapshot: Snapshot, results: Results, engagement: Engagement, identity: str) -> Cover:
+    rows: list[tuple[str, Any]] = [
+        *facts(snapshot, engagement, identity),
+        ("", "Result of management's tests"),
+        ("Tests", narrative.conclude(list(results.values()), snapshot)),
+        ("Completeness", narrative.completeness(snapshot)),
+        *standing(engagement),
         (
             "(proposed)",
             "auditkit's draft of an attribute of a control: not management's until confirmed or stated in its own file",

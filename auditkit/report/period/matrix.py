@@ -14,7 +14,7 @@ from auditkit.period.whole import Period
 from auditkit.report import listings as one
 from auditkit.report import provenance
 from auditkit.report.controls import stated
-from auditkit.report.matrix import NAME
+from auditkit.report.matrix import NAME, standing
 from auditkit.report.period import listings, words
 from auditkit.report.workbook import Cover, Sheet
 from auditkit.report.workbook import write as write_workbook
@@ -101,19 +101,7 @@ def _cover(period: Period, engagement: Engagement, identity: str) -> Cover:
         ("Controls", words.concluded(period)),
         ("Changes", words.changed(period)),
         ("Access", words.granted(period)),
-        ("", "Standing of this workbook"),
-        ("Prepared by", f"management ({engagement.preparer or 'preparer not named'}), with auditkit"),
-        ("Prepared at", "the time in run.json beside this file; a workbook made again is the same byte for byte"),
-        ("Reviewed by, date", None),
-        (
-            "Integrity",
-            "manifest.json beside this file holds its hash and those of all files; VERIFY.md says how to check them",
-        ),
-        ("Yellow", "Columns of the auditor: blank and unlocked; auditkit never writes there"),
-        (
-            "Blue",
-            "Columns of management: blank and unlocked; all other cells are computed and locked, without a password",
-        ),
+        *standing(engagement),
         ("", "What this evidence cannot show"),
         *((str(n), caveat) for n, caveat in enumerate(words.CAVEATS, start=1)),
     ]
