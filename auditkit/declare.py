@@ -81,12 +81,12 @@ class Check:
     @property
     def rationale(self) -> str:
         """Why it matters: the docstring between title and `Fix:`."""
-        return self._doc.partition("\n")[2].partition("\nFix:")[0].strip()
+        return " ".join(self._doc.partition("\n")[2].partition("\nFix:")[0].split())
 
     @property
     def fix(self) -> str:
         """What removes an exception: the docstring after `Fix:`."""
-        return self._doc.partition("\nFix:")[2].strip()
+        return " ".join(self._doc.partition("\nFix:")[2].split())
 
     @property
     def source(self) -> str:

@@ -34,7 +34,7 @@ FILES = (
     ),
     (
         "results/results.csv",
-        "one row per test; exceptions (CSV) and populations with verdicts (Parquet) in folders beside it",
+        "one row per test; exceptions and rows not judged (CSV) and populations with verdicts (Parquet) in folders beside it",
     ),
     ("tables/", "every table as CSV and Parquet; the workbook's data dictionary documents each column"),
     ("notebooks/", "the executed notebooks from which the workpapers were made, with their code"),
@@ -157,6 +157,8 @@ def write_results(place: Path, results: Results) -> None:
         write_parquet(_strings(result.population), place / "populations" / f"{id}.parquet")
         if len(result.exceptions):
             write_csv(result.exceptions, place / "exceptions" / f"{id}.csv")
+        if len(result.undetermined):
+            write_csv(result.undetermined, place / "undetermined" / f"{id}.csv")
 
 
 def _strings(population: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +173,7 @@ def _write_binder(
     papers: Sequence[Notebook],
 ) -> None:
     for paper in papers:
-        binder.page(pack / "notebooks" / paper.file, pack / paper.page, paper.title, others=papers)
+        binder.page(pack / "notebooks" / paper.file, pack / paper.page, paper.title, papers=papers)
     binder.index(
         pack / "index.html",
         title=f"Evidence of cluster {snapshot.origin.cluster}",

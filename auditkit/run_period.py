@@ -137,7 +137,7 @@ def _told(pairs: Pairs, say: Callable[[str], None]) -> Pairs:
 
 def _write_binder(pack: Path, period: Period, about: Sequence[tuple[str, str]], papers: Sequence[Notebook]) -> None:
     for one in papers:
-        binder.page(pack / "notebooks" / one.file, pack / one.page, one.title, others=papers)
+        binder.page(pack / "notebooks" / one.file, pack / one.page, one.title, papers=papers)
     binder.index(
         pack / "index.html",
         title=f"Evidence of cluster {period.cluster} over a period",

@@ -43,8 +43,10 @@ def controls_sheet(snapshot: Snapshot, controls: tuple[Control, ...], tests: Tes
             "Title": 24,
             "Primary criteria": 14,
             "Supporting criteria": 14,
-            "Test of design: steps": 90,
-            f"{TEST}: steps": 60,
+            "Exception refs": 50,
+            "Test of design: steps": 150,
+            f"{TEST}: steps": 90,
+            "Evidence": 50,
         },
     )
 

@@ -23,8 +23,8 @@ TESTS, EXCEPTIONS, POPULATIONS = "Tests", "Exceptions", "Populations"
 LISTED = 10_000
 _BINDING = ("kind", "namespace", "name")
 _EXCEPTION = [
-    *("Exception id", "Test", "Expected", "Severity", "Kind", "Namespace", "Name", "Part", "Condition"),
-    *("Waiver", "Controls", "Criteria"),
+    *("Exception id", "Test", "Controls", "Expected", "Severity", "Kind", "Namespace", "Name", "Part", "Condition"),
+    *("Waiver", "Criteria"),
 ]
 
 
@@ -111,8 +111,9 @@ def tests(snapshot: Snapshot, every: Tests) -> Sheet:
         frame=pd.DataFrame(rows),
         auditor=("Tickmark", "Auditor ref"),
         fixed=2,
+        listing=True,
         widest=34,
-        widths={"Procedure": 110, "Note": 40, "Why": 40},
+        widths={"Procedure": 110, "Note": 40, "Why": 90, "Remedy": 60},
     )
 
 
@@ -141,8 +142,9 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
             people=("Status", "Cause", "Management response", "Compensating control", "Owner", "Due", "Ticket"),
             auditor=("Tickmark", "Auditor ref"),
             fixed=2,
+            listing=True,
             widest=36,
-            widths={"Expected": 26, "Kind": 16, "Namespace": 16, "Name": 22, "Part": 20, "Condition": 40},
+            widths={"Expected": 32, "Kind": 24, "Namespace": 16, "Name": 26, "Part": 26, "Condition": 40, "Controls": 8},
             choices={"Status": ("open", "accepted", "remediated", "false positive")},
         ),
     )
@@ -166,13 +168,13 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
         {
             "Exception id": found["exception_id"],
             "Test": id,
+            "Controls": every.control_ids(id),
             "Expected": narrative.title(result),
             "Severity": result.check.severity,
             **{c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")},
             "Part": procedure.part(found, procedure.key(result.check)),
             "Condition": _conditions(result.check, found),
             "Waiver": found["waiver"],
-            "Controls": every.control_ids(id),
             "Criteria": every.criteria(id),
         },
         index=found.index,
@@ -228,6 +230,7 @@ def populations(pack: Path, every: Tests) -> Sheet:
     for number, (id, r) in enumerate(every.results.items()):
         verdicts, table = f"results/populations/{id}.parquet", f"tables/{r.check.population}.csv"
         csv, count = f"results/exceptions/{id}.csv", len(every.exceptions[id])
+        unjudged = f"results/undetermined/{id}.csv"
         rows.append(
             {
                 "Test": Link.row(id, TESTS, number),
@@ -241,11 +244,12 @@ def populations(pack: Path, every: Tests) -> Sheet:
                 "Rows with verdict": Link(text=verdicts, target=verdicts),
                 "Rows as CSV": Link(text=table, target=table),
                 "Exceptions as CSV": Link(text=csv, target=csv) if count else "",
+                "Rows not judged as CSV": Link(text=unjudged, target=unjudged) if len(r.undetermined) else "",
                 "sha256 of rows with verdict": seal.sha256(pack / verdicts),
             }
         )
     note = "Nothing is sampled: the linked Parquet file has each row that a test judged, with its verdict and exception id."
-    return Sheet(name=POPULATIONS, note=note, frame=pd.DataFrame(rows), auditor=("Auditor ref",), widest=40)
+    return Sheet(name=POPULATIONS, note=note, frame=pd.DataFrame(rows), auditor=("Auditor ref",), listing=True, widest=40)
 
 
 def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
@@ -282,6 +286,7 @@ def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
             people=("Owner", "Justification", "Decision", "Reviewer", "Reviewed on", "Ticket"),
             auditor=("Tickmark", "Auditor ref"),
             fixed=2,
+            listing=True,
             widest=40,
             choices={"Decision": ("keep", "modify", "revoke", "unknown")},
         ),
@@ -297,7 +302,8 @@ def powers(grants: pd.DataFrame) -> pd.Series:
     text = pd.Series("", index=held.index, dtype="string")
     for flag in flags:
         text = text + held[flag].map({True: f", {flag.replace('_', ' ')}", False: ""}).astype("string")
-    return text.str.removeprefix(", ")
+    # Whoever may do everything may do each of the others.
+    return text.str.removeprefix(", ").mask(held["all_powerful"].astype(bool), "all powerful")
 
 
 def listed(pack: Path, sheet: Sheet) -> Sheet:
@@ -320,6 +326,7 @@ def listed(pack: Path, sheet: Sheet) -> Sheet:
         auditor=sheet.auditor,
         people=sheet.people,
         fixed=sheet.fixed,
+        listing=sheet.listing,
         widest=sheet.widest,
         widths=sheet.widths,
         files=files,

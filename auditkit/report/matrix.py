@@ -139,7 +139,7 @@ def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests)
         auditor=("Auditor ref",),
         fixed=2,
         widest=36,
-        widths={"Category": 20, "Primary controls": 20, "Supporting controls": 24},
+        widths={"Category": 20, "Primary controls": 20, "Supporting controls": 24, "Why these controls": 70, "Remains manual": 60},
         choices={"In scope": ("yes", "no")},
     )
 

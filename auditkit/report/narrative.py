@@ -144,20 +144,20 @@ def title(result: Result) -> str:
 
 
 def sentence(result: Result, *, named: bool = True) -> str:
-    """What one check found, with or without its title."""
-    about = f"{result.check.id} ({title(result)})" if named else result.check.id
+    """What one check found, with its id and title or without."""
+    about = f"{result.check.id} ({title(result)}): " if named else ""
     match result.conclusion:
         case "exceptions" | "no exceptions" | "undetermined":
-            text = f"{about}: {judged(result)}."
+            text = f"{about}{judged(result)}."
             return text + (f" {result.note[:1].upper()}{result.note[1:]}." if result.note else "")
         case "not collected":
-            return f"{about}: not tested, as evidence is missing: {result.note}."
+            return f"{about}not tested, as evidence is missing: {result.note}."
         case "inherited":
-            return f"{about}: not tested here; {result.note}."
+            return f"{about}not tested here; {result.note}."
         case "no population":
-            return f"{about}: nothing to test" + (f", {result.note}." if result.note else ".")
+            return f"{about}nothing to test" + (f", {result.note}." if result.note else ".")
         case "error":
-            return f"{about}: the test itself failed: {result.note}"
+            return f"{about}the test itself failed: {result.note}"
 
 
 def judged(result: Result) -> str:

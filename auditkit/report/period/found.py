@@ -126,10 +126,10 @@ def _deviations(period: Period) -> str:
 
 def _follow_coverage(period: Period) -> str:
     missed = words.missed(period)
-    text = "<h4>Missed slots</h4>" + (items(missed) or "<p class='none'>None.</p>")
-    text += "<h4>Gaps</h4>" + table(readable("gaps", period.gaps))
+    text = "<h3>Missed slots</h3>" + (items(missed) or "<p class='none'>None.</p>")
+    text += "<h3>Gaps</h3>" + table(readable("gaps", period.gaps))
     partial = period.captures[period.captures["state"] == "partial"]
-    return text + "<h4>Captures with missing evidence</h4>" + table(partial[["taken_at", "incomplete", "digest"]])
+    return text + "<h3>Captures with missing evidence</h3>" + table(partial[["taken_at", "incomplete", "digest"]])
 
 
 def _follow_effectiveness(period: Period) -> str:
@@ -137,18 +137,18 @@ def _follow_effectiveness(period: Period) -> str:
     order = frame.assign(rank=frame["severity"].map(list(_SEVERITIES).index)).sort_values(
         ["rank", "deviations"], ascending=[True, False], kind="stable"
     )
-    return "<h4>Tests, gravest first</h4>" + table(readable("checks", order), shown=MOST)
+    return "<h3>Tests, gravest first</h3>" + table(readable("checks", order), shown=MOST)
 
 
 def _follow_access(period: Period) -> str:
     every = words.privileged(period.grants)
     first = period.captures["taken_at"].min()
     moved = every[(every["first_seen"] > first) | (every["state"] != "present")]
-    text = "<h4>Access to everything that began or ended in the period</h4>" + table(
+    text = "<h3>Access to everything that began or ended in the period</h3>" + table(
         _dated(moved, "name", "identity", "role")
     )
     kept = period.departures
-    text += "<h4>Access that people who left kept</h4>"
+    text += "<h3>Access that people who left kept</h3>"
     text += table(
         _dated(kept, "person", "last_working_day", "name", "role").assign(
             **{"days at least": kept["days_at_least"].round(1)}
@@ -158,7 +158,7 @@ def _follow_access(period: Period) -> str:
     new = frame[(frame["first_seen"] > first) | (frame["state"] != "present")]
     return (
         text
-        + "<h4>Every binding that began or ended</h4>"
+        + "<h3>Every binding that began or ended</h3>"
         + table(_dated(new, "kind", "namespace", "name", "identity"), shown=MOST)
     )
 
@@ -181,7 +181,7 @@ def _follow_changes(period: Period) -> str:
         ("With a ticket", frame[frame["ticket"].notna()]),
     )
     return "".join(
-        f"<h4>{title}</h4>" + table(rows.assign(when=_when(rows))[columns], shown=MOST) for title, rows in parts
+        f"<h3>{title}</h3>" + table(rows.assign(when=_when(rows))[columns], shown=MOST) for title, rows in parts
     )
 
 
@@ -198,14 +198,14 @@ def _follow_deviations(period: Period) -> str:
     moved = grave[(grave["first_seen"] > first) | (grave["state"] != "present")]
     recurred = frame[frame["recurred"] | (frame["occurrence"] > 1)]
     columns = ("exception_id", "severity", "row")
-    text = "<h4>Critical and high, that began or ended within the period</h4>" + table(
+    text = "<h3>Critical and high, that began or ended within the period</h3>" + table(
         _dated(moved, *columns), shown=MOST
     )
-    text += "<h4>Came again</h4>" + table(_dated(recurred, *columns, "occurrence"), shown=MOST)
+    text += "<h3>Came again</h3>" + table(_dated(recurred, *columns, "occurrence"), shown=MOST)
     waived = frame[frame["waiver"].notna()]
     return (
         text
-        + "<h4>Covered by a waiver, and deviations still</h4>"
+        + "<h3>Covered by a waiver, and deviations still</h3>"
         + table(_dated(waived, *columns, "waiver"), shown=MOST)
     )
 

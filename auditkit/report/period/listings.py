@@ -20,6 +20,7 @@ from auditkit.report.listings import listed
 from auditkit.report.period import words
 from auditkit.report.period.paper import notebooks, title
 from auditkit.report.period.saved import FOLDER
+from auditkit.report.provenance import TYPES
 from auditkit.report.requests import Request
 from auditkit.report.workbook import Link, Sheet
 
@@ -121,6 +122,7 @@ def deviations(pack: Path, period: Period, engagement: Engagement) -> Sheet:
             people=("Cause", "Remediation", "Owner", "Due", "Ticket", "Remediation confirmed by, date"),
             auditor=("Tickmark", "Auditor ref"),
             fixed=2,
+            listing=True,
             widest=36,
             widths={"Expected": 28, "Began": 24, "Ended": 24},
         ),
@@ -166,8 +168,9 @@ def changes(pack: Path, period: Period) -> Sheet:
             people=("Explanation", "Owner", "Ticket that was missing"),
             auditor=("Tickmark", "Auditor ref"),
             fixed=5,
+            listing=True,
             widest=34,
-            widths={"Why": 44},
+            widths={"Why": 44, "Before": 60, "After": 60, "Writes": 60},
         ),
     )
 
@@ -213,6 +216,7 @@ def access(pack: Path, period: Period, engagement: Engagement) -> Sheet:
             people=("Owner", "Justification", "Decision", "Reviewer", "Reviewed on", "Ticket"),
             auditor=("Tickmark", "Auditor ref"),
             fixed=2,
+            listing=True,
             widest=40,
             choices={"Decision": ("keep", "modify", "revoke", "unknown")},
         ),
@@ -312,7 +316,7 @@ def dictionary() -> Sheet:
         {
             "Listing": name,
             "Column": column.name,
-            "Type": column.dtype,
+            "Type": TYPES[column.dtype],
             "Key": "yes" if column.name in listing.key else "",
             "Meaning": column.doc,
         }
@@ -320,7 +324,7 @@ def dictionary() -> Sheet:
         for column in columns_of(listing.rows)
     ]
     note = "Every column of every listing of the period; the key names a row."
-    return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows), fixed=2, widest=90)
+    return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows), fixed=2, listing=True, widest=90)
 
 
 def tests(period: Period, controls: Sequence[Control]) -> Sheet:
@@ -347,4 +351,4 @@ def tests(period: Period, controls: Sequence[Control]) -> Sheet:
         }
     )
     note = "One row a test, performed on every capture of the period; slots are those of the schedule."
-    return Sheet(name="Tests", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, widest=40)
+    return Sheet(name="Tests", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, listing=True, widest=40)

@@ -126,7 +126,7 @@ def _controls(period: Period, controls: Sequence[Control]) -> Sheet:
         auditor=("Auditor ref", "Auditor conclusion"),
         fixed=2,
         widest=34,
-        widths={"Title": 24, "Primary criteria": 14, "Supporting criteria": 14, "Test of operation: steps": 70},
+        widths={"Title": 24, "Primary criteria": 14, "Supporting criteria": 14, "Test of operation: steps": 100},
     )
 
 
