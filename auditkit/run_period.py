@@ -146,6 +146,7 @@ def _write_binder(pack: Path, period: Period, about: Sequence[tuple[str, str]], 
         notebooks=papers,
         found={one.name: found.SENTENCE[one.name](period) for one in papers},
         files=FILES,
+        trail=matrix.TRAIL,
         words=matrix.GLOSSARY,
     )
 

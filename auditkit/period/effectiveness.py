@@ -71,7 +71,9 @@ class _Deviation:
     controls: Annotated[list[str], "Controls that the check tests."]
     exception_id: Annotated[str, "The exception, the same in every snapshot."]
     namespace: Annotated[str | None, "Namespace of the row, where its table has one."]
-    row: Annotated[str, "The key of the row in its table, e.g. namespace, kind and name."]
+    row: Annotated[
+        str, "The key of the row in its table: namespace, kind and name, and the rest with its columns' names."
+    ]
     waiver: Annotated[
         str | None, "The waiver that covered it in the last capture that shows it; it is a deviation still."
     ]
@@ -235,11 +237,17 @@ def _place(check: Check, population: pd.DataFrame) -> list[str]:
 
 
 def _named(check: Check, rows: pd.DataFrame) -> list[tuple[str | None, str]]:
-    """Namespace and key of each row."""
-    keys = [rows[name].astype("string").fillna("").tolist() for name in declared(check.population).key]
+    """Namespace of each row, and its key as text: `web Deployment shop container app`."""
+    keys = [_said(name, rows[name].astype("string").fillna("")) for name in declared(check.population).key]
     texts = [" ".join(filter(None, parts)) for parts in zip(*keys, strict=True)]
     spaces = rows["namespace"].astype(object) if "namespace" in rows else pd.Series(None, rows.index, dtype=object)
     return list(zip(spaces.where(spaces.notna(), None), texts, strict=True))
+
+
+def _said(name: str, values: pd.Series) -> list[str]:
+    """The values of a column of a key; what is no object's place says what it is."""
+    there = values if name in ("namespace", "kind", "name") else (f"{name} " + values).where(values != "", "")
+    return list(there)
 
 
 @dataclass(frozen=True, slots=True)

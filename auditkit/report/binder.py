@@ -15,6 +15,24 @@ from auditkit.resources import folder
 
 # A link from one workpaper to another, which is kept where that one is in the pack.
 _PAPER = re.compile('<a href="(?P<page>[^"/#]+[.]html)#?[^"]*">(?P<text>[^<]*)</a>')
+# From a control to what an auditor decides on, step by step, with the file that has it.
+TRAIL = (
+    (
+        "Control",
+        "Sheet Control matrix: what it states, management's result, its tests; its exceptions and workpapers are linked.",
+    ),
+    ("Test", "Sheet Tests: what each test states, why, and how it is done; the workpaper shows the procedure in full."),
+    ("Population", "Sheet Populations: all rows that a test judged, as files. Nothing is sampled."),
+    (
+        "Completeness",
+        "Sheet IPE: where each table comes from, and how to count it again; WP-00 for every kind of object.",
+    ),
+    ("Exception", "Sheet Exceptions: one row each, with its test and the condition found. Filter by control."),
+    (
+        "Management's response",
+        "Blue columns of Exceptions and Control matrix, for people. Yellow ones are the auditor's, and blank.",
+    ),
+)
 # Words that a reader of the pages meets before the workbook's glossary.
 WORDS = (
     ("Population", "All rows that a test examines. Nothing is sampled."),
@@ -63,11 +81,12 @@ def index(
     notebooks: Sequence[Notebook],
     found: Mapping[str, str],
     files: Sequence[tuple[str, str]],
+    trail: Sequence[tuple[str, str]] = TRAIL,
     words: Sequence[tuple[str, str]] = WORDS,
 ) -> None:
     """The first page of a pack: what it is, what was found, where everything lies.
 
-    `found` by notebook's name; `files` are paths with what they hold.
+    `found` by notebook's name; `files` are paths with what they hold; `trail` leads from a control through the workbook.
     """
     papers = pd.DataFrame(
         [
@@ -88,6 +107,7 @@ def index(
 <title>{escape(title)}</title><style>{style}</style></head><body><main>
 <h1>{escape(title)}</h1>{"".join(f"<p>{escape(s)}</p>" for s in summary)}
 <p>Prepared by management with auditkit. These are results of management's tests; what the auditor must judge is left blank.</p>
+<h2>From a control to its evidence</h2><p>In the workbook <a href="control-matrix.xlsx">control-matrix.xlsx</a>:</p>{facts(dict(trail))}
 <h2>Workpapers</h2>{table(papers)}
 <h2>Files</h2><ul class="contents">
 {listed}

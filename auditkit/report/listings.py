@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from auditkit import seal
-from auditkit.declare import Check
+from auditkit.declare import GIVEN, Check
 from auditkit.engagement import Engagement, in_scope
 from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.frameworks import Control
@@ -18,7 +18,7 @@ from auditkit.report.frames import said, write_csv, write_parquet
 from auditkit.report.workbook import Link, Sheet
 from auditkit.report.workpaper import Notebook, notebooks, reports
 
-TESTS, EXCEPTIONS, POPULATIONS = "Tests", "Exceptions", "Populations"
+TESTS, EXCEPTIONS, POPULATIONS, IPE = "Tests", "Exceptions", "Populations", "IPE"
 # Rows of a sheet; longer listings are files, linked with hash and count.
 LISTED = 10_000
 _BINDING = ("kind", "namespace", "name")
@@ -144,7 +144,15 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
             fixed=2,
             listing=True,
             widest=36,
-            widths={"Expected": 32, "Kind": 24, "Namespace": 16, "Name": 26, "Part": 26, "Condition": 40, "Controls": 8},
+            widths={
+                "Expected": 32,
+                "Kind": 24,
+                "Namespace": 16,
+                "Name": 26,
+                "Part": 26,
+                "Condition": 40,
+                "Controls": 8,
+            },
             choices={"Status": ("open", "accepted", "remediated", "false positive")},
         ),
     )
@@ -167,7 +175,7 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Exception id": found["exception_id"],
-            "Test": id,
+            "Test": Link.row(id, TESTS, every.order.index(id)),
             "Controls": every.control_ids(id),
             "Expected": narrative.title(result),
             "Severity": result.check.severity,
@@ -191,7 +199,8 @@ def _conditions(check: Check, found: pd.DataFrame) -> pd.Series:
     text = pd.Series("", index=found.index, dtype="string")
     for column in shown:
         text = text + column + ": " + pd.Series([said(v) for v in found[column]], found.index, dtype="string") + "; "
-    beside = f"; compared with {', '.join(check.reads[1:])}" if check.reads[1:] else ""
+    others = [name for name in check.reads[1:] if name not in GIVEN]
+    beside = f"; compared with {', '.join(others)}" if others else ""
     return (text + values).str.removesuffix("; ") + beside
 
 
@@ -224,9 +233,10 @@ def waivers(snapshot: Snapshot, covered: pd.Series, *, what: str = "Exceptions")
     return Sheet(name="Waivers", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, widest=40)
 
 
-def populations(pack: Path, every: Tests) -> Sheet:
-    """One row a test: its population, with links to every row and its verdict."""
+def populations(pack: Path, snapshot: Snapshot, every: Tests) -> Sheet:
+    """One row a test: its population, with links to every row and its verdict, and to where the table comes from."""
     first, rows = every.first_exception, []
+    tables = {name: number for number, name in enumerate(snapshot.tables)}
     for number, (id, r) in enumerate(every.results.items()):
         verdicts, table = f"results/populations/{id}.parquet", f"tables/{r.check.population}.csv"
         csv, count = f"results/exceptions/{id}.csv", len(every.exceptions[id])
@@ -235,7 +245,7 @@ def populations(pack: Path, every: Tests) -> Sheet:
             {
                 "Test": Link.row(id, TESTS, number),
                 "Title": narrative.title(r),
-                "Table": r.check.population,
+                "Table": Link.row(r.check.population, IPE, tables[r.check.population]),
                 "One row": declared(r.check.population).title,
                 "Rows": len(r.population),
                 "Exceptions": Link.row(count, EXCEPTIONS, first[id]) if id in first else count,
@@ -249,7 +259,9 @@ def populations(pack: Path, every: Tests) -> Sheet:
             }
         )
     note = "Nothing is sampled: the linked Parquet file has each row that a test judged, with its verdict and exception id."
-    return Sheet(name=POPULATIONS, note=note, frame=pd.DataFrame(rows), auditor=("Auditor ref",), listing=True, widest=40)
+    return Sheet(
+        name=POPULATIONS, note=note, frame=pd.DataFrame(rows), auditor=("Auditor ref",), listing=True, widest=40
+    )
 
 
 def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:

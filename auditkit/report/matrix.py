@@ -58,7 +58,7 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
         listings.tests(snapshot, tests),
         listings.exceptions(pack, snapshot, engagement, tests),
         listings.waivers(snapshot, tests.waivers),
-        listings.populations(pack, tests),
+        listings.populations(pack, snapshot, tests),
         listings.access(pack, snapshot, engagement),
         requests.sheet(snapshot),
         provenance.ipe(pack, snapshot, tests),
@@ -139,7 +139,13 @@ def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests)
         auditor=("Auditor ref",),
         fixed=2,
         widest=36,
-        widths={"Category": 20, "Primary controls": 20, "Supporting controls": 24, "Why these controls": 70, "Remains manual": 60},
+        widths={
+            "Category": 20,
+            "Primary controls": 20,
+            "Supporting controls": 24,
+            "Why these controls": 70,
+            "Remains manual": 60,
+        },
         choices={"In scope": ("yes", "no")},
     )
 

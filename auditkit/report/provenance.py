@@ -14,7 +14,7 @@ from auditkit.declare import TABLES, kinds_of, spine_of
 from auditkit.evaluate import Snapshot, declared
 from auditkit.kinds import Kind, Record, asked_as, resource
 from auditkit.report import narrative, source
-from auditkit.report.listings import Tests
+from auditkit.report.listings import IPE, Tests
 from auditkit.report.workbook import Link, Sheet
 
 # Written after the workbook.
@@ -93,7 +93,7 @@ def ipe(pack: Path, snapshot: Snapshot, tests: Tests) -> Sheet:
         "Objects to rows leads from there to Rows."
     )
     return Sheet(
-        name="IPE",
+        name=IPE,
         note=note,
         frame=pd.DataFrame([_table(pack, name, snapshot, tests) for name in snapshot.tables]),
         auditor=("Tickmark", "Auditor ref"),
@@ -255,7 +255,9 @@ def _used(name: str, tests: Tests) -> tuple[str, str]:
         users = [id for id, r in tests.results.items() if stem in r.check.reads]
         return ", ".join(sorted({c.id for id in users for c in tests.controls[id]})), declared(stem).title
     if folder == "results" and stem in tests.results:
-        part = {"populations": "population with verdicts", "undetermined": "rows not judged"}.get(file.partition("/")[0])
+        part = {"populations": "population with verdicts", "undetermined": "rows not judged"}.get(
+            file.partition("/")[0]
+        )
         return tests.control_ids(stem), f"{stem}: {part or 'exceptions'}"
     said = {
         "results": "one row a test",

@@ -139,7 +139,8 @@ def expiry(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     said += (
         f"{int(marks.ne('').sum())} with a weak key or signature{some(every, rows)}{lacking(snapshot, 'certificates')}"
     )
-    return titled(figure, "Certificates by the day they end", said, f"dashed: {now:%Y-%m-%d}, the time of the snapshot")
+    key = f"dashed: {now:%Y-%m-%d}, the time of the snapshot; red: not valid then; yellow: ends within {SOON} days"
+    return titled(figure, "Certificates by the day they end", said, key)
 
 
 def _marks(rows: pd.DataFrame) -> pd.Series:

@@ -283,6 +283,7 @@ def samples(pack: Path, period: Period) -> Sheet:
         people=("Sample (workbook)", "Method", "Size", "Seed", "Drawn by, date"),
         auditor=("Items tested", "Deviations", "Result", "Auditor ref"),
         fixed=1,
+        widths={"sha256 of the file": 66},
         choices={"Method": ("random", "systematic", "stratified", "all", "list")},
     )
 
@@ -351,4 +352,6 @@ def tests(period: Period, controls: Sequence[Control]) -> Sheet:
         }
     )
     note = "One row a test, performed on every capture of the period; slots are those of the schedule."
-    return Sheet(name="Tests", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, listing=True, widest=40)
+    return Sheet(
+        name="Tests", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, listing=True, widest=40
+    )

@@ -14,7 +14,7 @@ import pandas as pd
 from openpyxl.cell.cell import Cell
 from openpyxl.drawing.spreadsheet_drawing import SpreadsheetDrawing
 from openpyxl.formatting.rule import CellIsRule
-from openpyxl.styles import PatternFill, Protection
+from openpyxl.styles import Font, PatternFill, Protection
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook.workbook import Workbook
 from openpyxl.worksheet._writer import WorksheetWriter
@@ -44,11 +44,14 @@ NARROWEST, WIDEST, ENTRY_WIDTH = 7, 56, 18
 LINE_HEIGHT, TALLEST = 13, 409
 # Letters of running text, at the size of the template's styles, in a width that holds one figure of the default style.
 LETTERS = 1.2
+HASH = 40
 # Characters that a landscape page holds at two thirds of the size: what is wider takes several pages.
 PAGE_WIDTH, NOTE_WIDTH = 230, 150
 # Lines of a cell beside those on paper: a longer one is cut until somebody makes its row higher.
 BESIDE = 3
 HEADER = 4
+# Red, green and blue together below which letters are white.
+DARK = 300
 # Excel takes 255 characters of a footer with its codes, and reads "&&" as one.
 FOOTER = 110
 
@@ -203,8 +206,9 @@ def _sheet(ws: Worksheet, sheet: Sheet, footer: str) -> None:
         ws.add_data_validation(offered)
     for text, colour in sheet.shades.items():
         fill = PatternFill(bgColor=colour, fill_type="solid")
+        font = Font(color="FFFFFF") if sum(bytes.fromhex(colour)) < DARK else None
         area = f"{get_column_letter(sheet.fixed + 1)}{HEADER + 1}:{get_column_letter(len(columns))}{last}"
-        ws.conditional_formatting.add(area, CellIsRule(operator="equal", formula=[f'"{text}"'], fill=fill))
+        ws.conditional_formatting.add(area, CellIsRule(operator="equal", formula=[f'"{text}"'], fill=fill, font=font))
     ws.freeze_panes = ws.cell(HEADER + 1, sheet.fixed + 1)
     ws.auto_filter.ref = f"A{HEADER}:{get_column_letter(len(columns))}{last}"
     ws.print_area = f"A1:{get_column_letter(printed)}{last}"
@@ -261,13 +265,15 @@ def _height(row: Sequence[Any], widths: Sequence[int], *, most: int = TALLEST) -
 
 def _lines(text: str, room: int) -> int:
     """Lines of `room` letters that a text takes, broken after blanks and hyphens; a longer word is broken anywhere."""
-    if len(text) <= room:
+    if len(text) * LETTERS <= room:
         return 1
     lines, used = 1, 0
     for piece in _PIECE.findall(text):
+        # Hashes are figures, which are wider than letters.
+        wide = len(piece) if len(piece) < HASH else int(len(piece) * LETTERS)
         if used and used + len(piece.rstrip(" ")) > room:
             lines, used = lines + 1, 0
-        used += len(piece)
+        used += wide
         lines, used = lines + (used - 1) // room, (used - 1) % room + 1
     return lines
 
