@@ -12,7 +12,7 @@ import pandas as pd
 from auditkit import evaluate, frameworks, kinds
 from auditkit.capture import tool
 from auditkit.capture.snapshot import INCOMPLETE, Coverage
-from auditkit.declare import CHECKS, Check, records_of, rests_on
+from auditkit.declare import CHECKS, records_of, rests_on
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import Result, Results, Snapshot, declared
@@ -354,7 +354,7 @@ class Workpaper:
         text = f"<h3 id='{check.id}'>{escape(check.id)} {prose(narrative.title(result))}</h3>"
         text += f"<p>{escape(narrative.sentence(result, named=False))} {self._follow(result)}</p>"
         text += f"<p><b>Why:</b> {prose(check.rationale)} <b>Remedy:</b> {prose(check.fix)}</p>"
-        text += self._legend(check)
+        text += self._legend(result)
         if len(result.exceptions):
             shown = self._first(result, result.exceptions).rename(columns={"exception_id": "exception"})
             if result.waived:
@@ -365,11 +365,12 @@ class Workpaper:
             text += table(self._first(result, open_).drop(columns="exception_id")) + self._rest(open_, "")
         return text
 
-    def _legend(self, check: Check) -> str:
-        """What a row of the population is, and what the columns that stand under condition mean."""
-        declared_ = declared(check.population)
+    def _legend(self, result: Result) -> str:
+        """What a row of the population is, what the columns that stand under condition mean, and the settings that applied."""
+        declared_ = declared(result.check.population)
         docs = {c.name: c.doc for c in declared_.columns}
-        said = [f"<b>{escape(name)}</b> {prose(docs[name])}" for name in procedure.decisive(check)]
+        said = [f"<b>{escape(name)}</b>: {prose(docs[name])}" for name in procedure.decisive(result.check)]
+        said += [f"<b>Settings</b>: {escape(procedure.settings(result.settings))}."] if result.settings else []
         return f"<p class='legend'>{prose(declared_.title)} {' '.join(said)}</p>"
 
     def _first(self, result: Result, rows: pd.DataFrame) -> pd.DataFrame:

@@ -38,7 +38,7 @@ CONCLUDED: Mapping[Conclusion, str] = MappingProxyType(
     }
 )
 # Letters of the line under a title that an inch of the figure holds, beside the names of its rows.
-LETTERS = 10
+LETTERS = 11
 # Bars of one chart: of more, those that matter most are drawn, and the chart says so.
 MOST = 40
 

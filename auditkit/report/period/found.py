@@ -51,7 +51,12 @@ _SHOWN: Mapping[str, tuple[str, ...]] = {
 
 def readable(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The columns of a listing that a page has place for."""
-    return frame[list(_SHOWN[name])]
+    return worded(frame[list(_SHOWN[name])])
+
+
+def worded(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with blanks in the names of its columns."""
+    return frame.rename(columns=lambda name: name.replace("_", " "))
 
 
 def _coverage(period: Period) -> str:
@@ -129,7 +134,11 @@ def _follow_coverage(period: Period) -> str:
     text = "<h3>Missed slots</h3>" + (items(missed) or "<p class='none'>None.</p>")
     text += "<h3>Gaps</h3>" + table(readable("gaps", period.gaps))
     partial = period.captures[period.captures["state"] == "partial"]
-    return text + "<h3>Captures with missing evidence</h3>" + table(partial[["taken_at", "incomplete", "digest"]])
+    return (
+        text
+        + "<h3>Captures with missing evidence</h3>"
+        + table(worded(partial[["taken_at", "incomplete"]].assign(digest=partial["digest"].str[:16])))
+    )
 
 
 def _follow_effectiveness(period: Period) -> str:
@@ -165,7 +174,7 @@ def _follow_access(period: Period) -> str:
 
 def _dated(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """These columns, and when each began and ended with the uncertainty."""
-    return frame[list(columns)].assign(
+    return worded(frame[list(columns)]).assign(
         began=words.began(frame),
         ended=words.ended(frame),
         seen=[f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in zip(frame["first_seen"], frame["last_seen"], strict=True)],
@@ -181,7 +190,7 @@ def _follow_changes(period: Period) -> str:
         ("With a ticket", frame[frame["ticket"].notna()]),
     )
     return "".join(
-        f"<h3>{title}</h3>" + table(rows.assign(when=_when(rows))[columns], shown=MOST) for title, rows in parts
+        f"<h3>{title}</h3>" + table(worded(rows.assign(when=_when(rows))[columns]), shown=MOST) for title, rows in parts
     )
 
 
@@ -197,7 +206,7 @@ def _follow_deviations(period: Period) -> str:
     grave = frame[frame["severity"].isin(["critical", "high"])]
     moved = grave[(grave["first_seen"] > first) | (grave["state"] != "present")]
     recurred = frame[frame["recurred"] | (frame["occurrence"] > 1)]
-    columns = ("exception_id", "severity", "row")
+    columns = ("exception_id", "title", "severity", "row")
     text = "<h3>Critical and high, that began or ended within the period</h3>" + table(
         _dated(moved, *columns), shown=MOST
     )

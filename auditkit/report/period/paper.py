@@ -97,7 +97,7 @@ class Workpaper:
         text = f"<p>{escape(words.covered(self.period))}</p>" + items(
             [*words.missed(self.period), *words.partial(self.period)]
         )
-        text += "<h3>Captures</h3>" + table(shown, shown=4 * ROWS)
+        text += "<h3>Captures</h3>" + table(found.worded(shown), shown=4 * ROWS)
         text += (
             "<p class='rest'>The captures stay in the store; each is named by its digest (inputs/captures.json).</p>"
         )
@@ -161,7 +161,7 @@ class Workpaper:
         columns = ["control", "title", "expected", "captured", "deviations", "open", "result", "note"]
         note = "<p class='rest'>Management's result over the period. Whether a control operated effectively is the auditor's to say.</p>"
         return Html(
-            f"<p><b>{escape(found.SENTENCE[self.notebook.name](self.period))}</b></p>{table(rows[columns])}{note}"
+            f"<p><b>{escape(found.SENTENCE[self.notebook.name](self.period))}</b></p>{table(found.worded(rows[columns]))}{note}"
         )
 
     def caveats(self) -> Html:
