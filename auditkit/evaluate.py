@@ -1,6 +1,7 @@
 """Builds tables by name and runs checks: the only caller of what is declared."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,6 +39,9 @@ CONCLUSIONS: tuple[Conclusion, ...] = (
 
 EXCEPTION, UNDETERMINED, OK = "exception", "undetermined", "ok"
 Codes = npt.NDArray[np.int8]
+# A setting that a title names, and what English makes of one of them.
+_SETTING = re.compile(r"`(\w+)`")
+_ONE_DAY = re.compile(r"\b1 days\b")
 
 
 class Origin:
@@ -224,6 +228,12 @@ class Result:
     note: str = ""
 
     @property
+    def title(self) -> str:
+        """What is true of a clean row, with the settings that applied in place of their names."""
+        text = _SETTING.sub(lambda m: _setting(self.settings.get(m[1], m[0])), self.check.title)
+        return _ONE_DAY.sub("1 day", text)
+
+    @property
     def exceptions(self) -> pd.DataFrame:
         """The rows of the population that are exceptions."""
         return self._found[EXCEPTION].copy(deep=False)
@@ -251,7 +261,7 @@ class Result:
             place = found.index[[row]]
         if len(place) != 1:
             raise UsageError(f"{self.check.id} has {len(found)} exceptions, and none is {row}")
-        words: dict[str, Any] = {"check": self.check.title, "why": self.check.rationale, "fix": self.check.fix}
+        words: dict[str, Any] = {"check": self.title, "why": self.check.rationale, "fix": self.check.fix}
         return pd.Series(words | {str(k): v for k, v in found.loc[place[0]].items()})
 
     def __repr__(self) -> str:
@@ -259,6 +269,11 @@ class Result:
         found = [f"{counts[v]:,} {v}" for v in (EXCEPTION, UNDETERMINED, OK) if counts.get(v)]
         rows = f" of {len(self.population):,}: {', '.join(found)}" if found else ""
         return f"<Result {self.check.id} {self.conclusion}{rows}>"
+
+
+def _setting(value: Any) -> str:
+    """A setting in a sentence: lists are joined."""
+    return ", ".join(map(str, value)) or "none" if isinstance(value, (list, tuple)) else str(value)
 
 
 class Results(Mapping[str, Result]):
@@ -292,7 +307,7 @@ class Results(Mapping[str, Result]):
         rows = [
             {
                 "id": r.check.id,
-                "title": r.check.title,
+                "title": r.title,
                 "severity": r.check.severity,
                 "conclusion": r.conclusion,
                 "population": len(r.population),

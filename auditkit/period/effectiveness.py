@@ -134,7 +134,8 @@ class Tested:
         slots = [self._said[at.to_pydatetime(), digest] for at, digest in moments]
         deviations = self._followed.frame(activities)
         counted = _Counted(len(ledger), slots, deviations, bool(holes["exceeds"].any()))
-        checks = ((id, CHECKS[id].title, CHECKS[id].severity, *counted.of([id], people=False)) for id in self._ran)
+        titles = self._followed.titles
+        checks = ((id, titles[id], CHECKS[id].severity, *counted.of([id], people=False)) for id in self._ran)
         rows = ((c.id, c.title, list(c.checks), *counted.of(c.checks, people=c.rests_on_people)) for c in activities)
         return Effectiveness(
             ledger=ledger,
@@ -168,7 +169,8 @@ class _Followed:
     """The exceptions of each check over captures."""
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self._spans: dict[str, Spans[str]] = {id: Spans() for id in ids}
+        self.titles = {id: CHECKS[id].title for id in ids}
+        self._spans: dict[str, Spans[str]] = {id: Spans() for id in self.titles}
         self._rows: dict[str, tuple[str | None, str]] = {}
         self._waivers: dict[str, str | None] = {}
         self._ended: list[tuple[str, Span[str]]] = []
@@ -176,6 +178,7 @@ class _Followed:
     def step(self, at: datetime, results: Iterable[Result], tables: Tables) -> None:
         for result in results:
             check, population = result.check, result.population
+            self.titles[check.id] = result.title
             # A wide table is not copied for the few columns that are followed.
             followed = ["exception_id", "waiver", *_place(check, population)]
             found = population.loc[population["verdict"] == evaluate.EXCEPTION, followed]
@@ -216,7 +219,7 @@ class _Followed:
             _, _, first, seen, earliest, _, _, gone, state, *_ = span.values
             yield (
                 id,
-                CHECKS[id].title,
+                self.titles[id],
                 CHECKS[id].severity,
                 tested.get(id, []),
                 span.key,

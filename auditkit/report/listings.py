@@ -85,7 +85,7 @@ def tests(snapshot: Snapshot, every: Tests) -> Sheet:
         rows.append(
             {
                 "Test": id,
-                "Title": narrative.title(r),
+                "Title": r.title,
                 "Severity": r.check.severity,
                 "Conclusion": r.conclusion,
                 "Population": Link.row(len(r.population), POPULATIONS, number),
@@ -132,7 +132,7 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
     frame["UID"] = [uids.get(place, "") for place in places.itertuples(index=False, name=None)]
     frame["Cluster"] = snapshot.origin.cluster
     frame["In scope"] = in_scope(engagement, frame["Namespace"])
-    note = f"{len(frame):,} exceptions; an id stays the same from run to run. Expected is what the test states, condition what was found; a waiver accepts an exception, which stays one."
+    note = f"{narrative.count(len(frame), 'exception')}; an id stays the same from run to run. Expected is what the test states, condition what was found; a waiver accepts an exception, which stays one."
     return listed(
         pack,
         Sheet(
@@ -177,7 +177,7 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
             "Exception id": found["exception_id"],
             "Test": Link.row(id, TESTS, every.order.index(id)),
             "Controls": every.control_ids(id),
-            "Expected": narrative.title(result),
+            "Expected": result.title,
             "Severity": result.check.severity,
             **{c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")},
             "Part": procedure.part(found, procedure.key(result.check)),
@@ -244,7 +244,7 @@ def populations(pack: Path, snapshot: Snapshot, every: Tests) -> Sheet:
         rows.append(
             {
                 "Test": Link.row(id, TESTS, number),
-                "Title": narrative.title(r),
+                "Title": r.title,
                 "Table": Link.row(r.check.population, IPE, tables[r.check.population]),
                 "One row": declared(r.check.population).title,
                 "Rows": len(r.population),
@@ -286,7 +286,7 @@ def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
         }
     )
     note = (
-        f"Who holds what: {len(frame):,} bindings of subjects, one row a subject of a binding; it may have been added after the "
+        f"Who holds what: {narrative.count(len(frame), 'binding')} of subjects, one row a subject of a binding; it may have been added after the "
         "binding was created. Table grants has a row for every rule of it; the identity provider knows who is in a group."
     )
     return listed(

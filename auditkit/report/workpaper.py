@@ -272,7 +272,7 @@ class Workpaper:
         rows |= {"Settings": procedure.settings(result.settings)} if result.settings else {}
         rows |= {"Why": check.rationale, "Remedy": check.fix}
         return (
-            f"<details class='test'><summary><b>{escape(check.id)}</b> {prose(narrative.title(result))}</summary>"
+            f"<details class='test'><summary><b>{escape(check.id)}</b> {prose(result.title)}</summary>"
             f"<div id='how-{check.id}'>{facts(rows)}<pre>{escape(procedure.source(result))}</pre></div></details>"
         )
 
@@ -313,7 +313,7 @@ class Workpaper:
         frame = self.all.frame[self.all.frame["id"].isin([r.check.id for r in self.tested])]
         cells = {
             "Test": [Html(self._lead(r)) for r in self.tested],
-            "Title": [Html(prose(narrative.title(r))) for r in self.tested],
+            "Title": [Html(prose(r.title)) for r in self.tested],
             **{name.capitalize(): frame[name] for name in ("severity", "conclusion", "population", "exceptions")},
             "Undetermined": frame["undetermined"],
         }
@@ -351,7 +351,7 @@ class Workpaper:
 
     def _found(self, result: Result) -> str:
         check, open_ = result.check, result.undetermined
-        text = f"<h3 id='{check.id}'>{escape(check.id)} {prose(narrative.title(result))}</h3>"
+        text = f"<h3 id='{check.id}'>{escape(check.id)} {prose(result.title)}</h3>"
         text += f"<p>{escape(narrative.sentence(result, named=False))} {self._follow(result)}</p>"
         text += f"<p><b>Why:</b> {prose(check.rationale)} <b>Remedy:</b> {prose(check.fix)}</p>"
         text += self._legend(result)

@@ -177,8 +177,12 @@ def _dated(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return worded(frame[list(columns)]).assign(
         began=words.began(frame),
         ended=words.ended(frame),
-        seen=[f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in zip(frame["first_seen"], frame["last_seen"], strict=True)],
+        seen=[_days(a, b) for a, b in zip(frame["first_seen"], frame["last_seen"], strict=True)],
     )
+
+
+def _days(first: pd.Timestamp, last: pd.Timestamp) -> str:
+    return " to ".join(dict.fromkeys([f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"]))
 
 
 def _follow_changes(period: Period) -> str:

@@ -17,6 +17,7 @@ from auditkit.report import requests
 from auditkit.report.charts.period import DAYS, by_day
 from auditkit.report.frames import records, said
 from auditkit.report.listings import listed
+from auditkit.report.narrative import count
 from auditkit.report.period import words
 from auditkit.report.period.paper import notebooks, title
 from auditkit.report.period.saved import FOLDER
@@ -52,7 +53,7 @@ def gaps(period: Period) -> Sheet:
     """Missed slots as ranges, and captures with missing evidence, in order of time."""
     rows = [
         {
-            "What": f"{one.missed:,} slots missed" if one.missed else "longer than the tolerance",
+            "What": f"{count(one.missed, 'slot')} missed" if one.missed else "longer than the tolerance",
             "From": one.start,
             "To": one.end,
             "Days": round(one.days, 1),
@@ -297,7 +298,7 @@ def _request(request: Request, period: Period) -> dict[str, Any]:
     papers = [n for n in notebooks().values() if set(n.tables) & set(request.listings)]
     missing = requests.lacking(request, period.last) if period.last else []
     exceeded = int(period.gaps["exceeds"].sum())
-    missing += [f"{exceeded} gaps beyond the tolerance"] if exceeded else []
+    missing += [f"{count(exceeded, 'gap')} beyond the tolerance"] if exceeded else []
     missing += [] if request.over_period else ["the state as of a date is in the pack of one capture (`auditkit run`)"]
     return {
         **requests.asked(request),
