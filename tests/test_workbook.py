@@ -4,6 +4,7 @@ import html
 import json
 import re
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -144,6 +145,11 @@ def test_counts_agree_from_sheet_to_sheet(book: Workbook) -> None:
     assert column(book, "Tests", "Population") == column(book, "Populations", "Rows")
 
 
+@cache
+def anchors(page: Path) -> frozenset[str]:
+    return frozenset(re.findall("""\\bid=["']([^"']+)""", page.read_text()))
+
+
 def test_links_lead_somewhere(book: Workbook, pack: Path) -> None:
     leads = 0
     for sheet in book:
@@ -154,7 +160,9 @@ def test_links_lead_somewhere(book: Workbook, pack: Path) -> None:
                     name, _, place = link.location.rpartition("!")
                     assert book[name.strip("'")][place].value is not None, (sheet.title, cell.coordinate)
                 elif link is not None:
-                    assert (pack / unquote(link.target.partition("#")[0])).is_file(), (sheet.title, cell.coordinate)
+                    page, _, anchor = unquote(link.target).partition("#")
+                    assert (pack / page).is_file(), (sheet.title, cell.coordinate)
+                    assert not anchor or anchor in anchors(pack / page), (sheet.title, cell.coordinate)
                 leads += link is not None
     assert leads > 1000
 
