@@ -367,4 +367,4 @@ def test_no_population_is_too_odd_to_report(tmp_path: Path) -> None:
     tested = sheet[sheet["Population"] != ""]
     assert (tested["Objects with exceptions"] == tested["Objects examined"]).all()
     listed = listings.exceptions(tmp_path, empty, engagement.load(None), tests).frame
-    assert sorted(listed["Test"]) == sorted(CHECKS)
+    assert sorted(map(str, listed["Test"])) == sorted(CHECKS)

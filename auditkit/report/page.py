@@ -16,9 +16,9 @@ _CODE = re.compile("`([^`]+)`")
 # A text up to this long stays on one line, and so does every day with its time.
 WHOLE = 16
 _DAY = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d)?")
-# A longer word may break after these and nowhere else; a part that is longer still, such as a hash, breaks anywhere.
+# A word longer than this may break after these; a part of it that is longer still, such as a hash, breaks anywhere.
 _SEPARATOR = re.compile(r"(?<=[:/.@_,=\]])(?=\w)")
-LONG_WORD, LONG_PART = 24, 32
+LONG = 32
 
 
 class Html:
@@ -100,8 +100,8 @@ def _cell(value: object, *, command: bool) -> str:
 
 def _word(word: str) -> str:
     """A word of a cell with the places where a long one may break."""
-    if len(word) <= LONG_WORD:
+    if len(word) <= LONG:
         return escape(word)
     parts = _SEPARATOR.split(word)
     text = "<wbr>".join(map(escape, parts))
-    return f"<span class='long'>{text}</span>" if max(map(len, parts)) > LONG_PART else text
+    return f"<span class='long'>{text}</span>" if max(map(len, parts)) > LONG else text
