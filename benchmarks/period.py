@@ -78,7 +78,9 @@ def query(pack: Path) -> None:
 
 def one(name: str, pack: Path) -> None:
     """Do one piece of the comparison, and print its CPU seconds without imports, and the peak memory in MB."""
-    work: Callable[[], Any] = (lambda: sections(name, pack)) if name in paper.notebooks() else (lambda: scan(name, pack))
+    work: Callable[[], Any] = (
+        (lambda: sections(name, pack)) if name in paper.notebooks() else (lambda: scan(name, pack))
+    )
     started = time.process_time()
     kept = work()
     print(json.dumps([time.process_time() - started, peak()]))
