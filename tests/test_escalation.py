@@ -467,3 +467,17 @@ def test_another_binding_never_closes_a_way(some, more):
     (before, steps), (after, fewer) = reach(some), reach([*some, *more])
     assert before <= after
     assert all(fewer[name] <= steps[name] for name in before)
+
+
+def test_rights_that_are_all_only_together():
+    every = {"apiGroups": ["*"], "resources": ["*"]}
+    create, update = ({**every, "verbs": [verb]} for verb in ("create", "update"))
+    access = Access.from_objects(
+        [role("c", create), role("u", update), role("r", {**every, "verbs": ["get"]}), *(bind(r, ANN) for r in "cur")]
+    )
+    (row,) = access.paths().table.itertuples()
+    assert (row.name, row.steps) == ("ann", 0)
+    assert row.evidence == [
+        "ClusterRoleBinding c-binding, ClusterRole c; ClusterRoleBinding u-binding, ClusterRole u"
+    ]
+    assert access.effective_admins().binding.tolist() == ["c-binding", "u-binding"]

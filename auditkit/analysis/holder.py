@@ -17,6 +17,7 @@ from auditkit.analysis.powers import (
     Power,
     all_powerful,
     grants,
+    unbounded,
 )
 from auditkit.analysis.surroundings import RunningPod, Surroundings
 from auditkit.kinds.rbac import Rule
@@ -112,6 +113,9 @@ class Holder:
             for grant in found:
                 for power in held.of(grant.allows):
                     self._by[power, scope].append(grant)
+            everything = _everything(found)
+            if everything:
+                self._by["everything", scope] = everything
         self._scopes: defaultdict[str, list[str]] = defaultdict(list)
         for power, scope in sorted(self._by):
             self._scopes[power].append(scope)
@@ -165,6 +169,17 @@ class Holder:
         return None
 
 
+def _everything(found: Iterable[Grant]) -> list[Grant]:
+    """The grants that are administration: each that is alone, else those that are together; none where they are not."""
+    wide = [
+        (grant, grant.allows)
+        for grant in found
+        if grant.allows and unbounded(grant.allows) and not {"*", *WRITE}.isdisjoint(grant.allows.verbs or ())
+    ]
+    alone = [grant for grant, rule in wide if all_powerful(rule)]
+    return alone or ([grant for grant, _ in wide] if all_powerful(*(rule for _, rule in wide)) else [])
+
+
 def limits(grant: Grant) -> tuple[str, ...]:
     """The names that a grant is limited to; empty is all."""
     return tuple(grant.allows.resource_names or ()) if grant.allows else ()
@@ -187,8 +202,7 @@ class RulePowers:
         if rule is None:
             return ()
         if id(rule) not in self._known:
-            found = [name for name, power in HELD.items() if grants(rule, power, cluster=True)]
-            self._known[id(rule)] = rule, (*found, *(["everything"] if all_powerful(rule) else []))
+            self._known[id(rule)] = rule, tuple(name for name, power in HELD.items() if grants(rule, power, cluster=True))
         return self._known[id(rule)][1]
 
 
@@ -210,7 +224,7 @@ class World:
         self.admin_roles = sorted(
             name
             for (kind, _, name), rules in access.roles.items()
-            if kind == "ClusterRole" and any(rule and all_powerful(rule) for rule, _ in rules)
+            if kind == "ClusterRole" and all_powerful(*(rule for rule, _ in rules if rule))
         )
         self.admin_bindings = {
             grant.binding: grant.role

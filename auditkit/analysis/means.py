@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from auditkit.analysis.access import MASTERS
 from auditkit.analysis.holder import CONSTRAINED, MAKERS, SINK, Holder, Means, World, limits, proof
+from auditkit.analysis.powers import all_powerful
 from auditkit.analysis.surroundings import RunningPod
 
 IS_ADMIN = "is cluster-admin"
@@ -29,9 +30,12 @@ _EDITS = tuple(f"edit {plural}" for plural in MAKERS if plural != "jobs")
 
 def means(holder: Holder, world: World) -> Iterator[Means]:
     """Every way of a holder to become another subject or cluster-admin; whoever is cluster-admin needs no other."""
-    grant = holder.can("everything", "")
-    if grant:
-        yield Means(how=IS_ADMIN, targets=frozenset([SINK]), evidence=grant.via)
+    given = holder.grants("everything", "")
+    if given:
+        # Rights that are administration only together are all named; else one that is it alone.
+        named = given[:1] if given[0].allows and all_powerful(given[0].allows) else given
+        evidence = "; ".join(dict.fromkeys(grant.via for grant in named))
+        yield Means(how=IS_ADMIN, targets=frozenset([SINK]), evidence=evidence)
     elif not holder.idle:
         for ways in WAYS:
             yield from (way for way in ways(holder, world) if way.targets)

@@ -153,6 +153,10 @@ def _covers(pattern: str, resource: str, base: str, sub: str) -> bool:
 
 def all_powerful(*rules: Rule) -> bool:
     """Whether rules together allow creating and changing every resource of every group: administration under any name."""
-    wide = [r for r in rules if "*" in (r.api_groups or ()) and "*" in (r.resources or ()) and not r.resource_names]
-    verbs = {verb for rule in wide for verb in rule.verbs or ()}
+    verbs = {verb for rule in rules if unbounded(rule) for verb in rule.verbs or ()}
     return "*" in verbs or ("create" in verbs and bool(verbs & {"update", "patch"}))
+
+
+def unbounded(rule: Rule) -> bool:
+    """Whether a rule is about every resource of every group, under any name."""
+    return "*" in (rule.api_groups or ()) and "*" in (rule.resources or ()) and not rule.resource_names
