@@ -100,10 +100,11 @@ POWERS: Mapping[str, Power] = {
         ("update", "patch"),
         ("nodes/status", "pods/status", "services/status"),
     ),
-    "writes_configmaps": Power("update or patch ConfigMaps", ("update", "patch"), ("configmaps",)),
+    # What is deleted can be made again as somebody else wants it.
+    "writes_configmaps": Power("update, patch or delete ConfigMaps", ("update", "patch", *DELETE), ("configmaps",)),
     "writes_network": Power(
-        "create, update or patch NetworkPolicies, Ingresses, Services or endpoints",
-        WRITE,
+        "create, update, patch or delete NetworkPolicies, Ingresses, Services or endpoints",
+        (*WRITE, *DELETE),
         ("networkpolicies", "ingresses", "services", "endpoints", "endpointslices"),
         ("networking.k8s.io", "", "discovery.k8s.io"),
     ),

@@ -86,7 +86,7 @@ def impersonate(roles: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
     Constrained impersonation (`impersonate:user-info` and the like) means nothing before 1.35; since then a feature
     gate and a second right decide: such a row is undetermined.
 
-    Fix: drop impersonate, or limit it by resourceNames.
+    Fix: drop impersonate; or limit it by resourceNames and accept the row, which remains, in writing.
     """
     constrained = roles.impersonates_constrained & ~_before_1_35(roles, origin)
     return roles.impersonates | roles.impersonates_details | constrained
@@ -119,7 +119,7 @@ def write_aws_auth(
     It counts where it is there. Where the server is EKS and it is not, the cluster's authentication mode decides
     whether one that is made counts; what manifests lack the cluster may have: undetermined.
 
-    Fix: use access entries (authentication mode API) and delete the ConfigMap, or drop update and patch on it.
+    Fix: use access entries (authentication mode API) and delete the ConfigMap, or drop update, patch and delete on it.
     """
     there = bool(((config_maps.namespace == "kube-system") & (config_maps.name == "aws-auth")).any())
     eks = origin.version.str.contains(VERSIONS["Amazon EKS"]).fillna(False) | (origin.basis == "as supplied")

@@ -17,7 +17,8 @@ from auditkit.kinds.rbac import ClusterRole, ClusterRoleBinding, Role, RoleBindi
 
 # ConfigMaps of kube-system that configure the cluster: who changes one changes DNS, networking or authentication.
 CLUSTER_CONFIG = frozenset(
-    ["coredns", "kube-proxy", "kubeadm-config", "kubelet-config", "aws-auth", "extension-apiserver-authentication"]
+    ["coredns", "coredns-custom", "kube-dns", "node-local-dns", "kube-proxy", "kubeadm-config", "kubelet-config"]
+    + ["aws-auth", "extension-apiserver-authentication"]
 )
 
 # A rule, the columns of _Powers for it, and whether it is Kubernetes' own.
@@ -42,7 +43,7 @@ class _Powers:
         "wildcard_paths": Annotated[bool | None, "A nonResourceURL ends in `*`."],
         "all_powerful": Annotated[bool | None, "Creates and changes every resource of every API group."],
         "writes_cluster_config": Annotated[
-            bool | None, "Updates or patches ConfigMaps of kube-system that configure the cluster."
+            bool | None, "Updates, patches or deletes ConfigMaps of kube-system that configure the cluster."
         ],
         **{name: Annotated[bool | None, f"May {power.doc}."] for name, power in POWERS.items()},
     }
