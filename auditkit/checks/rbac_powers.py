@@ -5,6 +5,7 @@ import pandas as pd
 from auditkit.analysis.access import MASTERS
 from auditkit.analysis.provider import VERSIONS
 from auditkit.checks.lists import filled, holds
+from auditkit.checks.rbac import approving
 from auditkit.declare import check
 
 
@@ -102,8 +103,7 @@ def approve_certificates(roles: pd.DataFrame, grants: pd.DataFrame) -> pd.Series
 
     Fix: leave approval to its controller, for its signer.
     """
-    held = grants[(grants.kind == "ClusterRoleBinding") & grants.identity.notna() & grants.rule.notna()]
-    certain, possible = _approvers(held, False), _approvers(held, True)
+    certain, possible = (set(grants.role_id[approving(grants, unknown=unknown)]) for unknown in (False, True))
     shared = roles.role_id.isin(certain).astype("boolean").mask(roles.role_id.isin(possible - certain))
     either = roles.updates_approval | roles.approves_signers
     return (roles.updates_approval & roles.approves_signers) | (either & shared)
@@ -160,13 +160,6 @@ def becomes_admin(escalation_paths: pd.DataFrame) -> pd.Series:
     masters = (escalation_paths.kind == "Group") & (escalation_paths.identity == MASTERS)
     own = ~escalation_paths.stock & ~masters
     return own.mask(own & escalation_paths.condition.notna())
-
-
-def _approvers(held: pd.DataFrame, unknown: bool) -> set[str]:
-    """The roles of subjects that are given both rights, where an unknown one counts as `unknown`."""
-    subject = held.subject_kind.replace("ServiceAccount", "User") + "/" + held.identity
-    updates, approves = held.updates_approval.fillna(unknown), held.approves_signers.fillna(unknown)
-    return set(held.role_id[subject.isin(subject[updates]) & subject.isin(subject[approves])])
 
 
 def _before_1_35(roles: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
