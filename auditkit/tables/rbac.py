@@ -152,7 +152,8 @@ class Binding(BindingColumns):
                 namespace = (subject.namespace or binding.namespace or None) if account else None
                 who = identity(subject.kind, subject.name, subject.namespace or "", binding.namespace)
                 alias = who[1].split(":") if who and who[0] == "User" else []
-                named = "/".join(alias[2:]) if len(alias) == 4 and alias[:2] == ["system", "serviceaccount"] else None
+                whole = len(alias) == 4 and all(alias) and alias[:2] == ["system", "serviceaccount"]
+                named = "/".join(alias[2:]) if whole else None
                 yield (*head, number, subject.kind, subject.name, namespace, who[1] if who else None, named, *tail)
             if not binding.subjects:
                 yield (*head, 0, None, None, None, None, None, *tail)
