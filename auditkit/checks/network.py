@@ -102,8 +102,8 @@ def dangling_policy(network_policies: pd.DataFrame, isolation: pd.DataFrame) -> 
 def policies_enforced(policy_enforcement: pd.DataFrame) -> pd.Series:
     """The cluster's network enforces the policies that it is given.
 
-    The API server accepts policies that no component reads. A network that is not recognised, or whose
-    enforcement is an option, is undetermined.
+    The API server accepts policies that no component reads. A network that is not recognised, or that enforces only
+    where an option asks for it, is undetermined. That one which enforces by default was told not to is not seen.
 
     Fix: run a network that enforces the policy's kind on every node, or write the policy in a kind that it reads.
     """
