@@ -323,6 +323,29 @@ def test_privileged_pods_where_pod_security_lets_them(level, more, reaches, cond
         assert found["condition"] == condition
 
 
+@pytest.mark.parametrize(
+    ("rules", "namespace", "reaches"),
+    [
+        ([rule("create", "namespaces pods")], "", True),
+        ([rule("create", "namespaces"), rule("patch", "deployments", "apps")], "", False),
+        ([rule("create", "namespaces pods")], "apps", False),
+    ],
+)
+def test_whoever_makes_a_namespace_chooses_its_level(rules, namespace, reaches):
+    objects = [
+        ALL,
+        enforcing("apps", "restricted"),
+        obj("Node", "cp", labels={"node-role.kubernetes.io/control-plane": ""}),
+        role("mine", *rules),
+        bind("mine", ANN, namespace=namespace),
+    ]
+    found = row(Access.from_objects(objects))
+    assert (found is not None) == reaches
+    if reaches:
+        assert "takes over a node by a privileged pod in a namespace that it makes" in found["path"]
+        assert found["condition"] is None
+
+
 def test_a_host_path_by_a_volume_passes_baseline():
     objects = [
         ALL,

@@ -79,6 +79,7 @@ HELD: Mapping[str, Power] = {
     "write webhooks": _power(WRITE, "mutatingwebhookconfigurations", ADMISSION),
     "write mutating policies": _power(WRITE, "mutatingadmissionpolicies", ADMISSION),
     "write mutating policy bindings": _power(WRITE, "mutatingadmissionpolicybindings", ADMISSION),
+    "create namespaces": _power(("create",), "namespaces"),
     "edit namespaces": _power(_EDIT, "namespaces"),
     "create volumes": _power(("create",), "persistentvolumes"),
     "create claims": _power(("create",), "persistentvolumeclaims"),

@@ -324,6 +324,10 @@ def _privileged_pods(holder: Holder, world: World) -> Iterator[Means]:
     """A pod that is root on its node, where the namespace's Pod Security level lets it; a pod may name its node."""
     for scope, evidence, condition in pod_makers(holder, world):
         choices = [_lets_root(holder, world, namespace) for namespace in ([scope] if scope else world.namespaces)]
+        # Whoever makes a namespace writes its labels, and so the level that it enforces.
+        new = not scope and any(holder.can(power, "") for power in _PODS)
+        makes = holder.can("create namespaces", "") if new else None
+        choices.append((proof("create namespaces", makes), "", "a namespace that it makes") if makes else None)
         open_ = sorted((choice for choice in choices if choice), key=lambda choice: (bool(choice[1]), choice))
         if open_:
             why, unless, namespace = open_[0]
