@@ -108,7 +108,7 @@ class Isolation:
 
     Isolated means that a policy of the direction selects every pod and none that selects one allows all. These
     are facts of policies, not of packets: whether the cluster's network enforces them is in `policy_enforcement`.
-    Policies do nothing to hostNetwork pods. Where policies of another engine (Cilium, Calico, admin policies) may
+    Policies do nothing to hostNetwork pods. Where policies of another engine (Cilium, Calico, Antrea, admin policies) may
     touch the namespace, isolation is missing.
     """
 
