@@ -153,7 +153,7 @@ def metadata_service(metadata_access: pd.DataFrame) -> pd.Series:
     """No workload reaches the cloud's metadata service at 169.254.169.254.
 
     It answers whoever asks with the node's own credentials at the cloud. A hop limit of 1, or a provider's proxy,
-    may stop pods too, which the cluster does not show; hostNetwork pods always reach it.
+    may stop pods too, which the cluster does not show; no NetworkPolicy holds back hostNetwork pods.
 
     Fix: deny egress by default, and leave 169.254.169.254/32 out (`except`) of every wide ipBlock.
     """

@@ -47,7 +47,8 @@ def runtime_socket(host_paths: pd.DataFrame) -> pd.Series:
 def sensitive_path(host_paths: pd.DataFrame) -> pd.Series:
     """Volumes open no folder by which a node can be taken over.
 
-    Configuration, devices, programs and the kubelet's state are in /etc, /dev, /usr, /var/lib/kubelet and the like.
+    Configuration, devices, programs, what runs by a timer, keys of who signs in and the kubelet's state are in /etc,
+    /dev, /usr, /var/spool/cron, /home, /var/lib/kubelet and the like. /var/log is not among them.
 
     Fix: mount the single file or folder that is needed, elsewhere.
     """

@@ -26,10 +26,10 @@ SOCKETS = (
 )  # fmt: skip
 SOCKET_NAMES = frozenset(posixpath.basename(path) for path in SOCKETS)
 DIRECTORIES = (
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/cni", "/proc", "/program files", "/programdata", "/root",
-    "/run", "/sbin", "/sys", "/usr", "/windows",
-    "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/etcd", "/var/lib/k0s",
-    "/var/lib/kubelet", "/var/lib/rancher",
+    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt/bin", "/opt/cni", "/proc", "/program files",
+    "/programdata", "/root", "/run", "/sbin", "/srv/kubernetes", "/sys", "/users", "/usr", "/windows",
+    "/var/lib/cloud", "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/etcd", "/var/lib/k0s",
+    "/var/lib/kubelet", "/var/lib/rancher", "/var/spool/at", "/var/spool/cron",
 )  # fmt: skip
 CREDENTIALS = (
     "/etc/kubernetes/admin.conf", "/etc/kubernetes/azure.json", "/etc/kubernetes/cloud.conf",
