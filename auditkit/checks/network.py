@@ -130,7 +130,8 @@ def environments_apart(
 def mesh_encrypted(mesh_encryption: pd.DataFrame) -> pd.Series:
     """The mesh takes no plain text.
 
-    PERMISSIVE takes both: whoever is on the network may call without a certificate.
+    PERMISSIVE takes both: whoever is on the network may call without a certificate. The mesh is Istio's; of another
+    nothing is read.
 
     Fix: set mode STRICT for the mesh, and remove what makes exceptions of it.
     """
