@@ -500,7 +500,5 @@ def test_rights_that_are_all_only_together():
     )
     (row,) = access.paths().table.itertuples()
     assert (row.name, row.steps) == ("ann", 0)
-    assert row.evidence == [
-        "ClusterRoleBinding c-binding, ClusterRole c; ClusterRoleBinding u-binding, ClusterRole u"
-    ]
+    assert row.evidence == ["ClusterRoleBinding c-binding, ClusterRole c; ClusterRoleBinding u-binding, ClusterRole u"]
     assert access.effective_admins().binding.tolist() == ["c-binding", "u-binding"]

@@ -41,7 +41,15 @@ def test_policy_types_default(spec, directions):
         ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}, True),
         ({"from": [{"podSelector": {}}, {"ipBlock": {"cidr": "::/0"}}]}, True),
         ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}, False),
-        ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]}, True),
+        (
+            {
+                "from": [
+                    {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}},
+                    {"ipBlock": {"cidr": "10.0.0.0/8"}},
+                ]
+            },
+            True,
+        ),
         ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["0.0.0.0/0"]}}]}, False),
         ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["::/0"]}}]}, True),
         ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["nothing"]}}]}, None),

@@ -14,7 +14,8 @@ def of_namespaces(rules: Iterable[AdmissionRule]) -> bool:
     return any(
         not {"*", "CREATE"}.isdisjoint(rule.operations or ())
         and not rule.resource_names
-        and {one.partition("/")[0] for one in rule.resources or () if one.partition("/")[2] in ("", "*")} - CLUSTER_RESOURCES
+        and {one.partition("/")[0] for one in rule.resources or () if one.partition("/")[2] in ("", "*")}
+        - CLUSTER_RESOURCES
         and (rule.scope != "Cluster" or not {"*", "*/*", "namespaces"}.isdisjoint(rule.resources or ()))
         for rule in rules
     )

@@ -203,7 +203,10 @@ class RulePowers:
         if rule is None:
             return ()
         if id(rule) not in self._known:
-            self._known[id(rule)] = rule, tuple(name for name, power in HELD.items() if grants(rule, power, cluster=True))
+            self._known[id(rule)] = (
+                rule,
+                tuple(name for name, power in HELD.items() if grants(rule, power, cluster=True)),
+            )
         return self._known[id(rule)][1]
 
 

@@ -187,7 +187,9 @@ def shipped_roles_escalate(grants: pd.DataFrame, origin: pd.DataFrame) -> pd.Ser
 
     Fix: bind view, or a role of what is needed; a kubelet's API to the API server only, accepted in writing.
     """
-    anywhere = grants.binds_roles | grants.escalates_roles | grants.writes_rbac | grants.impersonates | grants.creates_tokens
+    anywhere = (
+        grants.binds_roles | grants.escalates_roles | grants.writes_rbac | grants.impersonates | grants.creates_tokens
+    )
     # Nodes, admission, uids and extras lie in no namespace: a RoleBinding does not give them.
     outside = grants.impersonates_details | grants.writes_admission | grants.proxies_nodes
     certain, possible = (approving(grants, unknown=unknown) for unknown in (False, True))

@@ -10,7 +10,7 @@ import pandas as pd
 from auditkit.analysis import builtin, gatekeeper
 from auditkit.analysis.effects import listed, together
 from auditkit.analysis.podsecurity import Mode, effective
-from auditkit.analysis.selectors import EVERYTHING, every, selects_all, some
+from auditkit.analysis.selectors import every, some
 from auditkit.analysis.webhooks import covers, creates_pods, engine_of, in_reach, skips_objects
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view

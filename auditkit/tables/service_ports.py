@@ -36,7 +36,12 @@ class ServicePortRow:
                 served[owner.key[0]].append(((made.metadata and made.metadata.labels) or {}, ports))
         for service in objects[Service]:
             wanted = (service.spec.selector if service.spec else None) or {}
-            ports = [p for labels, own in served[service.namespace] if wanted and wanted.items() <= labels.items() for p in own]
+            ports = [
+                p
+                for labels, own in served[service.namespace]
+                if wanted and wanted.items() <= labels.items()
+                for p in own
+            ]
             for one in (service.spec.ports if service.spec else None) or ():
                 target, protocol = one.port if one.target_port is None else one.target_port, one.protocol or "TCP"
                 called = {number for name, spoken, number in ports if (name, spoken) == (target, protocol)}
