@@ -324,6 +324,38 @@ def test_privileged_pods_where_pod_security_lets_them(level, more, reaches, cond
 
 
 @pytest.mark.parametrize(
+    ("rules", "reaches"),
+    [
+        ([rule("get patch", "secrets")], True),
+        ([rule("get patch", "secrets", names=("plain-token",))], True),
+        ([rule("get patch", "secrets", names=("other",))], False),
+        ([rule("get", "secrets")], False),
+        ([rule("patch", "secrets")], False),
+    ],
+)
+def test_a_token_secret_is_rewritten_for_another_account(rules, reaches):
+    secret = obj("Secret", "plain-token", "web", type="kubernetes.io/service-account-token")
+    secret["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "plain"}
+    access = Access.from_objects(
+        [
+            ALL,
+            bind("cluster-admin", BOSS),
+            obj("ServiceAccount", "boss", "web"),
+            obj("ServiceAccount", "plain", "web"),
+            secret,
+            role("mine", *rules),
+            bind("mine", ANN, namespace="web"),
+        ]
+    )
+    found = access.paths().table
+    ann = found[found["name"] == "ann"]
+    assert len(ann) == reaches
+    if reaches:
+        assert "rewrites token Secret web/plain-token into one of ServiceAccount web/boss" in ann["path"].iloc[0]
+        assert ann["condition"].isna().all()
+
+
+@pytest.mark.parametrize(
     ("rules", "namespace", "reaches"),
     [
         ([rule("create", "namespaces pods")], "", True),

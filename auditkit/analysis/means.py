@@ -190,12 +190,15 @@ def _tokens(holder: Holder, world: World) -> Iterator[Means]:
 
 
 def _secrets(holder: Holder, world: World) -> Iterator[Means]:
-    """A token Secret that is there, or one that the holder makes: a controller writes the token into it
+    """A token Secret that is there, or one that the holder makes or rewrites: a controller writes the token into it
     (pkg/controller/serviceaccount/tokens_controller.go)."""
     for scope in holder.together("create secrets", "read secrets"):
         given = [(power, holder.can(power, scope)) for power in ("create secrets", "read secrets")]
         evidence = "; ".join(proof(power, grant) for power, grant in given if grant)
         yield Means(how="makes a token Secret of", targets=world.accounts(scope), evidence=evidence)
+    for one in rewritten(holder, world):
+        how = f"rewrites {one.secret} into one of"
+        yield Means(how=how, targets=world.accounts(one.scope), evidence=one.evidence, condition=one.condition)
     for scope, grant in holder.each("read secrets"):
         names, tokens, how = limits(grant), world.facts.tokens, "reads a token Secret of"
         evidence = proof("read secrets", grant)
@@ -208,6 +211,33 @@ def _secrets(holder: Holder, world: World) -> Iterator[Means]:
                 condition = "" if token.account else f"Secret {token.namespace}/{token.name} holds a token of it"
                 why = f"{evidence}; Secret {token.namespace}/{token.name}"
                 yield Means(how=how, targets=targets, evidence=why, condition=condition)
+
+
+class Rewritten(NamedTuple):
+    """A token Secret that a holder changes and reads, so that it holds a token of any ServiceAccount of its namespace."""
+
+    scope: str
+    secret: str
+    evidence: str
+    condition: str
+
+
+def rewritten(holder: Holder, world: World) -> Iterator[Rewritten]:
+    """The token Secrets that a holder rewrites, one of each namespace: a controller puts in whose token it is told to."""
+    tokens, done = world.facts.tokens, set[str]()
+    for scope in holder.together("edit secrets", "read secrets"):
+        edit, read = holder.can("edit secrets", scope), holder.can("read secrets", scope)
+        if edit and read and tokens is None:
+            evidence = f"{proof('edit secrets', edit)}; {proof('read secrets', read)}"
+            condition = "a Secret that it may change and read holds a token (Secrets were not read)"
+            yield Rewritten(scope, "token Secrets", evidence, condition)
+        for token in tokens or ():
+            edit = holder.can("edit secrets", token.namespace, token.name)
+            read = holder.can("read secrets", token.namespace, token.name)
+            if edit and read and scope in ("", token.namespace) and token.namespace not in done:
+                done.add(token.namespace)
+                evidence = f"{proof('edit secrets', edit)}; {proof('read secrets', read)}"
+                yield Rewritten(token.namespace, f"token Secret {token.namespace}/{token.name}", evidence, "")
 
 
 def _make_pods(holder: Holder, world: World) -> Iterator[Means]:
