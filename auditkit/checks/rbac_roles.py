@@ -53,7 +53,8 @@ def create_pods(roles: pd.DataFrame) -> pd.Series:
 def write_workloads(roles: pd.DataFrame) -> pd.Series:
     """Roles do not change workload controllers.
 
-    A Deployment or Job creates Pods for its author: the same power as creating them.
+    A Deployment or Job creates Pods for its author: the same power as creating them. Kubernetes' own are looked at,
+    not custom ones such as Rollouts of Argo.
 
     Fix: leave workload changes to the deployment pipeline.
     """
