@@ -77,7 +77,8 @@ def webhook_bypass(webhooks: pd.DataFrame) -> pd.Series:
 
     Fix: set `failurePolicy: Fail`; leave out only the system's namespaces and the webhook's own.
     """
-    return (webhooks.failure_policy == "Ignore") | webhooks.skips_namespaces | webhooks.skips_objects
+    open_ = (webhooks.failure_policy == "Ignore").mask(~webhooks.failure_policy.isin(["Fail", "Ignore"]))
+    return open_ | webhooks.skips_namespaces | webhooks.skips_objects
 
 
 @check("ADM-06", severity="medium")
