@@ -57,9 +57,10 @@ def sensitive_path(host_paths: pd.DataFrame) -> pd.Series:
 
 @check("POD-21", severity="medium")
 def cloud_credentials(host_paths: pd.DataFrame) -> pd.Series:
-    """Volumes do not open credentials that lie on the node.
+    """Volumes do not open credentials of a cloud, or kubeconfigs, that lie on the node.
 
-    The node's cloud credentials act for the node, in the cloud account and on all of its pods.
+    The node's cloud credentials act for the node, in the cloud account and on all of its pods. Keys of the control
+    plane, which its own pods mount, are POD-20's.
 
     Fix: give the workload an identity of its own.
     """

@@ -32,9 +32,11 @@ DIRECTORIES = (
     "/var/lib/kubelet", "/var/lib/rancher", "/var/spool/at", "/var/spool/cron",
 )  # fmt: skip
 CREDENTIALS = (
-    "/etc/kubernetes/admin.conf", "/etc/kubernetes/azure.json", "/etc/kubernetes/cloud.conf",
-    "/etc/kubernetes/cloud-config", "/etc/kubernetes/kubelet.conf", "/etc/kubernetes/super-admin.conf",
-    "/root/.aws", "/root/.azure", "/root/.config/gcloud", "/root/.kube", "/var/lib/kubelet/pki",
+    "/etc/kubernetes/admin.conf", "/etc/kubernetes/azure.json", "/etc/kubernetes/bootstrap-kubelet.conf",
+    "/etc/kubernetes/cloud.conf", "/etc/kubernetes/cloud-config", "/etc/kubernetes/kubelet.conf",
+    "/etc/kubernetes/super-admin.conf", "/etc/rancher/k3s", "/etc/rancher/rke2", "/root/.aws", "/root/.azure",
+    "/root/.config/gcloud", "/root/.kube", "/var/lib/kubelet/bootstrap-kubeconfig", "/var/lib/kubelet/kubeconfig",
+    "/var/lib/kubelet/pki",
 )  # fmt: skip
 _DRIVE = re.compile(r"[/\\]?[A-Za-z]:")
 # Where tools keep them in the home of whoever uses the node.
