@@ -10,7 +10,7 @@ from auditkit.declare import check
 
 @check("LOG-90", severity="medium")
 def no_silence(audit_days: pd.DataFrame, *, hours: int = 24) -> pd.Series:
-    """The audit log has no gap longer than `hours` hours.
+    """The audit log has no more than `hours` whole hours in a row without an event, up to when it was taken.
 
     The components of a cluster ask all the time: a log without an event for a day was switched off, lost, or is one
     in which the policy leaves nearly all out. What happened then, nothing shows.

@@ -196,7 +196,10 @@ def _overlap(one: LogFile, other: LogFile) -> bool:
 
 @table("audit_days", records=(Hour,), key=("name",))
 class AuditLogDay(_OfTheLog):
-    """One row per day from the first event of the audit log to its last, those without an event too."""
+    """One row per day from the first event of the audit log to when it was taken, those without an event too.
+
+    When it was taken is what the user states, else its last event.
+    """
 
     name: Annotated[str, "Day, UTC."]
     lines: Annotated[int, "Lines of the log."]
@@ -207,7 +210,7 @@ class AuditLogDay(_OfTheLog):
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         lines, hours, silence = _days(objects[Hour])
         day = min(lines, default=None)
-        while day is not None and day <= max(lines):
+        while day is not None and day <= max([*lines, *silence]):
             yield *OF_THE_LOG, f"{day:%Y-%m-%d}", lines.get(day, 0), hours.get(day, 0), silence.get(day, 0)
             day += timedelta(days=1)
 
@@ -217,7 +220,7 @@ def _days(found: tuple[Hour, ...]) -> tuple[dict[datetime, int], dict[datetime, 
     lines: dict[datetime, int] = {}
     hours: dict[datetime, int] = {}
     silence: dict[datetime, int] = {}
-    for one in found:
+    for one in (hour for hour in found if hour.lines):
         day = one.hour.replace(hour=0)
         lines[day], hours[day] = lines.get(day, 0) + one.lines, hours.get(day, 0) + 1
     for before, after in pairwise(found):
