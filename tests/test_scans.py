@@ -122,6 +122,44 @@ def test_vex_of_a_product_counts_for_its_image_alone(tmp_path: Path) -> None:
     assert {v.image for v in said} == {"sha256:" + "2" * 64}  # type: ignore[attr-defined]
 
 
+def test_vex_of_what_a_document_does_not_say_is_about_nothing(tmp_path: Path) -> None:
+    """A statement of one component would else close the vulnerability for every package of the product's image."""
+    image = "sha256:" + "3" * 64
+    affects = [
+        {"ref": "product"},
+        {"ref": "product", "versions": [{"range": "vers:deb/<2", "status": "unaffected"}]},
+        {"ref": "without-purl"},
+        {"ref": "not-listed"},
+        {"ref": "package"},
+        {"ref": "package", "versions": [{"version": "3.0"}]},
+        {"ref": "package", "versions": [{"version": "2.9"}]},
+        {"ref": "image", "versions": []},
+    ]
+    bom = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "metadata": {"component": {"bom-ref": "product", "version": image}},
+        "components": [
+            {"bom-ref": "without-purl"},
+            {"bom-ref": "package", "purl": "pkg:deb/debian/a@3.0?arch=amd64"},
+            {"bom-ref": "image", "purl": "pkg:oci/b@sha256%3A" + "4" * 64},
+        ],
+        "vulnerabilities": [{"id": "CVE-1", "affects": affects}],
+    }
+    said = read("vex", written(tmp_path / "v.json", bom)).records[VexStatement]
+    package = "pkg:deb/debian/a@3.0?arch=amd64"
+    assert [(v.purl, v.image) for v in said] == [  # type: ignore[attr-defined]
+        (None, image),
+        (None, None),
+        (None, None),
+        (None, None),
+        (package, image),
+        (package, image),
+        (None, None),
+        (None, "sha256:" + "4" * 64),
+    ]
+
+
 def test_kev_catalogue(tmp_path: Path) -> None:
     found = read("kev", written(tmp_path / "kev.json", KEV))
     (entry,) = found.records[KnownExploited]
