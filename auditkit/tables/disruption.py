@@ -55,6 +55,7 @@ class BudgetMatch:
     name: Annotated[str, "Name of the workload."]
     budget: Annotated[str, "Name of the PodDisruptionBudget."]
     certain: Annotated[bool, "The selector was understood; otherwise it may or may not select the pods."]
+    lets_all_go: Annotated[bool, "It lets all pods that it counts be evicted at once."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -67,7 +68,7 @@ class BudgetMatch:
             for budget in budgets[one.owner.namespace]:
                 selected = matches(budget.spec.selector if budget.spec else None, labels)
                 if selected is not False:
-                    yield *one.key, budget.name, selected is True
+                    yield *one.key, budget.name, selected is True, _lets_all_go(budget)
 
 
 @table("autoscalers", kinds=(HorizontalPodAutoscaler,), key=("namespace", "name"))
@@ -117,7 +118,7 @@ def _compared(spec: AutoscalerSpec | None) -> list[str]:
 
     (k8s.io/kubernetes/pkg/apis/autoscaling/v2/defaults.go SetDefaults_HorizontalPodAutoscaler)
     """
-    if spec is None or spec.metrics is None:
+    if spec is None or not spec.metrics:
         return ["cpu"]
     resources = [metric.resource for metric in spec.metrics if metric.resource]
     return sorted({r.name for r in resources if r.name and r.target and r.target.type == "Utilization"})
@@ -193,3 +194,11 @@ def _blocks(least: int | str | None, most: int | str | None, counted: int | None
     share = isinstance(least, str) and least.endswith("%")
     needed = ceil(int(str(least).rstrip("%")) * counted / 100) if share else int(least)
     return counted > 0 and needed >= counted
+
+
+def _lets_all_go(budget: PodDisruptionBudget) -> bool:
+    least, most = (budget.spec.min_available, budget.spec.max_unavailable) if budget.spec else (None, None)
+    if most is None:
+        return str(least) in ("0", "0%")
+    counted = budget.status.expected_pods if budget.status else None
+    return most == "100%" or (bool(counted) and isinstance(most, int) and most >= (counted or 0))
