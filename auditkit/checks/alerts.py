@@ -41,10 +41,10 @@ def critical_alerts_end(alerts_fired: pd.DataFrame, *, minutes: int = 240) -> pd
 def answers_reach_the_snapshot(prometheus_queries: pd.DataFrame, origin: pd.DataFrame, *, days: int = 2) -> pd.Series:
     """Saved answers of Prometheus are of a range that ends at the snapshot.
 
-    An answer of an earlier range says nothing of the days since. An empty one has no range of its own: undetermined, whether no alert
-    fired or nothing was asked.
+    An answer of an earlier range says nothing of the days since, one of a later range is about another time. An empty one has
+    no range of its own: undetermined, whether no alert fired or nothing was asked.
 
     Fix: save the answers anew, with `end` the day of the snapshot and `start` the first day of the period.
     """
-    apart: pd.Series = (origin.taken_at.iloc[0] - prometheus_queries.ends).dt.total_seconds() / 86_400
+    apart: pd.Series = (origin.taken_at.iloc[0] - prometheus_queries.ends).dt.total_seconds().abs() / 86_400
     return (apart > days).astype("boolean").mask(apart.isna())

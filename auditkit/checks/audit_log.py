@@ -22,7 +22,7 @@ def no_silence(audit_days: pd.DataFrame, *, hours: int = 24) -> pd.Series:
 
 @check("LOG-91", severity="medium")
 def recorded_rightly(audit_scope: pd.DataFrame) -> pd.Series:
-    """The audit log records changes of rights with their bodies, and Secrets and tokens without.
+    """The audit log records all changes of rights with their bodies, and Secrets and tokens without.
 
     Without the body the log does not say which rights were given to whom; with it, it holds the secrets that it
     should guard. What the log never has, the policy may leave out: undetermined.
@@ -31,7 +31,8 @@ def recorded_rightly(audit_scope: pd.DataFrame) -> pd.Series:
     """
     bodies = holds(audit_scope.levels, "Request", "RequestResponse")
     secret = audit_scope.name.isin(["secret read", "token"]).astype("boolean")
-    wrong = (secret & bodies) | ((audit_scope.name == "rbac") & ~bodies)
+    bare = ~bodies | holds(audit_scope.levels, "Metadata")
+    wrong = (secret & bodies) | ((audit_scope.name == "rbac") & bare)
     return wrong.mask(audit_scope.lines == 0)
 
 

@@ -61,4 +61,4 @@ def passed_kubescape(control_tests: pd.DataFrame) -> pd.Series:
     Fix: as the control says; what is accepted is a waiver with a reason here.
     """
     said = control_tests.status.map({"failed": True, "passed": False}).astype("boolean")
-    return said.mask(control_tests.sub_status.eq("w/exceptions").fillna(False))
+    return said.mask(control_tests.sub_status.eq("w/exceptions").fillna(False) & ~said.fillna(False))
