@@ -49,9 +49,7 @@ def test_a_user_twice_and_words_and_dates_that_are_none_are_named(tmp_path: Path
 def test_a_number_is_no_day(tmp_path: Path, day: str) -> None:
     """A spreadsheet's day read as seconds since 1970 would have been before whatever it is compared with."""
     found = users(tmp_path / "u.csv", f'{PEOPLE}ann,active,yes,"{day}",\n')
-    assert [m.fault for m in found.about.malformed] == [
-        "last_login: no time, write 2026-10-31 or 2026-10-31T06:00:00Z"
-    ]
+    assert [m.fault for m in found.about.malformed] == ["last_login: no time, write 2026-10-31 or 2026-10-31T06:00:00Z"]
     assert found.about.state == "partial" and not found.records[IdpUser]
 
 
