@@ -44,7 +44,8 @@ def settings_by_kube_bench(node_settings: pd.DataFrame) -> pd.Series:
     """Settings that kube-bench tested did not fail.
 
     It reads the flags and files of a node itself, where a snapshot sees the ConfigMap that nodes are given. WARN is to be
-    judged by hand: undetermined. A PASS takes nothing from an exception of our own test of the same item.
+    judged by hand: undetermined, as is a node whose report leaves out what that of another node has, or that has none. A
+    PASS takes nothing from an exception of our own test of the same item.
 
     Fix: as the item says.
     """
