@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import snapshot
+from builders import imported, snapshot
 
+from auditkit import evaluate
 from auditkit.capture import imports
 from auditkit.capture.imports import Supplied
 from auditkit.capture.imports.benchmarks import ControlTest, NodeTest
@@ -74,6 +75,27 @@ def test_what_scanners_took_out_is_counted(tmp_path: Path) -> None:
     report = {**TRIVY, "Trivy": {"Version": "0.70.0"}, "Results": [result]}
     (scan,) = read("image_scans", written(tmp_path / "t.json", report)).records[ImageScan]
     assert isinstance(scan, ImageScan) and (scan.suppressed, scan.version, scan.targets) == (2, "0.70.0", 1)
+
+
+def test_no_finding_in_a_distribution_that_nobody_supports_is_not_known_to_be_none(tmp_path: Path) -> None:
+    digest = "registry.example/a@sha256:" + "5" * 64
+    container = {"name": "a", "image": "registry.example/a:1"}
+    status = {"phase": "Running", "containerStatuses": [{"name": "a", "imageID": digest}]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "a", "namespace": "web"},
+        "spec": {"containers": [container]},
+        "status": status,
+    }
+    for ended, verdict in ((False, "ok"), (True, "undetermined")):
+        metadata = {"OS": {"Family": "debian", "Name": "9", "EOSL": ended}, "RepoDigests": [digest]}
+        about = {"CreatedAt": "2026-10-30T00:00:00Z", "Metadata": metadata}
+        report = {**TRIVY, **about, "Results": [{"Target": "x", "Class": "os-pkgs"}]}
+        scan = read("image_scans", written(tmp_path / "t.json", report))
+        given = [scan, *imported({"vex_statements": [], "known_exploited": []})]
+        results = evaluate.run(Tables(snapshot([pod]).beside(given)), ["IMG-80", "IMG-82", "IMG-83", "IMG-84"])
+        assert [list(r.population["verdict"]) for r in results.values()] == [[verdict]] * 4
 
 
 def test_text_of_a_report_is_data(tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ class ImageScanRow:
     version: Annotated[str | None, "Its version; missing where the report does not say."]
     database_at: Annotated[datetime | None, "When its database was made; reports of Trivy do not say."]
     scanned_at: Annotated[datetime | None, "When it was scanned."]
-    targets: Annotated[int, "Lists of packages that were recognised in it."]
+    targets: Annotated[
+        int, "Lists of packages that were recognised in it; 0 where its distribution is no longer supported (Trivy's EOSL)."
+    ]
     secrets: Annotated[int, "Secrets that the scanner reported; they are not read."]
     suppressed: Annotated[int, "Findings that the scanner's settings took out and that the report lists apart."]
 
@@ -183,7 +185,7 @@ class RunningScan:
     pods: Annotated[int, "Pods that name it."]
     scanned: Annotated[
         bool | None,
-        "A scan is about it; missing where there are no scans at all, or none recognised a list of packages in it.",
+        "A scan is about it; missing where there are no scans at all, or none recognised a list of packages that somebody supports.",
     ]
     matched_by: Annotated[str | None, "digest; or reference, where image or scan has no digest."]
     scanners: Annotated[list[str], "Who scanned it."]
