@@ -51,7 +51,8 @@ def whole_files(audit_files: pd.DataFrame) -> pd.Series:
 def approved_changes(cluster_changes: pd.DataFrame, *, days: int = 30, deployers: tuple[str, ...] = ()) -> pd.Series:
     """Every change was approved by another person, in a ticket that names the object, within the `days` days before it.
 
-    A change without approval may be a mistake or an attack, and nobody would know. `deployers` are the accounts
+    A change without approval may be a mistake or an attack, and nobody would know. Another is neither who asked for the
+    ticket nor who made the change. `deployers` are the accounts
     that bring changes into the cluster; what other ServiceAccounts write is their own housekeeping, and
     undetermined while none is named. So is a request of which the log does not name the object.
 
@@ -61,7 +62,7 @@ def approved_changes(cluster_changes: pd.DataFrame, *, days: int = 30, deployers
     unapproved = cluster_changes.ticket.isna() | late.fillna(False).astype("boolean") | cluster_changes.own
     answerable = cluster_changes.person | among(cluster_changes.user, deployers)
     judged = unapproved.mask(cluster_changes.name == "")
-    return judged & answerable if deployers else judged.mask(~answerable & unapproved.fillna(True))
+    return judged & answerable if deployers else judged.mask((~answerable).fillna(True) & unapproved.fillna(True))
 
 
 @check("LOG-94", severity="medium")
@@ -112,7 +113,7 @@ def rights_by_deployers(rights_changes: pd.DataFrame, *, deployers: tuple[str, .
 
 def _by_others(changes: pd.DataFrame, deployers: tuple[str, ...]) -> pd.Series:
     others = ~among(changes.user, deployers)
-    return others if deployers else others.where(changes.person)
+    return others if deployers else others.where(changes.person.fillna(False))
 
 
 def among(users: pd.Series, names: tuple[str, ...]) -> pd.Series:

@@ -21,7 +21,8 @@ class Requests:
     what: Annotated[str, "What it was, e.g. secret read, exec, rbac, policy, workload (analysis/activity.py)."]
     user: Annotated[str | None, "Who asked, by the name that authentication gave; missing where it failed."]
     person: Annotated[
-        bool, "The name is no ServiceAccount's nor a component's: a person, or a robot with its own account."
+        bool | None,
+        "The name is no ServiceAccount's nor a component's: a person, or a robot with its own account. Missing for one that begins with system: and is not Kubernetes' own.",
     ]
     component: Annotated[bool, "The name is that of a node, the control plane, or a controller in kube-system."]
     impersonated: Annotated[str | None, "In whose name, where the user acted as another."]
@@ -94,7 +95,9 @@ class GrantUsed:
     role_kind: Annotated[str, "Kind of its role."]
     role: Annotated[str, "Name of its role."]
     user: Annotated[str, "Who asked."]
-    person: Annotated[bool, "The name is no ServiceAccount's nor a component's."]
+    person: Annotated[
+        bool | None, "The name is no ServiceAccount's nor a component's; missing where that is not known."
+    ]
     impersonated: Annotated[str | None, "In whose name, where the user acted as another: the binding is that one's."]
     first: Annotated[datetime, "Time of the first request, UTC."]
     last: Annotated[datetime, "Time of the last request, UTC."]
@@ -132,7 +135,9 @@ class SubjectActivity:
     kind: Annotated[str, "User or ServiceAccount."]
     namespace: Annotated[str, "Namespace of the ServiceAccount; empty for a User."]
     name: Annotated[str, "Name of the user or ServiceAccount."]
-    person: Annotated[bool, "The name is no ServiceAccount's nor a component's."]
+    person: Annotated[
+        bool | None, "The name is no ServiceAccount's nor a component's; missing where that is not known."
+    ]
     component: Annotated[bool, "The name is that of a node, the control plane, or a controller in kube-system."]
     first_seen: Annotated[datetime, "Time of the first request, UTC."]
     last_seen: Annotated[datetime, "Time of the last request, UTC."]

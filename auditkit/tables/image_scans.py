@@ -27,7 +27,8 @@ class ImageScanRow:
     database_at: Annotated[datetime | None, "When its database was made; reports of Trivy do not say."]
     scanned_at: Annotated[datetime | None, "When it was scanned."]
     targets: Annotated[
-        int, "Lists of packages that were recognised in it; 0 where its distribution is no longer supported (Trivy's EOSL)."
+        int,
+        "Lists of packages that were recognised in it; 0 where its distribution is no longer supported (Trivy's EOSL).",
     ]
     secrets: Annotated[int, "Secrets that the scanner reported; they are not read."]
     suppressed: Annotated[int, "Findings that the scanner's settings took out and that the report lists apart."]

@@ -186,10 +186,13 @@ class UserDeparture(BindingColumns):
     """One row per binding and user whom it names, with the last working day of who left.
 
     A name is a leaver's where it is the one that Kubernetes gives that person, or, whatever stands before it up to a
-    colon, # or /, the address or name of the list: people write both in either case.
+    colon, # or /, the address or name of the list: people write both in either case. One that is a leaver's up to the @,
+    as certificates have it, may be that person's.
     """
 
-    listed: Annotated[bool | None, "In the list of leavers; missing where the names cannot be compared."]
+    listed: Annotated[
+        bool | None, "In the list of leavers; missing where the names cannot be compared, or agree up to the @ alone."
+    ]
     last_working_day: Annotated[datetime | None, "Last working day."]
 
     @staticmethod
@@ -200,7 +203,8 @@ class UserDeparture(BindingColumns):
         tail = whole.str.split(r"[:#/]", regex=True).str[-1].astype("string")
         day = _day(whole, days).fillna(_day(tail, days))
         listed = day.notna().astype("boolean")
-        return bound_users.assign(last_working_day=day, listed=listed if named.notna().all() else listed.mask(~listed))
+        near = tail.isin({name.partition("@")[0] for name in days})
+        return bound_users.assign(last_working_day=day, listed=listed.mask(~listed & (near | ~named.notna().all())))
 
 
 @view("member_departures", key=("kind", "namespace", "name", "number", "identity", "person"))
