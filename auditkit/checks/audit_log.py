@@ -13,7 +13,8 @@ def no_silence(audit_days: pd.DataFrame, *, hours: int = 24) -> pd.Series:
     """The audit log has no more than `hours` whole hours in a row without an event, up to when it was taken.
 
     The components of a cluster ask all the time: a log without an event for a day was switched off, lost, or is one
-    in which the policy leaves nearly all out. What happened then, nothing shows.
+    in which the policy leaves nearly all out. What happened then, nothing shows. Each API server writes a log of its own:
+    that one of several was not supplied leaves no gap, and is not seen.
 
     Fix: supply the missing files; find out what stopped the log, and say what else shows those days.
     """
