@@ -91,7 +91,7 @@ def issuers(certificate_issuers: pd.DataFrame) -> pd.Series:
 
 @check("CERT-04", severity="medium")
 def bundles_valid(ca_bundles: pd.DataFrame, origin: pd.DataFrame, *, days: int = 30) -> pd.Series:
-    """The authorities by which the API server knows webhooks and aggregated APIs are valid for more than `days` days.
+    """The authorities by which the API server knows admission webhooks and aggregated APIs are valid for more than `days` days.
 
     When one ends, admission fails closed and nothing can be deployed, or fails open and nothing is checked.
 

@@ -70,11 +70,11 @@ def served_registry(images: pd.DataFrame) -> pd.Series:
 
 @check("IMG-08", severity="medium")
 def provenance(image_verification: pd.DataFrame) -> pd.Series:
-    """Images are verified at admission, and refused where that fails.
+    """A policy verifies images at admission, and each that does refuses what fails.
 
-    An image that nobody signed may be from anybody. Read are ClusterImagePolicies, verifyImages of Kyverno, webhooks
-    of Connaisseur and Portieris, and the plugin ImagePolicyWebhook; which images they are about, and the keys, a
-    reviewer reads.
+    An image that nobody signed may be from anybody. Read are ClusterImagePolicies, verifyImages and
+    ImageValidatingPolicies of Kyverno, webhooks of Connaisseur and Portieris, and the plugin ImagePolicyWebhook; which
+    images they are about, and the keys, a reviewer reads.
 
     Fix: set the policy to enforce (`mode: enforce`, `failureAction: Enforce`), or add one.
     """
