@@ -168,7 +168,6 @@ def autoscaled_request(autoscaled_containers: pd.DataFrame) -> pd.Series:
     """Containers that an autoscaler scales by utilization request what it compares with.
 
     Utilization is a share of the request: where one container of a pod requests none, the autoscaler does nothing.
-    Metrics of one container by name (ContainerResource) are not tested.
 
     Fix: set `resources.requests` for every container, those of sidecars too, or scale by a value.
     """

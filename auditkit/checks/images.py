@@ -87,11 +87,12 @@ def reported_vulnerabilities(vulnerability_reports: pd.DataFrame) -> pd.Series:
 
     What a scanner knows an intruder knows too. Counted are all findings of a report, also those without a
     correction yet; how long one may stay open is the entity's rule. Read are the reports of trivy-operator and the summaries
-    of Kubescape.
+    of Kubescape. None in an image whose distribution is no longer supported (EOSL) is undetermined: nobody publishes them.
 
     Fix: build the image anew on a corrected base, or update the package; `kubectl describe` of the report names it.
     """
-    return (vulnerability_reports.critical > 0) | (vulnerability_reports.high > 0)
+    found = (vulnerability_reports.critical > 0) | (vulnerability_reports.high > 0)
+    return found.mask(~found.fillna(False) & ~vulnerability_reports.whole)
 
 
 @check("IMG-10", severity="medium")

@@ -173,14 +173,16 @@ class MetricTarget(Struct):
 
 class ResourceMetric(Struct):
     name: str | None = None
+    container: str | None = None
     target: MetricTarget | None = None
 
 
 class Metric(Struct):
-    """What an autoscaler watches: CPU or memory of whole pods; other metrics are kept by their type."""
+    """What an autoscaler watches: CPU or memory of whole pods or of one container; other metrics are kept by their type."""
 
     type: str | None = None
     resource: ResourceMetric | None = None
+    container_resource: ResourceMetric | None = None
 
 
 class AutoscalerSpec(Struct):

@@ -87,7 +87,9 @@ class Autoscaler:
     at_maximum: Annotated[
         bool | None, "It asks for as many as it may, and may ask for more than the least; missing without a status."
     ]
-    needs: Annotated[list[str], "Resources that it compares with what containers request: cpu, memory."]
+    needs: Annotated[
+        list[str], "Resources that it compares with what containers request: cpu, memory; CONTAINER: cpu of one alone."
+    ]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -120,8 +122,9 @@ def _compared(spec: AutoscalerSpec | None) -> list[str]:
     """
     if spec is None or not spec.metrics:
         return ["cpu"]
-    resources = [metric.resource for metric in spec.metrics if metric.resource]
-    return sorted({r.name for r in resources if r.name and r.target and r.target.type == "Utilization"})
+    resources = [r for metric in spec.metrics for r in (metric.resource, metric.container_resource) if r]
+    shares = [r for r in resources if r.name and r.target and r.target.type == "Utilization"]
+    return sorted({f"{r.container}: {r.name}" if r.container else str(r.name) for r in shares})
 
 
 @view("autoscaled_containers", key=("namespace", "kind", "name", "role", "container", "variant", "autoscaler"))
@@ -150,12 +153,15 @@ class AutoscaledContainer:
         parts = parts.assign(autoscaler=scaling.name, needs=scaling.needs)
         counted = containers[containers.role.isin(["main", "sidecar"])]
         rows = counted.merge(parts, on=["namespace", "kind", "name"])
-        missing = pd.Series(False, index=rows.index, dtype="boolean")
+        missing, compared = (pd.Series(False, index=rows.index, dtype="boolean") for _ in range(2))
         for resource in ("cpu", "memory"):
-            needed = pd.Series([resource in needs for needs in rows.needs], index=rows.index, dtype="boolean")
+            pairs = zip(rows.container, rows.needs, strict=True)
+            watched = [not {resource, f"{container}: {resource}"}.isdisjoint(needs) for container, needs in pairs]
+            needed = pd.Series(watched, index=rows.index, dtype="boolean")
             # A limit alone is the request too (core/v1 SetDefaults_Pod).
             missing |= needed & rows[f"{resource}_request"].isna() & rows[f"{resource}_limit"].isna()
-        return rows.assign(missing=missing.mask(missing & ~rows.running))
+            compared |= needed
+        return rows.assign(missing=missing.mask(missing & ~rows.running))[compared]
 
 
 @table("scale_targets", kinds=_TARGETS, key=("target",))

@@ -20,6 +20,7 @@ from auditkit.kinds.platform import (
 
 # The first is current, the second was before 1.6 (k8s.io/component-helpers storage/volume).
 DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+_PROVISIONED = "pv.kubernetes.io/provisioned-by"
 # In-tree sources by the name of the driver that StorageClasses give them.
 _IN_TREE = {
     "aws_elastic_block_store": "kubernetes.io/aws-ebs",
@@ -63,7 +64,8 @@ class VolumeRow:
 
     Encryption follows from the parameters of its StorageClass. Where the class is gone, was made after the volume
     (classes cannot be changed, but made anew under their name), or is of another driver, it is known only of drivers that
-    always encrypt. A volume that somebody made by hand and gave the name of a class counts as made by it.
+    always encrypt. So it is of a volume that somebody made by hand and gave the name of an encrypting class: it lacks the
+    annotation that provisioners leave (k8s.io/component-helpers storage/volume AnnDynamicallyProvisioned).
     """
 
     namespace: Annotated[str, "Empty: a PersistentVolume lies in no namespace."]
@@ -85,6 +87,9 @@ class VolumeRow:
             spec = found.spec or PersistentVolumeSpec()
             made_by, driver = classes.get(spec.storage_class_name or ""), _driver(spec)
             parameters = (made_by.parameters or {}) if made_by and _made(made_by, driver, found) else None
+            secured = encrypted(driver, parameters)
+            if secured and _PROVISIONED not in found.annotations:
+                secured = encrypted(driver, None)
             claim, size = spec.claim_ref, (spec.capacity or {}).get("storage")
             yield (
                 "",
@@ -92,7 +97,7 @@ class VolumeRow:
                 found.name,
                 driver,
                 spec.storage_class_name or None,
-                encrypted(driver, parameters),
+                secured,
                 spec.persistent_volume_reclaim_policy or "Retain",
                 found.status.phase if found.status else None,
                 claim.namespace if claim else None,
