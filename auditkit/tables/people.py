@@ -204,7 +204,7 @@ class UserDeparture(BindingColumns):
         day = _day(whole, days).fillna(_day(tail, days))
         listed = day.notna().astype("boolean")
         near = tail.isin({name.partition("@")[0] for name in days})
-        return bound_users.assign(last_working_day=day, listed=listed.mask(~listed & (near | ~named.notna().all())))
+        return bound_users.assign(last_working_day=day, listed=listed.mask(~listed & (near | bool(named.isna().any()))))
 
 
 @view("member_departures", key=("kind", "namespace", "name", "number", "identity", "person"))
