@@ -57,15 +57,17 @@ def test_who_a_name_stands_for() -> None:
         "ann",
         "system:admin",
         "system:serviceaccount:web:app",
-        "system:serviceaccount:kube-system:x",
+        "system:serviceaccount:kube-system:replicaset-controller",
+        "system:serviceaccount:kube-system:own",
+        "system:serviceaccount:web:replicaset-controller",
         "system:node:a",
         "system:anonymous",
         "system:bootstrap:abcdef",
         "",
         "system:ann",
     ]
-    assert [is_person(name) for name in names] == [True, True, *[False] * 6, None]
-    assert [is_component(name) for name in names] == [False, False, False, True, True, *[False] * 4]
+    assert [is_person(name) for name in names] == [True, True, *[False] * 8, None]
+    assert [is_component(name) for name in names] == [False, False, False, True, False, False, True, *[False] * 4]
 
 
 def test_the_subject_of_a_name() -> None:

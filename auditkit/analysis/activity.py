@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from auditkit.analysis.stock import controllers
+
 # What a request can be, and what it says to an auditor; "other" is what is counted and not kept one by one.
 WHAT: Mapping[str, str] = MappingProxyType(
     {
@@ -100,8 +102,16 @@ def is_person(user: str) -> bool | None:
 
 
 def is_component(user: str) -> bool:
-    """Whether a user name is a component's: nodes, control plane, and the controllers, ServiceAccounts of kube-system."""
-    return user in _COMPONENTS or user.startswith(("system:node:", "system:serviceaccount:kube-system:"))
+    """Whether a user name is a component's: nodes, control plane, and the controllers that Kubernetes itself binds.
+
+    Not every ServiceAccount of kube-system is one: whoever may make one there could pass for it.
+    """
+    return user in _COMPONENTS or user.startswith("system:node:") or user in controllers()
+
+
+def in_kube_system(user: str) -> bool:
+    """Whether a user name is a component's or that of another ServiceAccount of kube-system, which all ask all the time."""
+    return is_component(user) or user.startswith("system:serviceaccount:kube-system:")
 
 
 def subject_of(user: str) -> tuple[str, str, str]:

@@ -24,13 +24,15 @@ class Requests:
         bool | None,
         "The name is no ServiceAccount's nor a component's: a person, or a robot with its own account. Missing for one that begins with system: and is not Kubernetes' own.",
     ]
-    component: Annotated[bool, "The name is that of a node, the control plane, or a controller in kube-system."]
+    component: Annotated[bool, "The name is that of a node, the control plane, or a controller that Kubernetes binds."]
     impersonated: Annotated[str | None, "In whose name, where the user acted as another."]
     verb: Annotated[str, "Verb of the request."]
     resource: Annotated[str, "Resource as kubectl prints it, with its subresource: pods/exec, deployments.apps."]
     kind: Annotated[str, "Kind of the object; the resource where auditkit does not read that kind."]
     namespace: Annotated[str, "Namespace of the object; empty where it lies in none, or all were asked for."]
-    name: Annotated[str, "Name of the object; empty of a list, and where requests of components are summed up."]
+    name: Annotated[
+        str, "Name of the object; empty of a list, and where requests of ServiceAccounts of kube-system are summed up."
+    ]
     path: Annotated[str, "Path of an anonymous request that is about no object."]
     code: Annotated[int | None, "Code of the answer."]
     succeeded: Annotated[bool | None, "The answer was no error; missing where the log does not say."]
@@ -138,7 +140,7 @@ class SubjectActivity:
     person: Annotated[
         bool | None, "The name is no ServiceAccount's nor a component's; missing where that is not known."
     ]
-    component: Annotated[bool, "The name is that of a node, the control plane, or a controller in kube-system."]
+    component: Annotated[bool, "The name is that of a node, the control plane, or a controller that Kubernetes binds."]
     first_seen: Annotated[datetime, "Time of the first request, UTC."]
     last_seen: Annotated[datetime, "Time of the last request, UTC."]
     requests: Annotated[int, "How many requests."]

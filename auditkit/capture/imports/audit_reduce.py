@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from auditkit.analysis.activity import is_component, is_person, kind_of
+from auditkit.analysis.activity import in_kube_system, is_person, kind_of
 from auditkit.capture.imports.audit_events import (
     NO_ANNOTATIONS,
     NO_REFERENCE,
@@ -186,7 +186,7 @@ class Reduction:
         if user.startswith("system:node:") and code < 400:
             # Thousands of nodes do the same for their own pods; who was denied is told apart.
             user, namespace, name = "system:node:*", "", ""
-        elif (what == "other" and user != ANONYMOUS) or (code < 400 and what not in _BY_NAME and is_component(user)):
+        elif (what == "other" and user != ANONYMOUS) or (code < 400 and what not in _BY_NAME and in_kube_system(user)):
             name = ""
         path = "" if resource or user != ANONYMOUS else _path(event.request_uri)
         key = (what, user, impersonated, verb, group, resource, subresource, namespace, name, path, code)
