@@ -55,10 +55,11 @@ def for_the_host(ingress_certificates: pd.DataFrame) -> pd.Series:
 
 @check("CERT-62", severity="medium")
 def vouched_for(served_certificates: pd.DataFrame) -> pd.Series:
-    """The certificate of a TLS Secret is signed by an authority.
+    """The certificate of a TLS Secret is signed by another key than its own.
 
     Nobody vouches for a self-signed one and nobody can revoke it: clients must skip verification to accept it.
-    A self-signed authority may be kept to sign others, or be shown by a server: it is undetermined.
+    A self-signed authority may be kept to sign others, or be shown by a server: it is undetermined. Whether clients trust
+    who signed it is not seen.
 
     Fix: have it issued by your own authority or a public one.
     """
