@@ -20,7 +20,7 @@ def valid(tls_certificates: pd.DataFrame, origin: pd.DataFrame, *, days: int = 3
 
 @check("CERT-60", severity="medium")
 def in_a_chain(served_certificates: pd.DataFrame) -> pd.Series:
-    """A TLS Secret holds its server's certificate first, then that certificate's issuers.
+    """After its first certificate a TLS Secret holds only the issuers of it.
 
     Servers send the bundle as it is: clients cannot verify one whose parts do not belong together. Whether a
     certificate that stands alone needs an intermediate one cannot be seen; it is not an exception.
@@ -81,7 +81,7 @@ def kept_up_to_date(cert_manager_certificates: pd.DataFrame, origin: pd.DataFram
 
 @check("CERT-63", severity="medium")
 def issuers(certificate_issuers: pd.DataFrame) -> pd.Series:
-    """Issuers of cert-manager are ready and sign with the key of an authority.
+    """Issuers of cert-manager are ready, and do not sign each certificate with its own key.
 
     An issuer that is not ready renews nothing; what a self-signed one issues nobody vouches for.
 

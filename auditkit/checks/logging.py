@@ -65,7 +65,7 @@ def runtime_detection(
 
 @check("LOG-07", severity="medium")
 def scanned_lately(vulnerability_reports: pd.DataFrame, origin: pd.DataFrame, *, days: int = 7) -> pd.Series:
-    """Images were scanned for vulnerabilities within the last `days` days.
+    """Vulnerability reports were written within the last `days` days.
 
     Vulnerabilities are published every day: an old report says nothing about them. Read are the reports of
     trivy-operator and Kubescape; a scanner outside the cluster is not seen here.

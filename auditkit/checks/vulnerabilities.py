@@ -101,7 +101,7 @@ def statements_agree(image_vulnerabilities: pd.DataFrame) -> pd.Series:
 
 @check("IMG-86", severity="low")
 def scans_of_what_runs(scans: pd.DataFrame) -> pd.Series:
-    """Scans are about the images that run.
+    """No scan is of another image than the one that runs under its name.
 
     A scan of the same name and another digest gives an assurance about software that does not run: the tag was moved, or
     it was scanned before the build that was rolled out. Scans of images that run nowhere (`runs` is false) are
