@@ -256,9 +256,8 @@ def _began(spans: pd.DataFrame | None) -> Mapping[tuple[str, ...], tuple[datetim
 
 def _used(tables: Tables, snapshot: Snapshot) -> tuple[dict[tuple[str, ...], pd.Timestamp], str]:
     """The last use by binding and user, with "" for users whom the binding does not name; and what a missing one means."""
-    state = snapshot.state(Use)
-    covers = next((one.about.covers for one in snapshot.imports if one.about.source == Use.source), None)
-    if state.state != "collected" or covers is None:
+    state, files = snapshot.state(Use), tables["audit_files"]
+    if state.state != "collected" or files.empty:
         return {}, f"not known: audit log {state.state}"
     bound = set(zip(*(tables["bindings"][c] for c in (*BINDING, "identity")), strict=True))
     grants = tables["grants_used"]
@@ -267,7 +266,8 @@ def _used(tables: Tables, snapshot: Snapshot) -> tuple[dict[tuple[str, ...], pd.
     for *binding, user, at in zip(*(grants[c] for c in BINDING), who, grants["last"], strict=True):
         key = (*binding, user if (*binding, user) in bound else "")
         last[key] = max(at, last.get(key, at))
-    return last, f"no use from {covers[0]:%Y-%m-%d} to {covers[1]:%Y-%m-%d}"
+    # Of the time after its last event the log shows nothing, whenever it was taken.
+    return last, f"no use from {files['first'].min():%Y-%m-%d} to {files['last'].max():%Y-%m-%d}"
 
 
 def content(rules: object, members: object) -> str:
