@@ -97,6 +97,8 @@ class GroupIdentity(BindingColumns):
         comparable = len(groups) > 0 and bool(groups["identity"].notna().all())
         counts = {group: len(people) for group, people in _members(idp_groups, idp_users).items()}
         groups["members"] = groups["group"].map(counts).astype("Int64")
+        if not (idp_groups["members"].notna().any() or idp_users["groups"].notna().any()):
+            groups["members"] = pd.NA  # exports without memberships: no group is known to be empty
         named = groups.dropna(subset="identity").drop_duplicates("identity")
         found = bound_groups.merge(named, on="identity", how="left")
         known = found["group"].notna().astype("boolean")
@@ -279,11 +281,13 @@ def _people(idp_users: pd.DataFrame) -> pd.DataFrame:
 
 
 def _members(idp_groups: pd.DataFrame, idp_users: pd.DataFrame) -> dict[str, list[str]]:
-    """The people of each group: those that the group's list names, and those whose own groups name it."""
+    """The people of each group: those that the group's list names, and those whose own groups name it, in either case."""
     direct = {g: set(m if isinstance(m, list) else ()) for g, m in idp_groups[["group", "members"]].to_numpy()}
+    alike = {group.casefold(): group for group in direct}
     for user, groups in idp_users[["user", "groups"]].to_numpy():
-        for group in groups if isinstance(groups, list) else ():
-            if group in direct:
+        for named in groups if isinstance(groups, list) else ():
+            group = named if named in direct else alike.get(named.casefold())
+            if group is not None:
                 direct[group].add(user)
     return members(direct)
 
