@@ -63,7 +63,7 @@ def served_registry(images: pd.DataFrame) -> pd.Series:
 
     Fix: name the image at registry.k8s.io.
     """
-    host, path = images.registry.str.lower(), images.repository
+    host, path = images.registry.str.lower().str.removesuffix(":443"), images.repository
     behind = host.str.fullmatch(r"(.+\.)?gcr\.io") & path.str.match(r"(google[_-]containers|k8s-artifacts-prod)/")
     return (host == "k8s.gcr.io") | behind
 

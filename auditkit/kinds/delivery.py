@@ -75,6 +75,7 @@ class ExternalSecretSpec(Struct):
 
     secret_store_ref: StoreRef | None = None
     refresh_interval: str | None = None
+    refresh_policy: str | None = None
 
 
 class ExternalSecret(Kind):

@@ -135,7 +135,8 @@ class RetentionRow:
     kind: Annotated[str, "Prometheus, Alertmanager, ThanosRuler, ConfigMap, or kind of the workload."]
     name: Annotated[str, "Name of the object."]
     setting: Annotated[
-        str, "Field, or `retention (unset)` for the operator's default; flag as CONTAINER: FLAG; KEY: SETTING of a ConfigMap."
+        str,
+        "Field, or `retention (unset)` for the operator's default; flag as CONTAINER: FLAG; KEY: SETTING of a ConfigMap.",
     ]
     value: Annotated[str, "As it is written."]
     days: Annotated[float | None, "Days, where it is a time; missing for a size, a number and a switch."]

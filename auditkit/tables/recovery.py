@@ -43,7 +43,7 @@ class _Run:
 
 def _run(status: JobStatus | None) -> tuple[Any, ...]:
     status = status or JobStatus()
-    return (status.phase, status.start_timestamp, status.completion_timestamp, status.errors)
+    return (status.phase or None, status.start_timestamp, status.completion_timestamp, status.errors)
 
 
 @table("backups", kinds=(Backup,), key=("namespace", "name"))
