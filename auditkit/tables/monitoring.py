@@ -17,7 +17,6 @@ from auditkit.kinds.platform import ConfigMap
 from auditkit.resources import folder
 from auditkit.tables.owners import POD_KINDS, owned
 
-
 # What the Prometheus operator sets where neither time nor size is said (its API reference, monitoring.coreos.com/v1).
 UNSET = {"Prometheus": "24h", "ThanosRuler": "24h", "Alertmanager": "120h"}
 
