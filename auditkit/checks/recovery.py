@@ -74,7 +74,8 @@ def copied_lately(volume_copies: pd.DataFrame, *, days: int = 7) -> pd.Series:
     late = (volume_copies.age_days > days).fillna(volume_copies.copied_at.isna())
     dated = volume_copies.age_days.notna() | volume_copies.copied_at.isna()
     young = (volume_copies.claim_days <= days).fillna(False) & volume_copies.copied_at.isna()
-    return late.mask(late & (volume_copies.maybe_at.notna() | young)).mask(~volume_copies.known | ~dated)
+    maybe = (volume_copies.maybe_days <= days).fillna(volume_copies.maybe_at.notna())
+    return late.mask(late & (maybe | young)).mask(~volume_copies.known | ~dated)
 
 
 @check("AVL-71", severity="medium")

@@ -225,6 +225,7 @@ class VolumeCopy(_Place):
     copied_at: Annotated[datetime | None, "The later of both."]
     age_days: Annotated[float | None, "Days from then until the snapshot of the cluster."]
     maybe_at: Annotated[datetime | None, "Start of a later completed Backup that may leave the volume out."]
+    maybe_days: Annotated[float | None, "Days from then until the snapshot of the cluster."]
     known: Annotated[bool, "The cluster has Backups or VolumeSnapshots: without any, other means may copy."]
 
     @staticmethod
@@ -253,10 +254,11 @@ class VolumeCopy(_Place):
         maybe_at = rows.maybe_at.where(rows.maybe_at > copied.fillna(pd.Timestamp(0, tz="UTC")))
         ages = [
             ((origin.taken_at.iloc[0] - since).dt.total_seconds() / 86400).astype("Float64").round(2)
-            for since in (copied, rows.created_at)
+            for since in (copied, maybe_at, rows.created_at)
         ]
         known = bool(len(backups) or len(volume_snapshots))
-        return rows.assign(copied_at=copied, maybe_at=maybe_at, age_days=ages[0], claim_days=ages[1], known=known)
+        named = dict(zip(("age_days", "maybe_days", "claim_days"), ages, strict=True))
+        return rows.assign(copied_at=copied, maybe_at=maybe_at, known=known, **named)
 
 
 @view("retained_volumes", key=("name",))
