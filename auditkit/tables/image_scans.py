@@ -124,7 +124,7 @@ class Scan:
     name: Annotated[str, "Name of the file, or of the report."]
     place: Annotated[str, "File, or kind of the report with its namespace and name."]
     reference: Annotated[str | None, "What was scanned, spelled out: registry, repository and tag."]
-    digests: Annotated[list[str], "Digests that were scanned."]
+    digests: Annotated[list[str], "Digests that were scanned, with the one by which the scanner was given the image."]
     scanner: Annotated[str, "Trivy, grype, trivy-operator or Kubescape."]
     version: Annotated[str | None, "Version of the scanner."]
     database_at: Annotated[datetime | None, "When its database was made."]
@@ -153,6 +153,10 @@ class Scan:
             name=image_scans.file,
             place=image_scans.file,
             reference=_spelled(image_scans.reference),
+            digests=[
+                sorted({*digests, *filter(None, [_parts(text)[1]])})
+                for text, digests in zip(image_scans.reference, image_scans.digests, strict=True)
+            ],
             scanner=image_scans.tool,
             listed=True,
         )
@@ -256,9 +260,13 @@ def _spelled(references: pd.Series) -> pd.Series:
 
 
 def _parts(text: str) -> tuple[str | None, str | None]:
-    """Reference with registry and tag, and digest; both None where it is none (a file, an id)."""
+    """Reference with registry and tag, and digest; both None where it is none (a file, an id).
+
+    A digest without a tag is no reference: what it names need not be what `latest` names.
+    """
     try:
         found = parse(text)
     except ValueError:
         return None, None
-    return f"{found.domain.lower()}/{found.path}:{found.tag or 'latest'}", found.digest or None
+    tag = found.tag or (None if found.digest else "latest")
+    return tag and f"{found.domain.lower()}/{found.path}:{tag}", found.digest or None
