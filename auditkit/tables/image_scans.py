@@ -147,16 +147,17 @@ class Scan:
         running_images: pd.DataFrame, image_scans: pd.DataFrame, vulnerability_reports: pd.DataFrame
     ) -> pd.DataFrame:
         reports = vulnerability_reports
+        digests = [
+            sorted({*listed, *filter(None, [_parts(text)[1]])})
+            for text, listed in zip(image_scans.reference, image_scans.digests, strict=True)
+        ]
         supplied = image_scans.assign(
             namespace="",
             kind="Scan",
             name=image_scans.file,
             place=image_scans.file,
             reference=_spelled(image_scans.reference),
-            digests=[
-                sorted({*digests, *filter(None, [_parts(text)[1]])})
-                for text, digests in zip(image_scans.reference, image_scans.digests, strict=True)
-            ],
+            digests=pd.Series(digests, index=image_scans.index, dtype=object),
             scanner=image_scans.tool,
             listed=True,
         )
