@@ -1,10 +1,11 @@
 """Whom bindings reach: their users and groups joined to the identity provider's, and to those who left."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.activity import is_person
 from auditkit.analysis.membership import members
 from auditkit.declare import view
 from auditkit.tables.identity import group_names, user_names
@@ -32,11 +33,14 @@ class _Reached(_Account, BindingColumns):
 
 @view("bound_users", key=("kind", "namespace", "name", "number"))
 class BoundUser(BindingColumns):
-    """One row per binding and user whom it names, without ServiceAccounts and the users of Kubernetes itself (system:)."""
+    """One row per binding and user whom it names, without ServiceAccounts and the users that Kubernetes itself has.
+
+    Others named `system:` may be a provider's components, or people whose certificates say so.
+    """
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        return _named(bindings, "User")
+        return bindings[(bindings["subject_kind"] == "User").fillna(False) & bindings["identity"].map(_may_be_person)]
 
 
 @view("bound_groups", key=("kind", "namespace", "name", "number"))
@@ -49,12 +53,12 @@ class BoundGroup(BindingColumns):
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        return _named(bindings, "Group")
+        own = bindings["identity"].str.startswith("system:").fillna(True).astype(bool)
+        return bindings[(bindings["subject_kind"] == "Group").fillna(False) & ~own]
 
 
-def _named(bindings: pd.DataFrame, kind: str) -> pd.DataFrame:
-    own = bindings["identity"].str.startswith("system:").fillna(True).astype(bool)
-    return bindings[(bindings["subject_kind"] == kind).fillna(False) & ~own]
+def _may_be_person(name: Any) -> bool:
+    return isinstance(name, str) and is_person(name) is not False
 
 
 @view("user_identities", key=("kind", "namespace", "name", "number", "identity"))
@@ -64,7 +68,10 @@ class UserIdentity(_Account, BindingColumns):
     Names are compared as Kubernetes does, letter by letter: one that differs in case alone is another user.
     """
 
-    known: Annotated[bool | None, "The identity provider has the user; missing where the names cannot be compared."]
+    known: Annotated[
+        bool | None,
+        "The identity provider has the user; missing where the names cannot be compared, or it may be a component.",
+    ]
     other_case: Annotated[str | None, "User of the identity provider whose name differs in the case of letters alone."]
 
     @staticmethod
@@ -77,7 +84,8 @@ class UserIdentity(_Account, BindingColumns):
         known = found["person"].notna().astype("boolean")
         alike = dict(zip(named["identity"].str.casefold(), named["person"], strict=True))
         other = found["identity"].str.casefold().map(alike).where(~known.astype(bool))
-        return found.assign(known=known if comparable else known.mask(~known), other_case=other)
+        component = found["identity"].map(lambda name: is_person(name) is None).astype(bool)
+        return found.assign(known=known.mask(~known & (component | (not comparable))), other_case=other)
 
 
 @view("group_identities", key=("kind", "namespace", "name", "number", "identity"))
