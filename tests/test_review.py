@@ -178,6 +178,10 @@ def test_independence_that_cannot_be_told_is_not_passed() -> None:
     assert "who =cmd" in found.loc["c-evil", "independent"]
     assert list(found["conclusion"]) == [UNDETERMINED] * 3
     assert set(findings({}, of=shown(*BOUND, people=False))["conclusion"]) == {UNDETERMINED}
+    named = shown(role(), binding("d-mal", ("User", "system:mal")), binding("e-own", ("User", "system:kube-proxy")))
+    found = findings({}, of=named)
+    assert "who system:mal is, is not known" in found.loc["d-mal", "independent"]
+    assert "who system:kube-proxy" not in found.loc["e-own", "independent"]
     assert set(findings({}).loc[["a-ann", "b-ops"], "conclusion"]) == {OK}
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.activity import is_person
 from auditkit.capture.imports.audit_events import Use
 from auditkit.capture.imports.identity import IdpGroup, IdpUser
 from auditkit.engagement import Engagement, in_scope
@@ -220,7 +221,7 @@ def _unlisted(kind: str, identity: str, tables: Tables) -> str:
         return "nobody: the binding has no subjects"
     if kind == "ServiceAccount" or identity.startswith("system:serviceaccount:"):
         return "no person: a ServiceAccount"
-    if identity.startswith("system:"):
+    if identity.startswith("system:") and not (kind == "User" and is_person(identity) is not False):
         return "no list has its members: a name of Kubernetes itself"
     record = IdpGroup if kind == "Group" else IdpUser
     state = tables.snapshot.state(record).state
