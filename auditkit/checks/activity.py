@@ -13,7 +13,8 @@ def secrets_read(secret_reads: pd.DataFrame, *, agreed: tuple[str, ...] = ()) ->
     """No person reads Secrets through the API.
 
     Who has seen a password can use it anywhere, unseen. `agreed` names users for whom it is a duty, patterns allowed.
-    What a person reads in the name of another is that person's. A list gives the values too.
+    What a person reads in the name of another is that person's. A list gives the values too. A name that begins with
+    `system:` and is not Kubernetes' own may be a person's: undetermined.
 
     Fix: ask why; change the secret; take away the right.
     """

@@ -248,5 +248,5 @@ def _end(day: str | None) -> datetime | None:
     """The end of a day in UTC; None where there is none or the calendar does not have it."""
     try:
         return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1) if day else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
