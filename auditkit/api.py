@@ -1,6 +1,6 @@
 """The public functions of `import auditkit as ak`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from auditkit.report.period import paper as _period_paper
     from auditkit.review.rounds import Closed, Review
     from auditkit.run import Run
-    from auditkit.run_period import Pairs, PeriodRun
+    from auditkit.run_period import PeriodRun
 
 
 def capture(
@@ -208,36 +208,29 @@ def period(
     snapshots: Iterable[Snapshot] = (),
     out: str | Path,
     config: str | Path,
-    cluster: str = "",
+    clusters: Iterable[str] | str = (),
     **options: Any,
 ) -> "PeriodRun":
     """Write a sealed pack over the period of an engagement (`config`) into a new folder; options are those of run_period.run.
 
-    The captures are those of `cluster` in the store at `place`, or `snapshots`, oldest first, read one at a time. Raises
-    UsageError where neither or both are given, and where the store has several clusters and none is named.
+    The captures are those in the store at `place`, or `snapshots` of one cluster, oldest first, read one at a time. Of a
+    store it is the `clusters` that are named, else the engagement's `cluster`, else all that are in its scope; one that the
+    scope names and the store has not is in the pack with every slot missed. Raises UsageError where a cluster is not there.
     """
     from auditkit.run_period import run as _run_period
 
     engagement = frameworks.settled(Path(config))
     documents = _imports(config)
-    pairs = _pairs(place, snapshots, engagement, cluster)
-    return _run_period(pairs, Path(out), engagement=engagement, documents=documents, **options)
+    found = _clusters(place, snapshots, engagement, [clusters] if isinstance(clusters, str) else list(clusters))
+    return _run_period(found, Path(out), engagement=engagement, documents=documents, **options)
 
 
-def _pairs(
-    place: str | Path | None, snapshots: Iterable[Snapshot], engagement: _engagement.Engagement, cluster: str
-) -> "Pairs":
+def _clusters(
+    place: str | Path | None, snapshots: Iterable[Snapshot], engagement: _engagement.Engagement, names: Sequence[str]
+) -> Mapping[str, _intervals.Pairs]:
     from auditkit.run_period import loaded, stored
 
-    if place is None:
-        return loaded(snapshots)
-    known = {history.cluster: history for history in store.histories(Path(place))}
-    name = cluster or engagement.cluster or (next(iter(known)) if len(known) == 1 else "")
-    if name not in known:
-        raise UsageError(
-            f"{place}: {f'no cluster {name}' if name else 'several clusters'}; there are: {', '.join(known)}; name one with --cluster"
-        )
-    return stored(known[name], engagement)
+    return loaded(snapshots, engagement, names) if place is None else stored(Path(place), engagement, names)
 
 
 def reperform(pack: str | Path, *, place: str | Path | None = None, snapshots: Iterable[Snapshot] = ()) -> list[str]:
@@ -251,7 +244,7 @@ def reperform(pack: str | Path, *, place: str | Path | None = None, snapshots: I
     if not is_period(Path(pack)):
         return _reperform.reperform(Path(pack))
     engagement = _engagement.load(Path(pack) / "inputs" / _engagement.NAME)
-    return _reperform.reperform_period(Path(pack), lambda cluster: _pairs(place, snapshots, engagement, cluster))
+    return _reperform.reperform_period(Path(pack), lambda names: _clusters(place, snapshots, engagement, names))
 
 
 def verify(pack: str | Path, *, key: str | Path | None = None, previous: str | Path | None = None) -> Verdict:

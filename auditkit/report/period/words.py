@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from auditkit.engagement import Engagement
 from auditkit.period import changes
 from auditkit.period.coverage import STATUSES
+from auditkit.period.effectiveness import together
 from auditkit.period.whole import Period
 from auditkit.report.frames import records
 from auditkit.report.narrative import count
@@ -20,6 +22,22 @@ CAVEATS = (
 )
 
 
+def clusters(period: Period) -> str:
+    """Of what the evidence is: "cluster a", "clusters a and b"."""
+    *before, last = period.clusters
+    return f"clusters {', '.join(before)} and {last}" if before else f"cluster {last}"
+
+
+def of_cluster(period: Period, name: str) -> str:
+    """What leads a text about one of several clusters; "" where there is one."""
+    return f"{name}: " if len(period.clusters) > 1 else ""
+
+
+def left_out(period: Period, engagement: Engagement) -> str:
+    """What the scope of the engagement states and this evidence does not cover."""
+    return ", ".join(engagement.scope.without(period.clusters))
+
+
 def statuses(period: Period) -> dict[str, int]:
     """Slots by status, in the order of STATUSES."""
     found = period.coverage["status"].value_counts()
@@ -30,22 +48,28 @@ def covered(period: Period) -> str:
     """How many slots of the schedule have a capture, and the longest gap."""
     found = statuses(period)
     rest = ", ".join(f"{number:,} {status}" for status, number in found.items() if number)
-    text = f"{count(len(period.coverage), 'slot')} expected: {rest}."
-    longest = period.gaps[period.gaps["longest"].fillna(False)]
-    if len(longest):
-        one = longest.iloc[0]
-        text += f" Longest gap {one['days']:.1f} days, {day(one['start'])} to {day(one['end'])}; "
+    several, without = len(period.clusters), set(period.clusters) - set(period.captures["cluster"])
+    text = f"{count(len(period.coverage), 'slot')}{f' of {several} clusters' if several > 1 else ''} expected: {rest}."
+    text += f" No capture of {', '.join(sorted(without))}." if without else ""
+    longest = period.gaps.sort_values("days", ascending=False, kind="stable").head(1)
+    for one in records(longest):
+        text += (
+            f" Longest gap {one.days:.1f} days, {of_cluster(period, one.cluster)}{day(one.start)} to {day(one.end)}; "
+        )
         text += f"{count(int(period.gaps['exceeds'].sum()), 'gap')} beyond the tolerance."
     return text
 
 
 def missed(period: Period) -> list[str]:
-    """Missed slots as ranges, oldest first: "2026-07-02 to 2026-08-14: 44 slots missed"."""
+    """Missed slots as ranges, oldest first: "2026-07-02 to 2026-08-14: 44 slots missed"; of several clusters by cluster."""
     found = period.gaps[period.gaps["missed"] > 0]
     return [
-        f"{day(one.first_missed)} to {day(one.last_missed)}: {count(int(one.missed), 'slot')} missed"
-        if one.missed > 1
-        else f"{day(one.first_missed)}: 1 slot missed"
+        of_cluster(period, one.cluster)
+        + (
+            f"{day(one.first_missed)} to {day(one.last_missed)}: {count(int(one.missed), 'slot')} missed"
+            if one.missed > 1
+            else f"{day(one.first_missed)}: 1 slot missed"
+        )
         for one in records(found)
     ]
 
@@ -53,16 +77,21 @@ def missed(period: Period) -> list[str]:
 def partial(period: Period) -> list[str]:
     """Captures of which evidence is missing."""
     return [
-        f"{day(one.taken_at)}: not completely read: {', '.join(one.incomplete)}"
+        f"{of_cluster(period, one.cluster)}{day(one.taken_at)}: not completely read: {', '.join(one.incomplete)}"
         for one in records(period.captures[period.captures["state"] == "partial"])
     ]
 
 
 def concluded(period: Period) -> str:
-    """Management's results over the controls, and the deviations."""
-    tally = period.controls["result"].value_counts()
+    """Management's results over the controls, of several clusters together, and the deviations."""
+    tally = together(period.controls)["result"].value_counts()
     results = ", ".join(f"{name} {number}" for name, number in tally.items())
-    return f"{count(len(period.controls), 'control')}: {results}. {deviated(period.deviations)}"
+    return f"{count(int(tally.sum()), 'control')}: {results}. {deviated(period.deviations)}"
+
+
+def moved(period: Period, frame: pd.DataFrame) -> pd.Series:
+    """Whether each row began after the first capture of its cluster, or is not in the last."""
+    return (frame["first_seen"] > period.start(frame)) | (frame["state"] != "present")
 
 
 def deviated(frame: pd.DataFrame) -> str:
@@ -90,7 +119,7 @@ def changed(period: Period) -> str:
 
 def granted(period: Period) -> str:
     """Bindings of subjects over the period, and what leavers kept."""
-    frame, first, last = period.bindings, period.captures["taken_at"].min(), period.captures["taken_at"].max()
+    frame, first, last = period.bindings, period.start(period.bindings), period.end(period.bindings)
     new, gone = int((frame["first_seen"] > first).sum()), int((frame["state"] == "ended").sum())
     brief = int(((frame["first_seen"] > first) & (frame["last_seen"] < last)).sum())
     text = f"{count(len(frame), 'binding')} of subjects over the period: {new:,} new, {gone:,} ended, {brief:,} of them both. "
