@@ -66,7 +66,11 @@ def days(period: Period) -> Figure:
     handles = [Patch(color=colour, label=f"{letter} {name}") for name, (colour, letter) in DAYS.items()]
     figure.legend(handles=handles, frameon=False, ncols=4, loc="outside lower left", fontsize=8)
     title = f"Days of the period with a capture: {words.clusters(period)}"
-    return titled(figure, title, words.covered(period), "day of the month; of several slots the worst")
+    said = words.covered(period)
+    # What is told of several clusters is longer than a line.
+    return titled(
+        figure, title, said.replace(". ", ".\n", 1) if names else said, "day of the month; of several slots the worst"
+    )
 
 
 def slots(period: Period) -> Figure:
@@ -106,9 +110,7 @@ def access(period: Period) -> Figure:
     kept = period.departures.assign(left=True)
     rows = pd.concat([every.assign(left=False), kept], ignore_index=True)
     where = rows["namespace"].map(lambda name: f" in {name}" if name else "")
-    rows["label"] = _led(
-        period, rows, rows["identity"].astype("string") + where + " (" + rows["name"].astype("string") + ")"
-    )
+    rows["label"] = rows["identity"].astype("string") + where + " (" + rows["name"].astype("string") + ")"
     rows = rows.assign(moved=words.moved(period, rows)).sort_values(
         ["left", "moved", "first_seen"], ascending=False, kind="stable"
     )
@@ -120,7 +122,7 @@ def access(period: Period) -> Figure:
         f"left {one.last_working_day:%Y-%m-%d}, kept at least {one.days_at_least:.0f} days" if one.left else _span(one)
         for one in records(rows)
     ]
-    figure = _timeline(period, rows, rows["label"].tolist(), colours, notes)
+    figure = _timeline(period, rows, rows["label"], colours, notes)
     said = f"{len(every)} grants of everything: {int((rows['moved'] & ~rows['left']).sum())} began or ended in the period; "
     said += f"{len(kept)} bindings that leavers kept{some(rows, rows.head(MOST))}"
     key = {"all of the period": "ink", "began or ended in it": "undetermined", "kept by a leaver": "exception"}
@@ -144,8 +146,7 @@ def changes(period: Period) -> Figure:
         text = one.manager if isinstance(one.manager, str) else "nothing says who"
         axes.text(one.latest, y, f"  {one.change}, {text}", va="center", fontsize=7)
     place = shown["namespace"].where(shown["namespace"] == "", shown["namespace"] + "/") + shown["name"]
-    labels = _led(period, shown, shown["kind"] + " " + place)
-    axes.set_yticks(range(len(shown)), [short(text, 52) for text in labels])
+    axes.set_yticks(range(len(shown)), _led(period, shown, shown["kind"] + " " + place))
     _dated(period, axes, len(shown))
     key = {"not explained": "exception", "cannot be told": "undetermined"}
     return _keyed(
@@ -164,21 +165,21 @@ def deviations(period: Period) -> Figure:
     order = {name: n for n, name in enumerate(("critical", "high", "medium", "low", "info"))}
     every = moved.assign(rank=moved["severity"].map(order)).sort_values(["rank", "first_seen", "check"], kind="stable")
     shown = every.head(MOST)
-    labels = _led(period, shown, shown["check"] + " " + shown["row"]).tolist()
     colours = [
         "exception" if one.state == "present" else "undetermined" if one.state == "unknown" else "ok"
         for one in records(shown)
     ]
     notes = [f"{one.severity}, {_span(one)}" for one in records(shown)]
-    figure = _timeline(period, shown, labels, colours, notes)
+    figure = _timeline(period, shown, shown["check"] + " " + shown["row"], colours, notes)
     said = f"{words.deviated(frame)}\n{len(frame) - len(moved):,} were there all the time and are; {len(moved):,} began or ended within the period{some(every, shown)}"
     key = {"open": "exception", "not known": "undetermined", "ended": "ok"}
     return _keyed(period, figure, key, "Deviations that began or ended within the period, gravest first", said)
 
 
-def _led(period: Period, rows: pd.DataFrame, labels: pd.Series) -> pd.Series:
-    """The labels of rows, after the cluster where there are several."""
-    return rows["cluster"] + ": " + labels if len(period.clusters) > 1 else labels
+def _led(period: Period, rows: pd.DataFrame, labels: pd.Series) -> list[str]:
+    """The labels of rows in short, each after its cluster where there are several."""
+    named = zip(rows["cluster"], labels, strict=True)
+    return [words.of_cluster(period, cluster) + short(label, 52) for cluster, label in named]
 
 
 def _span(one: Any) -> str:
@@ -187,7 +188,7 @@ def _span(one: Any) -> str:
 
 
 def _timeline(
-    period: Period, rows: pd.DataFrame, labels: Sequence[str], colours: Sequence[str], notes: Sequence[str]
+    period: Period, rows: pd.DataFrame, labels: pd.Series, colours: Sequence[str], notes: Sequence[str]
 ) -> Figure:
     """One line an interval: thick while captures show it, thin where it may have been there."""
     shown = rows.head(MOST)
@@ -201,7 +202,7 @@ def _timeline(
         axes.hlines(y, one.first_seen, one.last_seen, color=COLOURS[colour], lw=6)
         axes.plot([one.first_seen], [y], "o", color=COLOURS[colour], ms=5)
         axes.text(1.01, y, short(notes[y], 48), va="center", fontsize=7, transform=axes.get_yaxis_transform())
-    axes.set_yticks(range(len(shown)), [short(text, 52) for text in labels[: len(shown)]])
+    axes.set_yticks(range(len(shown)), _led(period, shown, labels.head(len(shown))))
     _dated(period, axes, len(shown))
     return figure
 

@@ -1,6 +1,7 @@
 """What the workpapers of a period found: results counted, rows to follow up, and a sentence over each."""
 
 from collections.abc import Callable, Mapping
+from itertools import product
 
 import pandas as pd
 
@@ -73,14 +74,28 @@ def _effectiveness(period: Period) -> str:
 
 def _access(period: Period) -> str:
     rows = [
-        {"Listing": name, "Rows": len(frame), "Subjects": frame["identity"].nunique(), **_movement(period, frame)}
+        {
+            "Listing": name,
+            **of,
+            "Rows": len(own),
+            "Subjects": own["identity"].nunique(),
+            **_movement(period, own),
+        }
         for name, frame in (
             ("bindings", period.bindings),
             ("grants", period.grants),
             ("grants of everything", words.privileged(period.grants)),
         )
+        for of, own in _each(period, frame)
     ]
     return f"<p>{escape(words.granted(period))}</p>" + table(pd.DataFrame(rows))
+
+
+def _each(period: Period, frame: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
+    """The rows of each cluster after a cell that names it, where there are several; else all."""
+    if len(period.clusters) == 1:
+        return [({}, frame)]
+    return [({"Cluster": name}, frame[frame["cluster"] == name]) for name in period.clusters]
 
 
 def _movement(period: Period, frame: pd.DataFrame) -> dict[str, int]:
@@ -98,9 +113,8 @@ def _movement(period: Period, frame: pd.DataFrame) -> dict[str, int]:
 def _changed(period: Period) -> str:
     frame = period.changes
     said = frame["explained"].map({True: "explained", False: "not explained"}).fillna("cannot be told")
-    counts = pd.crosstab(frame["kind"], said).reindex(
-        columns=["explained", "not explained", "cannot be told"], fill_value=0
-    )
+    counts = pd.crosstab([frame[name] for name in period.with_cluster("kind")], said)
+    counts = counts.reindex(columns=["explained", "not explained", "cannot be told"], fill_value=0)
     counts = counts.sort_values(["not explained", "cannot be told", "explained"], ascending=False, kind="stable")
     with_ticket = frame[frame["ticket"].notna()]
     text = f"<p>{escape(words.changed(period))} {len(with_ticket)} have a ticket: {escape(', '.join(sorted(set(with_ticket['ticket']))) or 'none')}.</p>"
@@ -110,12 +124,13 @@ def _changed(period: Period) -> str:
 def _deviations(period: Period) -> str:
     frame = period.deviations
     rows = []
-    for severity in _SEVERITIES:
-        own = frame[frame["severity"] == severity]
+    for severity, (of, own) in product(_SEVERITIES, _each(period, frame)):
+        own = own[own["severity"] == severity]
         ended = own[own["state"] == "ended"]
         rows.append(
             {
                 "Severity": severity,
+                **of,
                 "Deviations": len(own),
                 "Open": int(own["open"].fillna(False).sum()),
                 "Ended": len(ended),

@@ -59,7 +59,7 @@ def facts(period: Period, engagement: Engagement, identity: str) -> list[tuple[s
         ("Report", engagement.report),
         ("Period", f"{stated_.start} to {stated_.end}, schedule {stated_.schedule}" if stated_ else "not stated"),
         ("Judged until", f"{period.until:%Y-%m-%d %H:%M} UTC: slots after it are not expected yet"),
-        *_clusters(period),
+        ("Clusters" if len(period.clusters) > 1 else "Cluster", _clusters(period)),
         *([("In scope, not in this pack", lacking)] if lacking else []),
         (
             "Captures",
@@ -70,17 +70,12 @@ def facts(period: Period, engagement: Engagement, identity: str) -> list[tuple[s
     ]
 
 
-def _clusters(period: Period) -> list[tuple[str, str]]:
-    known = {name: set(rows["cluster_uid"].dropna()) for name, rows in period.captures.groupby("cluster")}
-    return [
-        (
-            "Cluster",
-            f"{name} (UID of kube-system: {', '.join(sorted(known[name])) or 'unknown'})"
-            if name in known
-            else f"{name}: no capture in the period",
-        )
+def _clusters(period: Period) -> str:
+    known = {name: ", ".join(set(rows["cluster_uid"].dropna())) for name, rows in period.captures.groupby("cluster")}
+    return "; ".join(
+        f"{name} (UID of kube-system: {known[name] or 'unknown'})" if name in known else f"{name} (no capture)"
         for name in period.clusters
-    ]
+    )
 
 
 def write(pack: Path, period: Period, engagement: Engagement, identity: str) -> None:
