@@ -171,7 +171,7 @@ def deviations(period: Period) -> Figure:
     ]
     notes = [f"{one.severity}, {_span(one)}" for one in records(shown)]
     figure = _timeline(period, shown, shown["check"] + " " + shown["row"], colours, notes)
-    said = f"{words.deviated(frame)}\n{len(frame) - len(moved):,} were there all the time and are; {len(moved):,} began or ended within the period{some(every, shown)}"
+    said = f"{words.deviated(period)}\n{len(frame) - len(moved):,} were there all the time and are; {len(moved):,} began or ended within the period{some(every, shown)}"
     key = {"open": "exception", "not known": "undetermined", "ended": "ok"}
     return _keyed(period, figure, key, "Deviations that began or ended within the period, gravest first", said)
 

@@ -92,10 +92,10 @@ def _access(period: Period) -> str:
 
 
 def _each(period: Period, frame: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
-    """The rows of each cluster after a cell that names it, where there are several; else all."""
+    """The rows of each cluster that has a capture after a cell that names it, where there are several; else all."""
     if len(period.clusters) == 1:
         return [({}, frame)]
-    return [({"Cluster": name}, frame[frame["cluster"] == name]) for name in period.clusters]
+    return [({"Cluster": name}, frame[frame["cluster"] == name]) for name in sorted(set(period.captures["cluster"]))]
 
 
 def _movement(period: Period, frame: pd.DataFrame) -> dict[str, int]:
@@ -142,7 +142,7 @@ def _deviations(period: Period) -> str:
                 else f"{ended['days_at_most'].max():.0f}",
             }
         )
-    return f"<p>{escape(words.deviated(frame))}</p>" + table(pd.DataFrame(rows))
+    return f"<p>{escape(words.deviated(period))}</p>" + table(pd.DataFrame(rows))
 
 
 def _follow_coverage(period: Period) -> str:
@@ -251,5 +251,5 @@ SENTENCE: Mapping[str, Said] = {
     "effectiveness": words.concluded,
     "access": words.granted,
     "changes": words.changed,
-    "deviations": lambda period: words.deviated(period.deviations),
+    "deviations": words.deviated,
 }

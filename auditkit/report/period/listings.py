@@ -9,7 +9,7 @@ import pandas as pd
 
 from auditkit import seal
 from auditkit.capture import IMPORTS
-from auditkit.engagement import Engagement, in_scope
+from auditkit.engagement import Engagement, in_scope, matches
 from auditkit.frameworks import Control
 from auditkit.kinds import Record
 from auditkit.period.whole import LISTINGS, Period
@@ -51,6 +51,13 @@ def _by_cluster(period: Period, sheet: Sheet) -> Sheet:
     if len(period.clusters) > 1:
         return replace(sheet, fixed=sheet.fixed + 1)
     return replace(sheet, frame=sheet.frame.drop(columns="Cluster", errors="ignore"))
+
+
+def _in_scope(engagement: Engagement, frame: pd.DataFrame) -> pd.Series:
+    """Whether cluster and namespace of each row are in scope."""
+    stated = engagement.scope.clusters or ["*"]
+    known = {name: matches(name, stated) for name in set(frame["cluster"])}
+    return in_scope(engagement, frame["namespace"].fillna("")) & frame["cluster"].map(known).astype("boolean")
 
 
 def gaps(period: Period) -> Sheet:
@@ -117,14 +124,14 @@ def deviations(pack: Path, period: Period, engagement: Engagement) -> Sheet:
             "Not known in captures": frame["unknown"],
             "Controls": frame["controls"],
             "Namespace": frame["namespace"],
-            "In scope": in_scope(engagement, frame["namespace"].fillna("")),
+            "In scope": _in_scope(engagement, frame),
         }
     )
     order = {name: n for n, name in enumerate(("critical", "high", "medium", "low", "info"))}
     rows = rows.sort_values("Severity", key=lambda column: column.map(order), kind="stable", ignore_index=True)
     sheet = Sheet(
         name="Deviations",
-        note=f"{words.deviated(frame)} Gravest first; a waiver accepts a deviation, which stays one. Between captures nothing is seen: began and ended say within which bounds.",
+        note=f"{words.deviated(period)} Gravest first; a waiver accepts a deviation, which stays one. Between captures nothing is seen: began and ended say within which bounds.",
         frame=rows,
         people=("Cause", "Remediation", "Owner", "Due", "Ticket", "Remediation confirmed by, date"),
         auditor=("Tickmark", "Auditor ref"),
@@ -206,7 +213,7 @@ def access(pack: Path, period: Period, engagement: Engagement) -> Sheet:
             "Ended": words.ended(frame),
             "May do everything": ["yes" if place in powerful else "" for place in places],
             "Of somebody who left": ["yes" if place in left else "" for place in places],
-            "In scope": in_scope(engagement, frame["namespace"]),
+            "In scope": _in_scope(engagement, frame),
         }
     )
     rows = rows.sort_values(
@@ -244,9 +251,10 @@ def populations(pack: Path, period: Period) -> Sheet:
         for one in period.imports
         for record, found in one.records.items()
     ]
+    of_all = ", of all clusters together" if len(period.clusters) > 1 else ""
     note = (
-        "Every population of the period, whole. `auditkit sample FILE --seed TEXT --size N --out sample.xlsx` draws from a file, "
-        "and anybody draws the same again."
+        f"Every population of the period, whole{of_all}. `auditkit sample FILE --seed TEXT --size N --out sample.xlsx` draws from "
+        "a file, and anybody draws the same again."
     )
     return Sheet(
         name=POPULATIONS, note=note, frame=pd.DataFrame(rows), auditor=("Tickmark", "Auditor ref"), fixed=1, widest=66

@@ -22,7 +22,7 @@ from auditkit.report.workbook import Cover, Sheet
 from auditkit.report.workbook import write as write_workbook
 
 GLOSSARY = (
-    ("Slot", "A time at which the schedule of the engagement expects a capture."),
+    ("Slot", "A time at which the schedule of the engagement expects a capture of each cluster."),
     (
         "Captured, late, partial, missed",
         "How a slot ended: in time and complete; complete, after the tolerance; evidence of a kind missing; no capture.",

@@ -123,7 +123,7 @@ class Workpaper:
         return Html(f"<p>{prose(intro)}</p>" + "".join(_how(name) for name in self.notebook.tables))
 
     def population(self) -> Html:
-        """Every listing of this workpaper with its size and files, and the first rows."""
+        """Every listing of this workpaper with its size and files, of all clusters together, and the first rows."""
         frames = self.period.frames
         rows = [
             {

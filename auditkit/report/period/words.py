@@ -38,6 +38,12 @@ def left_out(period: Period, engagement: Engagement) -> str:
     return ", ".join(engagement.scope.without(period.clusters))
 
 
+def uncaptured(period: Period) -> str:
+    """What every sentence about a period says of clusters without a capture: that of them it says nothing."""
+    without = sorted(set(period.clusters) - set(period.captures["cluster"]))
+    return f" Nothing is known of {', '.join(without)}: no capture." if without else ""
+
+
 def statuses(period: Period) -> dict[str, int]:
     """Slots by status, in the order of STATUSES."""
     found = period.coverage["status"].value_counts()
@@ -48,9 +54,9 @@ def covered(period: Period) -> str:
     """How many slots of the schedule have a capture, and the longest gap."""
     found = statuses(period)
     rest = ", ".join(f"{number:,} {status}" for status, number in found.items() if number)
-    several, without = len(period.clusters), set(period.clusters) - set(period.captures["cluster"])
+    several = len(period.clusters)
     text = f"{count(len(period.coverage), 'slot')}{f' of {several} clusters' if several > 1 else ''} expected: {rest}."
-    text += f" No capture of {', '.join(sorted(without))}." if without else ""
+    text += uncaptured(period)
     longest = period.gaps.sort_values("days", ascending=False, kind="stable").head(1)
     for one in records(longest):
         text += (
@@ -86,7 +92,7 @@ def concluded(period: Period) -> str:
     """Management's results over the controls, of several clusters together, and the deviations."""
     tally = together(period.controls)["result"].value_counts()
     results = ", ".join(f"{name} {number}" for name, number in tally.items())
-    return f"{count(int(tally.sum()), 'control')}: {results}. {deviated(period.deviations)}"
+    return f"{count(int(tally.sum()), 'control')}: {results}. {deviated(period)}"
 
 
 def moved(period: Period, frame: pd.DataFrame) -> pd.Series:
@@ -94,26 +100,27 @@ def moved(period: Period, frame: pd.DataFrame) -> pd.Series:
     return (frame["first_seen"] > period.start(frame)) | (frame["state"] != "present")
 
 
-def deviated(frame: pd.DataFrame) -> str:
+def deviated(period: Period) -> str:
     """How many deviations there are, and in which state."""
+    frame = period.deviations
     open_, ended = int(frame["open"].fillna(False).sum()), int((frame["state"] == "ended").sum())
     unknown, waived = len(frame) - open_ - ended, int(frame["waiver"].notna().sum())
     text = f"{count(len(frame), 'deviation')}: {open_:,} open in the last capture, {ended:,} ended, "
     text += f"{unknown:,} not known; {int(frame['recurred'].sum()):,} recurred"
-    return text + (f"; {waived:,} covered by a waiver, and counted." if waived else ".")
+    return text + (f"; {waived:,} covered by a waiver, and counted." if waived else ".") + uncaptured(period)
 
 
 def changed(period: Period) -> str:
     """How many changes there are, and how many of them nothing explains."""
     frame = period.changes
     if frame.empty:
-        return "Nothing changed from capture to capture."
+        return f"Nothing changed from capture to capture.{uncaptured(period)}"
     known = frame["explained"]
     unexplained, unknown = len(changes.exceptions(frame)), int(known.isna().sum())
     drift = int(frame["drift"].fillna(False).sum())
     return (
         f"{count(len(frame), 'change')}: {int(known.fillna(False).sum()):,} explained by a ticket, an agreed deployer or "
-        f"Kubernetes itself, {unexplained:,} not explained (exceptions of CC8.1), {unknown:,} that cannot be told; {drift:,} drift from GitOps."
+        f"Kubernetes itself, {unexplained:,} not explained (exceptions of CC8.1), {unknown:,} that cannot be told; {drift:,} drift from GitOps.{uncaptured(period)}"
     )
 
 
@@ -123,13 +130,14 @@ def granted(period: Period) -> str:
     new, gone = int((frame["first_seen"] > first).sum()), int((frame["state"] == "ended").sum())
     brief = int(((frame["first_seen"] > first) & (frame["last_seen"] < last)).sum())
     text = f"{count(len(frame), 'binding')} of subjects over the period: {new:,} new, {gone:,} ended, {brief:,} of them both. "
-    return text + (
+    text += (
         f"Leavers kept {count(len(period.departures), 'binding')} after their last working day."
         if len(period.departures)
         else "No capture shows a binding of somebody on the list of leavers."
         if any(one.about.source == "leavers" for one in period.imports)
         else "No list of leavers was supplied."
     )
+    return text + uncaptured(period)
 
 
 def day(moment: pd.Timestamp) -> str:
