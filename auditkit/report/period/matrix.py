@@ -122,7 +122,7 @@ def _cover(period: Period, engagement: Engagement, identity: str) -> Cover:
         ("Access", words.granted(period)),
         *standing(engagement),
         ("", "What this evidence cannot show"),
-        *((str(n), caveat) for n, caveat in enumerate(words.CAVEATS, start=1)),
+        *((str(n), caveat) for n, caveat in enumerate(words.caveats(period), start=1)),
     ]
     footer = f"run {identity} · {words.clusters(period)}, {period.captures['taken_at'].min():%Y-%m-%d} to {period.captures['taken_at'].max():%Y-%m-%d}"
     return Cover(title="SOC 2 control matrix of the period: Kubernetes", rows=rows, footer=footer)

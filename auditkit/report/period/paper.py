@@ -168,7 +168,7 @@ class Workpaper:
         reference = (
             f"{self.notebook.reference} {self.notebook.name}; {narrative.count(len(self.period.captures), 'capture')}"
         )
-        return Html(items(words.CAVEATS) + f'<p id="{END}">End of workpaper {escape(reference)}.</p>')
+        return Html(items(words.caveats(self.period)) + f'<p id="{END}">End of workpaper {escape(reference)}.</p>')
 
     def _controls(self) -> tuple[frameworks.Control, ...]:
         return frameworks.controls(self.engagement)

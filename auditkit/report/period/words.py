@@ -22,6 +22,12 @@ CAVEATS = (
 )
 
 
+def caveats(period: Period) -> tuple[str, ...]:
+    """What this evidence cannot show."""
+    several = "Tickets and waivers name no cluster: one explains a change, or covers a deviation, of that name in each."
+    return (*CAVEATS, several) if len(period.clusters) > 1 else CAVEATS
+
+
 def clusters(period: Period) -> str:
     """Of what the evidence is: "cluster a", "clusters a and b"."""
     *before, last = period.clusters
