@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -159,6 +160,12 @@ def test_a_cluster_of_the_scope_without_a_capture_is_named_and_nothing_of_it_is_
     assert {cluster: len(found) for cluster, found in named.items()} == {"east": 2, "north": 0, "west": 2}
     asked = listed(done.pack, "PBC list")
     assert asked["Missing here"].str.contains("2 gaps beyond the tolerance").all()
+
+
+def test_before_a_slot_is_due_the_clusters_are_named(period: Period) -> None:
+    early = replace(period, coverage=period.coverage.head(0), gaps=period.gaps.head(0))
+    assert words.clusters(early) == "clusters east, north and west"
+    assert words.covered(early) == "0 slots of 3 clusters expected so far. Nothing is known of north: no capture."
 
 
 def test_a_control_takes_the_first_result_of_its_clusters_and_counts_all(done: PeriodRun, period: Period) -> None:

@@ -115,7 +115,7 @@ class Period:
     @property
     def clusters(self) -> tuple[str, ...]:
         """The names of the clusters, also of one without a capture: its slots are missed."""
-        return tuple(sorted(set(self.coverage["cluster"])))
+        return tuple(sorted(set(self.checks["cluster"])))
 
     def with_cluster(self, *columns: str) -> list[str]:
         """These columns, after that of the cluster where there are several."""

@@ -61,7 +61,8 @@ def covered(period: Period) -> str:
     found = statuses(period)
     rest = ", ".join(f"{number:,} {status}" for status, number in found.items() if number)
     several = len(period.clusters)
-    text = f"{count(len(period.coverage), 'slot')}{f' of {several} clusters' if several > 1 else ''} expected: {rest}."
+    text = f"{count(len(period.coverage), 'slot')}{f' of {several} clusters' if several > 1 else ''} expected"
+    text += f": {rest}." if rest else " so far."
     text += uncaptured(period)
     longest = period.gaps.sort_values("days", ascending=False, kind="stable").head(1)
     for one in records(longest):
