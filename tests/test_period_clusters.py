@@ -209,6 +209,8 @@ def test_results_together(results: list[str], result: str, period: Period) -> No
 
 def test_a_sample_is_drawn_of_each_cluster_and_month(done: PeriodRun, tmp_path: Path) -> None:
     options = {"size": 2, "seed": "a", "method": "stratified", "by": "cluster, month"}
+    bound = sample(done.pack / "period/bindings.parquet", tmp_path / "c.xlsx", **options)
+    assert bound.rows["stratum"].tolist() == ["east / 2026-07", "west / 2026-07"]
     drawn = sample(done.pack / "period/changes.parquet", tmp_path / "a.xlsx", **options)
     again = sample(done.pack / "period/changes.csv", tmp_path / "b.xlsx", **options)
     assert set(drawn.rows["stratum"]) == {"east / 2026-07", "west / 2026-07"}
