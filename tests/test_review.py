@@ -16,7 +16,7 @@ import pytest
 from builders import imported, snapshot
 from click.testing import CliRunner
 from conftest import RECORDINGS
-from periods import northwind
+from periods import northwind, of
 
 import auditkit as ak
 from auditkit import engagement, seal, store
@@ -490,6 +490,13 @@ def test_the_verbs_over_a_store(config: Path, tmp_path: Path) -> None:
     ending = ["--prepared", tmp_path / "p", "--out", tmp_path / "c", "--fail-on", "exceptions"]
     code, said = run("close", filled, *ending, *place)
     assert (code, "0 with exceptions, 7 undetermined" in said) == (3, True)
+    other = of(recorded("2026-09-30", config), "northwind-eu", "another")
+    store.add(tmp_path / "store", other, engagement.load(config))
+    with pytest.raises(UsageError, match="several clusters; there are: northwind-eu, northwind-prod; name one"):
+        run("prepare", *place, "--quarter", "2026Q3", "--out", tmp_path / "q")
+    code, said = run("prepare", *place, "--cluster", "northwind-eu", "--quarter", "2026Q3", "--out", tmp_path / "eu")
+    assert (code, "access review 2026Q3 of northwind-eu" in said) == (0, True)
+    place += ["--cluster", "northwind-prod"]
     with pytest.raises(UsageError, match="no capture from 2025-01-01 to 2025-03-31"):
         run("prepare", *place, "--quarter", "2025Q1", "--out", tmp_path / "q")
     with pytest.raises(UsageError, match="name one source"):

@@ -23,6 +23,14 @@ from auditkit.tally import ManagementResult
 
 NOT_CONCLUDED: frozenset[Conclusion] = frozenset({"error", "not collected", "undetermined"})
 Moment = tuple[datetime, str]
+# What holds for several clusters: the first that one of them has.
+RESULTS: tuple[ManagementResult, ...] = (
+    *("Exceptions noted", "Incomplete evidence", "Not tested", "Manual part open", "No exceptions noted"),
+)
+COUNTS = (
+    *("expected", "captured", "with_exceptions", "clean", "not_concluded", "nothing_to_test"),
+    *("deviations", "open"),
+)
 
 
 class SlotCounts:
@@ -92,7 +100,7 @@ class DeviationRow(SpanColumns, _Deviation):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effectiveness:
-    """The frames of a period: ledger (SlotRow), gaps (GapRow), checks, controls, deviations (the rows above)."""
+    """The frames of a cluster over a period: ledger (SlotRow), gaps (GapRow), checks, controls, deviations (the rows above)."""
 
     ledger: pd.DataFrame
     gaps: pd.DataFrame
@@ -306,3 +314,23 @@ def _first(conclusions: Iterable[Conclusion]) -> Conclusion:
     """The first in order of precedence."""
     present = set(conclusions)
     return next(one for one in CONCLUSIONS if one in present)
+
+
+def together(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of checks or controls by cluster as one row each over all clusters, without `cluster`: its counts are sums.
+
+    The result is the first of RESULTS that one of the clusters has; the note says that of each.
+    """
+    rows = frame.drop(columns="cluster")
+    if frame["cluster"].nunique() < 2:
+        return rows
+    by, counts = rows.columns[0], list(COUNTS)
+    grouped = rows.groupby(by, sort=False)
+    found = rows.drop_duplicates(by).set_index(by)
+    found[counts] = grouped[counts].sum()
+    judged = found["with_exceptions"] + found["clean"]
+    found["rate"] = (found["with_exceptions"] / judged.where(judged > 0)).astype("Float64")
+    found["result"] = grouped["result"].agg(lambda results: min(results, key=RESULTS.index)).astype("string")
+    said = frame["cluster"] + ": " + frame["result"] + (", " + frame["note"]).where(frame["note"] != "", "")
+    found["note"] = (said + ".").groupby(frame[by]).agg("\n".join).astype("string")
+    return found.reset_index()[list(rows)]

@@ -24,7 +24,7 @@ _HOUR = timedelta(hours=1)
 _EVER, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-@reader(Activity, Use, Hour, LogFile, Scope)
+@reader(Activity, Use, Hour, LogFile, Scope, of_cluster=True)
 def read(paths: Sequence[Path]) -> Document:
     """Audit log of the API server: one event of audit.k8s.io/v1 a line, plain or gzip, any number of files in any order."""
     heads = [(_head(path), path) for path in paths]

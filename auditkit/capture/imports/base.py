@@ -107,6 +107,7 @@ class Reader:
     source: str
     records: tuple[type[Record], ...]
     dated: bool
+    of_cluster: bool
     read: Read = field(repr=False)
 
     @property
@@ -125,19 +126,20 @@ _readers: dict[str, Reader] = {}
 READERS: Mapping[str, Reader] = MappingProxyType(_readers)
 
 
-def reader(*records: type[Record], dated: bool = True) -> Callable[[Read], Read]:
+def reader(*records: type[Record], dated: bool = True, of_cluster: bool = False) -> Callable[[Read], Read]:
     """Declare the function that reads an import, the one that these records name as their `source`.
 
     It takes the files, and as keyword-only parameters the options that a user may set: `columns`, `prefix` (see
     engagement.Named). It raises UsageError with file and line where one is of another format. A document that is not
-    `dated` holds until it is changed: it is never too old.
+    `dated` holds until it is changed: it is never too old. One that is `of_cluster` tells of one cluster: it is no evidence
+    of another.
     """
 
     def record(read: Read) -> Read:
         source = records[0].source
         if source in _readers or any(one.source != source for one in records):
             raise AuditkitError(f"import {source} is declared twice, or for records of another")
-        _readers[source] = Reader(source=source, records=records, dated=dated, read=read)
+        _readers[source] = Reader(source=source, records=records, dated=dated, of_cluster=of_cluster, read=read)
         return read
 
     return record
@@ -224,6 +226,39 @@ def _stated(supplied: Supplied, document: Document) -> tuple[datetime | None, tu
         return (said if document.made_at is None else None), None
     first, last = document.covers
     return (said, (first, said)) if said and said > last else (None, document.covers)
+
+
+def of_clusters(imports: Iterable[Loaded], names: Sequence[str]) -> dict[str, list[Loaded]]:
+    """The imports that lie beside the snapshots of each of these clusters: one that is of a cluster beside those alone.
+
+    It is of the cluster that it names, else of the one that the user states. Raises UsageError where neither says which of
+    several it is.
+    """
+    found: dict[str, list[Loaded]] = {name: [] for name in names}
+    for one in imports:
+        whose = _whose(one.about, names) if READERS[one.about.source].of_cluster else None
+        for name in names if whose is None else {whose} & {*names}:
+            found[name].append(one if whose is None else _known_as(one, name))
+    return found
+
+
+def _known_as(loaded: Loaded, cluster: str) -> Loaded:
+    """The import as one of this cluster, whatever the document calls it."""
+    called = loaded.about.cluster or cluster
+    return replace(loaded, about=msgspec.structs.replace(loaded.about, cluster=called, same_cluster=called))
+
+
+def _whose(about: Import, names: Sequence[str]) -> str | None:
+    """The cluster that a document is of; None where there is one, and `judged` says whether it is that."""
+    said = [name for name in (about.cluster, about.same_cluster) if name]
+    if known := [name for name in said if name in names]:
+        return known[0]
+    if len(names) > 1:
+        raise UsageError(
+            f"imports.{about.source} is of one cluster, {said[0] if said else 'and does not say which'}, and the evidence of "
+            f'{", ".join(names)}; say which it is: imports.{about.source}.cluster = "{names[0]}"'
+        )
+    return None if about.cluster or not said else said[0]
 
 
 def judged(loaded: Loaded, origin: Origin) -> Loaded:

@@ -22,13 +22,16 @@ from auditkit.report.workbook import HEADER, Sheet, add_sheet, archived, put
 COVER = "Cover"
 _ENTRY = ("people header", "auditor header")
 _COVER_ENTRY = "people entry"
-# A row's name where its first column does not tell it from others.
+# A row's name where its first column does not tell it from others; of these columns those that the sheet has.
 KEYS: Mapping[str, tuple[str, ...]] = {
     "Access listing": ("Subject kind", "Subject", "Where", "Role", "Binding"),
     "Populations": ("Test", "Table"),
-    "Deviations": ("Exception id", "Occurrence"),
-    "Changes": ("Seen at", "Change", "Kind", "Namespace", "Name"),
-    "Access review": ("Subject kind", "Subject", "Where", "Role", "Binding", "First seen"),
+    "Tests": ("Cluster", "Test"),
+    "Period coverage": ("Cluster", "Month"),
+    "Gaps": ("Cluster", "What", "From"),
+    "Deviations": ("Cluster", "Exception id", "Occurrence"),
+    "Changes": ("Cluster", "Seen at", "Change", "Kind", "Namespace", "Name"),
+    "Access review": ("Cluster", "Subject kind", "Subject", "Where", "Role", "Binding", "First seen"),
     "Members": ("Group", "Person"),
 }
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
@@ -71,7 +74,7 @@ def _open(path: Path) -> Workbook:
 def _grid(ws: Worksheet) -> Grid:
     head = {cell.column: str(cell.value) for cell in ws[HEADER] if cell.value is not None}
     entries = frozenset(name for n, name in head.items() if _style(ws.cell(HEADER, n)) in _ENTRY)
-    named = KEYS.get(ws.title, tuple(head.values())[:1])
+    named = [name for name in KEYS.get(ws.title, ()) if name in head.values()] or list(head.values())[:1]
     rows: dict[Key, dict[str, Any]] = {}
     places: dict[tuple[Key, str], tuple[int, int]] = {}
     seen: Counter[Key] = Counter()
