@@ -20,7 +20,7 @@ from auditkit.resources import folder
 from auditkit.seal import leaks
 from auditkit.store import delta
 from auditkit.store.history import CHANGES, RECORD, WHOLE, Capture, History, content, named
-from auditkit.store.publish import MARK, locked, publishing
+from auditkit.store.publish import discard, locked, publishing
 
 # A whole one twice in a year of daily captures: a second whole one a year is what the store may cost beside the changes.
 WHOLE_AFTER = timedelta(days=200)
@@ -54,8 +54,8 @@ def add(store: Path, snapshot: Snapshot, engagement: Engagement) -> Added:
         raise UsageError("the snapshot is undated, and a store is in order of time; say when it was taken: --taken-at")
     with locked(home):
         (home / "snapshots").mkdir(parents=True, exist_ok=True)
-        for draft in (home / "snapshots").glob(f"*.incomplete/{MARK}"):
-            shutil.rmtree(draft.parent)
+        for draft in (home / "snapshots").glob("*.incomplete"):
+            discard(draft)
         readme = store / "README.md"
         if not readme.exists():
             readme.write_text((folder("templates") / "STORE.md").read_text(encoding="utf-8"), encoding="utf-8")

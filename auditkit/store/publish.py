@@ -53,11 +53,27 @@ def publishing(out: Path) -> Iterator[Path]:
 
 def _remove(draft: Path) -> None:
     """Delete what a run before left; raises UsageError where no run of auditkit made it."""
-    if not (draft / MARK).is_dir():
-        if draft.exists() or draft.is_symlink():
-            raise UsageError(f"{draft}: is in the way and no draft of auditkit; move it, or choose another --out")
-        return
-    shutil.rmtree(draft)
+    if not discard(draft):
+        raise UsageError(f"{draft}: is in the way and no draft of auditkit; move it, or choose another --out")
+
+
+def discard(draft: Path) -> bool:
+    """Delete a draft; False where something is there that no run of auditkit made."""
+    if (draft / MARK).is_dir():
+        # The mark last: cut off at any place, what is left is still a draft, or empty.
+        for inner in draft.iterdir():
+            if inner.is_symlink() or not inner.is_dir():
+                inner.unlink()
+            elif inner.name != MARK:
+                shutil.rmtree(inner)
+        (draft / MARK).rmdir()
+    try:
+        draft.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
