@@ -423,6 +423,9 @@ def test_a_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
     [
         ("pods.json", b'{"kind": "PodList", ', r"pods\.json: not valid JSON"),
         ("app.yaml", b"a: [1,", r"app\.yaml: not valid YAML"),
+        ("deep.yaml", b"[" * 100_000, r"deep\.yaml: nested too deeply"),
+        ("digits.yaml", b"a: " + b"9" * 5_000, r"digits\.yaml: not valid YAML: Exceeds the limit"),
+        ("tag.yaml", b"a: !!timestamp 9999-99-99", r"tag\.yaml: not valid YAML: month must be"),
         ("notes.txt", b"nothing", "no Kubernetes objects found"),
         ("values.yaml", b"replicas: 2\n", "no Kubernetes objects found"),
     ],

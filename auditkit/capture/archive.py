@@ -44,6 +44,8 @@ def files(path: Path) -> Iterator[tuple[str, bytes | None]]:
             yield _unpacked(path, path.name, raw) if path.suffix.casefold() == ".gz" else (path.name, raw)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise UsageError(f"{path}: the archive is damaged or truncated ({error}); copy it again") from None
+    except RuntimeError as error:  # of zipfile: a password, or a way to compress that it does not know
+        raise UsageError(f"{path}: the archive cannot be read ({error}); pack it anew, without a password") from None
     except PermissionError as error:
         raise UsageError(f"{error.filename}: not readable; check its permissions") from None
 

@@ -100,7 +100,7 @@ def read(pack: Path) -> Manifest:
         raise VerificationError(f"{MANIFEST}: {fault}")
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{pack}: no {MANIFEST}; this is no pack, or its run did not end") from None
     except OSError as error:
         raise VerificationError(f"{MANIFEST}: cannot be read ({error.strerror})") from None
