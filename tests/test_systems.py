@@ -179,6 +179,13 @@ def test_yaml_in_a_config_map_that_is_beyond_reason_is_unreadable_and_harms_nobo
     assert (found.kubelet, found.unreadable) == (None, ["kubelet"])
 
 
+def test_a_page_with_an_object_that_is_nested_too_deeply_is_no_page() -> None:
+    deep = '{"a":' * 5_000 + "1" + "}" * 5_000
+    page = f'{{"items": [{{"metadata": {{"name": "a"}}, "spec": {{"parameters": {deep}}}}}]}}'
+    with pytest.raises(msgspec.DecodeError, match="nested too deeply"):
+        kinds.decode_page(kinds.BY_GROUP["constraints.gatekeeper.sh"], page.encode())
+
+
 def test_flags_of_retention_are_kept_and_no_others() -> None:
     args = ["--web.listen=:9090", "--storage.tsdb.retention.time=15d", "--storage.tsdb.retention.size", "50GB", "-x"]
     container = {"name": "p", "args": args}
