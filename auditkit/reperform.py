@@ -60,7 +60,8 @@ def reperform_period(pack: Path, pairs: Callable[[str], Pairs]) -> list[str]:
         engagement = engagements.load(pack / "inputs" / engagements.NAME)
         documents = imports.load(pack / IMPORTS) if (pack / IMPORTS).is_dir() else ()
         wanted = {(one.taken_at, one.digest) for one in named.captures}
-        chosen = (pair for pair in pairs(saved.load(pack).cluster) if (pair[0].taken_at, pair[0].digest) in wanted)
+        # By the objects that are there, whatever digest their record names.
+        chosen = (pair for pair in pairs(saved.load(pack).cluster) if (pair[0].taken_at, pair[1].digest) in wanted)
         period = whole(chosen, engagement, imports=documents, until=named.until)
         found = {(one.taken_at, one.digest) for one in saved.Captures.of(period).captures}
         identity = identify(pack, named.digest, str(facts.get("tool")))
