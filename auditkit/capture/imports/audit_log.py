@@ -77,6 +77,9 @@ class _Log:
                     self._fault(file, number, line, error)
                     continue
                 if not hour <= event.stage_timestamp < end:
+                    if not 1970 <= event.stage_timestamp.year < 9999:
+                        self._fault(file, number, line, ValueError("stageTimestamp is no time of a request"))
+                        continue
                     self._passed(file, hour, at, events)
                     at = event.stage_timestamp
                     hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
