@@ -31,12 +31,13 @@ def files(path: Path) -> Iterator[tuple[str, bytes | None]]:
     """
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
+    _refuse_unwritable(path, path.resolve().name)
     for name, raw in _files(path):
-        refuse_unwritable(path, name)
+        _refuse_unwritable(path, name)
         yield name, raw
 
 
-def refuse_unwritable(path: Path, name: str) -> None:
+def _refuse_unwritable(path: Path, name: str) -> None:
     """Raises UsageError where a name is no text: it is written down, in UTF-8."""
     try:
         name.encode()

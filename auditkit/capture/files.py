@@ -27,7 +27,6 @@ def capture(
     which the files have no list has failed, unless discovery (or the CRDs) says that it is not served.
     Raises UsageError that names the file.
     """
-    archive.refuse_unwritable(path, path.resolve().name)
     reading = Reading()
     for name, raw in archive.files(path):
         if raw is None:

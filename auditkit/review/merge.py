@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from auditkit import seal
+from auditkit import seal, store
 from auditkit.errors import UsageError
 from auditkit.report import matrix
 from auditkit.report.workbook import Sheet, entries
@@ -158,7 +158,7 @@ def merge(edited: Path, original: Path, newer: Path, out: Path) -> Merge:
     done = merged(entries.read(edited), entries.read(source), entries.read(target))
     note = "What the merge of people's cells did, row by row. Texts that found no place stay here, and are tried again at the next merge."
     report = Sheet(name=REPORT, note=note, frame=done.report, widest=50, fixed=1)
-    entries.write(out, entries.fill(target, done.cells, [report]))
+    store.publish_file(out, entries.fill(target, done.cells, [report]))
     return done
 
 

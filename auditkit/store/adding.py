@@ -19,7 +19,7 @@ from auditkit.resources import folder
 from auditkit.seal import leaks
 from auditkit.store import delta
 from auditkit.store.history import CHANGES, RECORD, WHOLE, Capture, History, content, named, written
-from auditkit.store.publish import discard, locked, publishing
+from auditkit.store.publish import discard, locked, place, publishing
 
 # A whole one twice in a year of daily captures: a second whole one a year is what the store may cost beside the changes.
 WHOLE_AFTER = timedelta(days=200)
@@ -47,7 +47,7 @@ def add(store: Path, snapshot: Snapshot, engagement: Engagement) -> Added:
     the name is another cluster's or no name of a folder, or another snapshot of that time is stored; RetryLater where
     another run writes to this cluster's folder; LeakError where a kept object holds a secret.
     """
-    home = store.resolve() / _cluster(snapshot, engagement)
+    home = place(store) / _cluster(snapshot, engagement)
     taken_at = snapshot.origin.taken_at
     if taken_at is None:
         raise UsageError("the snapshot is undated, and a store is in order of time; say when it was taken: --taken-at")
