@@ -269,6 +269,18 @@ def test_the_same_objects_less_completely_read_are_another_snapshot(tmp_path: Pa
         store.add(tmp_path, again, PROD)
 
 
+@pytest.mark.parametrize("name", ["20261031T060000Z", "20261101T060000Z"])
+def test_a_capture_that_is_purged_while_it_is_read_is_try_later(
+    tmp_path: Path, days: list[Snapshot], name: str
+) -> None:
+    history = History(tmp_path / "prod")
+    assert len(history) == 3
+    shutil.rmtree(history.place(name))
+    for read in (lambda: list(history.between()), lambda: history.load(name)):
+        with pytest.raises(RetryLater, match=f"{name}: was purged while the store was read"):
+            read()
+
+
 def test_a_damaged_record_does_not_stop_the_next(tmp_path: Path, days: list[Snapshot]) -> None:
     (tmp_path / "prod" / "snapshots" / "20261101T060000Z" / "capture.json").write_bytes(b"{")
     taken = snapshot(pods("a"), at=day(3))

@@ -1,6 +1,7 @@
 """Merge-back: people's cells go into the next workbook by the names of rows; nothing is lost, tampering shows."""
 
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -14,8 +15,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from auditkit import seal
 from auditkit.cli import cli
-from auditkit.errors import AuditkitError, UsageError
+from auditkit.errors import AuditkitError, UsageError, VerificationError
 from auditkit.report.workbook import HEADER, Cover, Sheet, entries, write
 from auditkit.review.merge import ADDED, CARRIED, CHANGED, CONFLICT, MISSING, ORPHAN, REPORT, SIGNED, TAMPERED, merge
 
@@ -164,6 +166,23 @@ def test_what_cannot_be_merged_is_refused(tmp_path: Path, original: Path) -> Non
     with pytest.raises(UsageError, match="exists already"):
         merge(original, original, original, tmp_path / "out.xlsx")
     assert (tmp_path / "out.xlsx").read_text() == "mine"
+
+
+def test_a_pack_that_changed_is_no_original(tmp_path: Path, original: Path) -> None:
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    shutil.copy(original, pack / "control-matrix.xlsx")
+    seal.seal(pack, {})
+    assert merge(original, pack, pack, tmp_path / "out.xlsx").report.empty
+    was = seal.sha256(pack / "control-matrix.xlsx")
+    edit(original, pack / "control-matrix.xlsx", {("X-1", "Condition"): "closed"})
+    with pytest.raises(VerificationError, match="control-matrix.xlsx: changed"):
+        merge(original, pack, original, tmp_path / "again.xlsx")
+    # Nor where somebody wrote its new hash into the manifest.
+    text = (pack / "manifest.json").read_text()
+    (pack / "manifest.json").write_text(text.replace(was, seal.sha256(pack / "control-matrix.xlsx")))
+    with pytest.raises(VerificationError, match=r"manifest\.json: changed"):
+        merge(original, original, pack, tmp_path / "again.xlsx")
 
 
 def damaged(source: Path, out: Path, name: str, content: bytes) -> Path:

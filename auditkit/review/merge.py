@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from auditkit import seal, store
-from auditkit.errors import UsageError
+from auditkit.errors import UsageError, VerificationError
 from auditkit.report import matrix
 from auditkit.report.workbook import Sheet, entries
 from auditkit.report.workbook.entries import Grid, Key
@@ -149,8 +149,8 @@ def _there(key: Key, grid: Grid | None) -> Key:
 def merge(edited: Path, original: Path, newer: Path, out: Path) -> Merge:
     """Write `newer` with what people wrote into `edited` as a new file; its last sheet is the report.
 
-    `original` and `newer` are packs, or workbooks of packs. Raises UsageError where one is no workbook, a pack's workbook is
-    not as it was sealed, or `out` exists.
+    `original` and `newer` are packs, or workbooks of packs. Raises UsageError where one is no workbook or `out` exists,
+    VerificationError where a pack is not as it was sealed.
     """
     source, target = _workbook(original), _workbook(newer)
     if not edited.is_file():
@@ -165,8 +165,9 @@ def merge(edited: Path, original: Path, newer: Path, out: Path) -> Merge:
 def _workbook(place: Path) -> Path:
     if not place.is_dir():
         return place
-    path = place / matrix.NAME
-    sealed = {file.path: file.sha256 for file in seal.read(place).files}
-    if not path.is_file() or sealed.get(matrix.NAME) != seal.sha256(path):
-        raise UsageError(f"{path}: is not the workbook that was sealed; `auditkit verify {place}` says what changed")
-    return path
+    verdict = seal.verify(place)
+    if not verdict.ok:
+        raise VerificationError(str(verdict))
+    if not (place / matrix.NAME).is_file():
+        raise UsageError(f"{place}: holds no {matrix.NAME}; give the pack of a run, or the workbook")
+    return place / matrix.NAME

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from auditkit.capture import snapshot as snapshots
-from auditkit.errors import UsageError
+from auditkit.errors import RetryLater, UsageError
 from auditkit.evaluate import Snapshot
 from auditkit.kinds import UNREADABLE
 from auditkit.memory import collection_paused
@@ -48,6 +48,10 @@ class Capture(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     retention_class: str = ""
     keep_days: int | None = None
     legal_hold: bool = False
+
+
+def _purged(place: Path) -> RetryLater:
+    return RetryLater(f"{place}: was purged while the store was read; try again")
 
 
 def written(capture: Capture) -> bytes:
@@ -161,10 +165,12 @@ class History:
         """The captures that this one is made of: a whole one first, itself last."""
         chain = [self[name]]
         while not self.whole(chain[-1].name):
-            after = chain[-1].after
+            after, place = chain[-1].after, self.place(chain[-1].name)
+            if not place.exists():
+                raise _purged(place)
             if after not in self:
                 raise UsageError(
-                    f"{self.place(chain[-1].name)}: rests on {after or WHOLE}, which is missing; copy it again from a backup"
+                    f"{place}: rests on {after or WHOLE}, which is missing; copy it again from a backup"
                 )
             chain.append(self[after])
         return chain[::-1]
@@ -184,6 +190,14 @@ class History:
 
     def _next(self, capture: Capture, before: delta.Files | None) -> delta.Files:
         """The files of a capture, from those of the one that it rests on where they are at hand."""
+        try:
+            return self._made(capture, before)
+        except (UsageError, FileNotFoundError):
+            if self.place(capture.name).exists():
+                raise
+            raise _purged(self.place(capture.name)) from None
+
+    def _made(self, capture: Capture, before: delta.Files | None) -> delta.Files:
         place = self.place(capture.name)
         if self.whole(capture.name):
             return delta.split(snapshots.parts(place / WHOLE))
@@ -206,6 +220,8 @@ class History:
             raw = (folder / RECORD).read_bytes()
             capture = msgspec.json.decode(raw, type=Capture)
         except FileNotFoundError:
+            if not folder.exists():
+                raise _purged(folder) from None
             raise UsageError(f"{folder}: {RECORD} is missing; copy the capture again from a backup") from None
         except UNREADABLE as error:
             raise UsageError(f"{folder / RECORD}: damaged ({error}); copy the capture again from a backup") from None
