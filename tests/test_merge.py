@@ -128,6 +128,17 @@ def test_edited_computed_cells_are_reported(tmp_path: Path, original: Path) -> N
     assert done.report["Beside it"].iloc[0] == "open"
 
 
+def test_a_column_written_twice_hides_no_edit(tmp_path: Path, original: Path) -> None:
+    edited = edit(original, tmp_path / "e.xlsx", {("X-1", "Condition"): "closed"})
+    found = openpyxl.load_workbook(edited)
+    for row, text in zip(range(HEADER, HEADER + 4), ("Condition", "open", "=1+1", "wide"), strict=True):
+        found["Exceptions"].cell(row, 20).value = text
+    found.save(edited)
+    done = merge(edited, original, original, tmp_path / "out.xlsx")
+    tampered = done.report[done.report["What"] == TAMPERED]
+    assert tampered[["Row", "Column"]].to_numpy().tolist() == [["(heading)", "Condition (T)"], ["X-1", "Condition"]]
+
+
 def test_a_signature_on_the_cover_is_not_carried(tmp_path: Path, original: Path) -> None:
     found = openpyxl.load_workbook(original)
     row = next(c.row for c in found["Cover"]["A"] if c.value == "Reviewed by, date")

@@ -105,12 +105,17 @@ def _people(column: str, source: Grid | None, key: Key) -> bool:
 def edited_by_hand(
     edited: Mapping[str, Grid], original: Mapping[str, Grid]
 ) -> Iterator[tuple[str, str, str, str, Any, Any]]:
-    """Computed cells of `original` that `edited` has otherwise, and rows that it lacks or has beside: columns of REPORT."""
+    """Computed cells of `original` that `edited` has otherwise, and rows that it lacks or has beside: columns of REPORT.
+
+    A heading that stands there twice is one that was edited: which of its columns was read nobody could tell.
+    """
     for name, source in original.items():
         grid = edited.get(name)
         if grid is None:
             yield MISSING, name, "(the whole sheet)", "", None, None
             continue
+        for column in grid.repeated:
+            yield TAMPERED, name, "(heading)", column, None, None
         for key, computed in source.rows.items():
             found = grid.rows.get(key)
             if found is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import openpyxl
 from openpyxl.cell.cell import Cell
+from openpyxl.utils import get_column_letter
 from openpyxl.workbook.workbook import Workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -43,7 +44,7 @@ class Grid:
     """The list of one sheet: cells by row and column, those that people fill (`entries`) among them.
 
     A row is named by the text of its key columns, and by a number where several have the same. `places` are row and
-    column of each cell in the sheet.
+    column of each cell in the sheet. `repeated` are columns with the heading of one before them, each with its letter.
     """
 
     sheet: str
@@ -51,6 +52,7 @@ class Grid:
     entries: frozenset[str]
     rows: Mapping[Key, Mapping[str, Any]] = field(repr=False)
     places: Mapping[tuple[Key, str], tuple[int, int]] = field(repr=False)
+    repeated: tuple[str, ...] = ()
 
 
 def read(path: Path) -> dict[str, Grid]:
@@ -79,7 +81,14 @@ def _open(path: Path) -> Workbook:
 def _grid(ws: Worksheet) -> Grid:
     # Of the cells that are there: a sheet whose last cell somebody touched has a million empty rows.
     filled = sorted(place for place, cell in ws._cells.items() if cell.value is not None)
-    head = {column: str(ws.cell(HEADER, column).value) for row, column in filled if row == HEADER}
+    head: dict[int, str] = {}
+    repeated = []
+    for column in (column for row, column in filled if row == HEADER):
+        name = str(ws.cell(HEADER, column).value)
+        if name in head.values():
+            name = f"{name} ({get_column_letter(column)})"
+            repeated.append(name)
+        head[column] = name
     entries = frozenset(name for n, name in head.items() if _style(ws.cell(HEADER, n)) in _ENTRY)
     named = KEYS.get(ws.title, tuple(head.values())[:1])
     rows: dict[Key, dict[str, Any]] = {}
@@ -94,7 +103,14 @@ def _grid(ws: Worksheet) -> Grid:
         key = key if seen[key] == 1 else (*key, str(seen[key]))
         rows[key] = row
         places |= {(key, name): (number, column) for column, name in head.items()}
-    return Grid(sheet=ws.title, columns=tuple(head.values()), entries=entries, rows=rows, places=places)
+    return Grid(
+        sheet=ws.title,
+        columns=tuple(head.values()),
+        entries=entries,
+        rows=rows,
+        places=places,
+        repeated=tuple(repeated),
+    )
 
 
 def _cover(ws: Worksheet) -> Grid:
