@@ -218,7 +218,9 @@ class Engagement(_Section):
         """The imports that auditkit.toml names; UsageError where a pattern matches no file."""
         found = []
         for source, named in sorted(self.imports.items()):
-            names = (sorted(glob(pattern, root_dir=self._place, recursive=True)) or [pattern] for pattern in named.files)
+            # Path.glob raises for a whole path, and for other patterns that match nothing here.
+            matched = (glob(name, root_dir=self._place, recursive=True) for name in named.files)  # noqa: PTH207
+            names = (sorted(some) or [name] for some, name in zip(matched, named.files, strict=True))
             every = tuple(dict.fromkeys(self._place / name for some in names for name in some))
             missing = [str(path) for path in every if not path.is_file()]
             if missing or not every:

@@ -631,18 +631,18 @@ def test_an_archive_that_cannot_be_read_is_named(tmp_path: Path, flags: int, met
 
 
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    for folder, name in (("a", "bad\udcff.json"), ("bad\udcff", "pods.json")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / name).write_text('{"apiVersion": "v1", "kind": "PodList", "items": []}')
+    for within, name in (("a", "bad\udcff.json"), ("bad\udcff", "pods.json")):
+        (tmp_path / within).mkdir()
+        (tmp_path / within / name).write_text('{"apiVersion": "v1", "kind": "PodList", "items": []}')
         with pytest.raises(UsageError, match="is no UTF-8; rename it"):
-            files.capture(tmp_path / folder)
+            files.capture(tmp_path / within)
 
 
 @pytest.mark.parametrize("when", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])
 def test_a_time_without_kubernetes_is_refused(tmp_path: Path, when: str) -> None:
     (tmp_path / "pods.json").write_text('{"apiVersion": "v1", "kind": "PodList", "items": []}')
-    with pytest.raises(UsageError, match="--taken-at .*: no time at which a cluster was read"):
+    with pytest.raises(UsageError, match=r"--taken-at .*: no time at which a cluster was read"):
         files.capture(tmp_path, taken_at=datetime.fromisoformat(when))
     (tmp_path / "recorded-as").write_text(f'{{"recorded_as": "x", "server_time": "{when}"}}')
-    with pytest.raises(UsageError, match="recorded-as .*: no time at which a cluster was read"):
+    with pytest.raises(UsageError, match=r"recorded-as .*: no time at which a cluster was read"):
         files.capture(tmp_path)

@@ -187,7 +187,7 @@ def test_a_pack_that_changed_is_no_original(tmp_path: Path, original: Path) -> N
     assert merge(original, pack, pack, tmp_path / "out.xlsx").report.empty
     was = seal.sha256(pack / "control-matrix.xlsx")
     edit(original, pack / "control-matrix.xlsx", {("X-1", "Condition"): "closed"})
-    with pytest.raises(VerificationError, match="control-matrix.xlsx: changed"):
+    with pytest.raises(VerificationError, match=r"control-matrix\.xlsx: changed"):
         merge(original, pack, original, tmp_path / "again.xlsx")
     # Nor where somebody wrote its new hash into the manifest.
     text = (pack / "manifest.json").read_text()
@@ -246,11 +246,13 @@ def test_a_full_disk_leaves_no_half_workbook(tmp_path: Path, original: Path) -> 
 def test_nothing_is_written_into_a_sealed_pack_or_a_link_that_leads_nowhere(tmp_path: Path, original: Path) -> None:
     (tmp_path / "pack").mkdir()
     (tmp_path / "pack" / "manifest.json").write_text("{}")
-    with pytest.raises(UsageError, match="lies within .*pack, a sealed pack"):
+    with pytest.raises(UsageError, match=r"lies within .*pack, a sealed pack"):
         merge(original, original, original, tmp_path / "pack" / "out.xlsx")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(UsageError, match="loop: a link that leads to itself"):
         merge(original, original, original, tmp_path / "loop")
+    with pytest.raises(UsageError, match="the name is no UTF-8"):
+        merge(original, original, original, tmp_path / "bad\udcff" / "out.xlsx")
 
 
 def test_the_verb_ends_with_5_where_computed_cells_were_edited(tmp_path: Path, original: Path) -> None:

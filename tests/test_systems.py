@@ -169,7 +169,14 @@ def test_nobody_who_may_write_a_config_map_or_secret_makes_a_capture_slow(text: 
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 100_000, "a: !!int ''", "a: !!timestamp 9999-99-99", "a: !!timestamp x", "a: " + "9" * 5_000, "a: 1\n---\nb: 1"],
+    [
+        "[" * 100_000,
+        "a: !!int ''",
+        "a: !!timestamp 9999-99-99",
+        "a: !!timestamp x",
+        "a: " + "9" * 5_000,
+        "a: 1\n---\nb: 1",
+    ],
     ids=["nested", "int", "month", "time", "digits", "two"],
 )
 def test_yaml_in_a_config_map_that_is_beyond_reason_is_unreadable_and_harms_nobody(text: str) -> None:

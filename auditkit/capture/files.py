@@ -59,11 +59,13 @@ def capture(
 
 def _dated(stated: datetime | None, recorded: RecordedAs | None) -> tuple[datetime | None, str]:
     """When the files were taken, in UTC, and what says so; UsageError for a time at which there was no Kubernetes."""
-    when, by = (stated, "--taken-at") if stated else (recorded and recorded.server_time, "recorded-as")
+    when, by = stated or (recorded.server_time if recorded else None), "--taken-at" if stated else "recorded-as"
     if when is None:
         return None, "undated"
     if not 2014 <= when.year < 9999:
-        raise UsageError(f"{by} {when.isoformat()}: no time at which a cluster was read; write it as 2026-10-31T06:00:00Z")
+        raise UsageError(
+            f"{by} {when.isoformat()}: no time at which a cluster was read; write it as 2026-10-31T06:00:00Z"
+        )
     return when.astimezone(UTC), by
 
 

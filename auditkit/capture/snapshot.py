@@ -306,7 +306,9 @@ def parts(folder: Path) -> dict[str, bytes]:
 
 def incomplete(parts: Mapping[str, bytes], folder: Path) -> tuple[str, ...]:
     """The kinds of which evidence was missing when these files were saved, by name."""
-    return tuple(c.resource for c in _read(parts, folder, "coverage.json", tuple[Coverage, ...]) if c.state in INCOMPLETE)
+    return tuple(
+        c.resource for c in _read(parts, folder, "coverage.json", tuple[Coverage, ...]) if c.state in INCOMPLETE
+    )
 
 
 def decoded(kind: type[K], lines: bytes) -> list[K]:

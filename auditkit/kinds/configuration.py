@@ -17,7 +17,8 @@ _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(?:(?!-----BEGIN ).)+?---
 _PUBLIC = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/\s]++={0,2}+\s*+-----END CERTIFICATE-----")
 # A line's setting, where its value is a time, a size, a number or a switch.
 _SETTING = re.compile(
-    r"^[ \t-]*+([\w.-]++)[ \t]*+[:=][ \t]*+[\"']?(\d[\d.]*+[A-Za-z]{0,8}|true|false)[\"']?[ \t\r]*+(?:#.*)?$", re.M | re.I
+    r"^[ \t-]*+([\w.-]++)[ \t]*+[:=][ \t]*+[\"']?(\d[\d.]*+[A-Za-z]{0,8}|true|false)[\"']?[ \t\r]*+(?:#.*)?$",
+    re.M | re.I,
 )
 _CA_DATA = re.compile(r"certificate-authority-data['\"]?\s*:\s*['\"]?([A-Za-z0-9+/=]+)")
 _ABOUT_ENCRYPTION = re.compile(r"encrypt|kms|luks|^secure$", re.IGNORECASE)

@@ -1,13 +1,11 @@
 """Reads YAML of others as Kubernetes does, and unharmed by what is nested, tagged or counted beyond reason."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import yaml
 from yaml.composer import Composer
-
-T = TypeVar("T")
 
 
 class _Loader(Composer, yaml.CSafeLoader):
@@ -36,7 +34,7 @@ def documents(text: bytes | str) -> Iterator[Any]:
         raise msgspec.DecodeError(str(error)) from None
 
 
-def decode(text: str, shape: type[T]) -> T:
+def decode(text: str, shape: Any) -> Any:
     """The one document of a text as `shape`, None where it is empty; raises msgspec.MsgspecError where it is another thing."""
     try:
         found = list(documents(text)) or [None]

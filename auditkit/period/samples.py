@@ -79,10 +79,7 @@ class Sample:
 
 def keys(population: pd.DataFrame, key: Sequence[str]) -> pd.Series:
     """The key of each row as one text; UsageError where a column is missing or two rows have the same key."""
-    columns = [str(name) for name in population]
-    missing = [name for name in key if name not in columns]
-    if missing:
-        raise UsageError(f"the population has no column {', '.join(missing)}; it has {', '.join(columns)}")
+    _refuse_missing(population, key)
     texts = [population[name].astype("string").fillna("").tolist() for name in key]
     found = pd.Series([BETWEEN.join(parts) for parts in zip(*texts, strict=True)], population.index, dtype="object")
     if found.duplicated().any():
@@ -91,6 +88,12 @@ def keys(population: pd.DataFrame, key: Sequence[str]) -> pd.Series:
             f"{', '.join(key)} does not name one row: {twice} stands there more than once; give more --key"
         )
     return found
+
+
+def _refuse_missing(population: pd.DataFrame, names: Sequence[str]) -> None:
+    columns = [str(name) for name in population]
+    if missing := [name for name in names if name not in columns]:
+        raise UsageError(f"the population has no column {', '.join(missing)}; it has {', '.join(columns)}")
 
 
 def order(seed: str, key: str) -> str:
@@ -118,6 +121,7 @@ def draw(
     names = keys(population, key)
     if method not in ("all", "list") and not 1 <= size <= len(names):
         raise UsageError(f"a sample of {size:,} cannot be drawn from {len(names):,} rows")
+    _refuse_missing(population, [by] if by else [])
     strata = population[by].astype("string").fillna("") if by else pd.Series("", population.index, dtype="string")
     frame = pd.DataFrame({"key": names, "stratum": strata}).sort_values("key")
     chosen, spare = _chosen(frame, size, seed, method, listed)

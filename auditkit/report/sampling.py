@@ -140,6 +140,10 @@ def sample(
     found = Population.read(population, [part.strip() for part in key.split(",")] if key else ())
     wanted, size_from = _size(method, size, frequency, risk, sizes, len(found.rows))
     chosen = seed or secrets.token_hex(8)
+    try:
+        chosen.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"--seed {chosen}: is no UTF-8; write another") from None
     done = draw(
         found.rows,
         key=found.key,

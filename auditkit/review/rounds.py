@@ -80,7 +80,7 @@ class Closed:
 
 def quarter_of(text: str) -> tuple[date, date]:
     """First and last day of a calendar quarter, 2026Q3; UsageError for another text."""
-    found = re.fullmatch(r"(\d{4})Q([1-4])", text)
+    found = re.fullmatch(r"(20[0-9]{2})Q([1-4])", text)
     if not found:
         raise UsageError(f"--quarter {text}: write it as 2026Q3")
     year, month = int(found[1]), 3 * int(found[2])

@@ -169,9 +169,7 @@ class History:
             if not place.exists():
                 raise _purged(place)
             if after not in self:
-                raise UsageError(
-                    f"{place}: rests on {after or WHOLE}, which is missing; copy it again from a backup"
-                )
+                raise UsageError(f"{place}: rests on {after or WHOLE}, which is missing; copy it again from a backup")
             chain.append(self[after])
         return chain[::-1]
 
@@ -254,7 +252,9 @@ class _Reader:
             capture.tool,
             capture.incomplete,
         ):
-            raise UsageError(f"{place / RECORD}: is not of the snapshot beside it; copy the capture again from a backup")
+            raise UsageError(
+                f"{place / RECORD}: is not of the snapshot beside it; copy the capture again from a backup"
+            )
         return snapshot
 
     def parts(self, history: History, capture: Capture, files: delta.Files) -> Mapping[str, bytes]:

@@ -49,11 +49,14 @@ def publishing(out: Path) -> Iterator[Path]:
 
 
 def place(out: Path) -> Path:
-    """Where a path leads; UsageError where that is nowhere, or within a sealed pack."""
+    """Where a path leads; UsageError where that is nowhere, no text, or within a sealed pack."""
     try:
         found = out.resolve()
+        str(found).encode()
     except RuntimeError:
         raise UsageError(f"{out}: a link that leads to itself; choose another --out") from None
+    except UnicodeEncodeError:
+        raise UsageError(f"{out}: the name is no UTF-8; choose another --out") from None
     sealed = next((folder for folder in found.parents if (folder / "manifest.json").exists()), None)
     if sealed:
         raise UsageError(f"{found}: lies within {sealed}, a sealed pack, which would change; choose another --out")

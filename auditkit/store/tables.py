@@ -160,7 +160,9 @@ def _states(log: pa.Table) -> Mapping[str, frozenset[str]]:
 
 
 def _read(folder: Path, schema: pa.Schema) -> pa.Table:
-    return pa.concat_tables([schema.empty_table(), *(_table(path, schema) for path in sorted(folder.glob("*.parquet")))])
+    return pa.concat_tables(
+        [schema.empty_table(), *(_table(path, schema) for path in sorted(folder.glob("*.parquet")))]
+    )
 
 
 def _cut(folder: Path, schema: pa.Schema, start: datetime) -> pa.Table:

@@ -156,7 +156,7 @@ def _records(path: Path, series: Sequence[_Series]) -> Iterator[Record]:
     if not names <= {"ALERTS"} and not names <= {"up"}:
         raise UsageError(f"{path}: holds {', '.join(sorted(names))[:80] or 'series without a name'}: {NEITHER}")
     times = sorted({t for s in series for t in s.samples})
-    if times and not (0 <= times[0] and times[-1] < _LAST):
+    if times and (times[0] < 0 or times[-1] >= _LAST):
         raise UsageError(f"{path}: a sample at {times[-1]:.10g}, which is no time in seconds; save the answer again")
     step = _step(times)
     if step and (times[-1] - times[0]) / step > MOST:
