@@ -248,6 +248,8 @@ def test_gaps_and_files(tmp_path: Path) -> None:
         ('{"kind":"Event"}\n{"kind":"Pod"}\n', 2, "a.log:2"),
         ('{"kind":"Event","level":"Met', 1, "cut off: the last line of a log that is still written"),
         ("\n\n", 2, "empty"),
+        ('{"a":' * 5_000 + "\n", 1, "a.log:2: maximum recursion depth"),
+        (json.dumps(event(stageTimestamp="9999-12-31T23:59:59-14:00")) + "\n", 1, "a.log:2: stageTimestamp is no time"),
     ],
 )
 def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path, end: str, bad: int, said: str) -> None:
@@ -268,6 +270,7 @@ def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path, end: str, bad:
         (json.dumps({"log": json.dumps(event())}).encode(), "a.log:1: .* wrapped by a log collector"[:12]),
         (b"id,title\n1,2\n", "a.log:1: not an event of an audit log .*; supply the file of --audit-log-path"),
         (b"\xff\xfe\x00", "a.log:1: not an event"),
+        (b"[" * 100_000, "a.log:1: not an event"),
         (gzip.compress(json.dumps(event()).encode() * 50)[:-20], "a.log:1: the gzip file is cut off or damaged"),
     ],
 )

@@ -468,6 +468,9 @@ def test_a_prepared_folder_that_changed_or_another_cluster_is_refused(
         rounds.prepare(later, tmp_path / "p", engagement.load(config), "2026Q1")
     with pytest.raises(UsageError, match="write it as 2026Q3"):
         rounds.quarter_of("Q3")
+    for text in ("0000Q1", "٢٠٢٦Q3"):
+        with pytest.raises(UsageError, match="write it as 2026Q3"):
+            rounds.quarter_of(text)
     changed = shutil.copytree(prepared, tmp_path / "changed")
     shutil.copy(filled, workbook(changed))
     with pytest.raises(VerificationError, match="changed"):

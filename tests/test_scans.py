@@ -52,6 +52,13 @@ def test_trivy_as_recorded() -> None:
     ]
 
 
+def test_a_time_at_the_end_of_the_calendar_does_no_harm(tmp_path: Path) -> None:
+    report = json.loads((SCANS / "trivy-payments-api.json").read_text())
+    for stated in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        found = read("image_scans", written(tmp_path / "s.json", {**report, "CreatedAt": stated}))
+        assert found.about.made_at is not None and str(found.about.made_at.year) in stated
+
+
 def test_grype_as_recorded() -> None:
     found = read("image_scans", SCANS / "grype-marketing-site.json")
     (scan,) = found.records[ImageScan]

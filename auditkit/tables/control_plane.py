@@ -1,6 +1,5 @@
 """The control plane's programs where they run as pods: one row a process, one column a setting."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
@@ -199,8 +198,8 @@ def _unseen(container: Container, component: str) -> bool:
 
     The image of etcd also holds etcdctl, which backups run.
     """
-    image = re.search(r"([^/:@]+)(:[^/@]*)?(@|$)", container.image or "")
-    return component != "etcd" and not container.component and image is not None and image[1] == component
+    name = (container.image or "").partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return component != "etcd" and not container.component and name == component
 
 
 def _rows(objects: Objects, component: str) -> Iterator[tuple[Any, ...]]:

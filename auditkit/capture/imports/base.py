@@ -315,6 +315,10 @@ def _refuse_copies(files: Sequence[File]) -> None:
 
 
 def _file(path: Path) -> File:
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{path}: the name is no UTF-8; rename the file") from None
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
     return File(name=path.name, size=path.stat().st_size, sha256=digest.hexdigest())

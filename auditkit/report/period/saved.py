@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from auditkit.capture import IMPORTS, imports
 from auditkit.errors import UsageError
+from auditkit.kinds import UNREADABLE
 from auditkit.period.whole import LISTINGS, Period
 from auditkit.report.frames import read_frame, records, write_csv, write_parquet
 
@@ -74,7 +75,7 @@ def captures(pack: Path) -> Captures:
         return msgspec.json.decode((pack / CAPTURES).read_bytes(), type=Captures)
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{pack}: no pack of a period; `auditkit period --out DIR` writes one") from None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise UsageError(f"{pack / CAPTURES}: cannot be read ({error})") from None
 
 
