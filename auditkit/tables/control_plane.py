@@ -1,5 +1,6 @@
 """The control plane's programs where they run as pods: one row a process, one column a setting."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, NamedTuple
 
