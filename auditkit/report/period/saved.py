@@ -11,9 +11,8 @@ import pyarrow.parquet as pq
 
 from auditkit.capture import IMPORTS, imports
 from auditkit.errors import UsageError
-from auditkit.period.frames import framed
 from auditkit.period.whole import LISTINGS, Period
-from auditkit.report.frames import records, write_csv, write_parquet
+from auditkit.report.frames import read_frame, records, write_csv, write_parquet
 
 FOLDER, CAPTURES = "period", "inputs/captures.json"
 
@@ -87,12 +86,8 @@ def load(pack: Path) -> Period:
         tables = {name: pq.read_table(pack / FOLDER / f"{name}.parquet") for name in LISTINGS}
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{pack / FOLDER}: cannot be read ({error})") from None
-    frames: dict[str, Any] = {name: framed(_rows(table), LISTINGS[name].columns) for name, table in tables.items()}
+    frames: dict[str, Any] = {name: read_frame(table) for name, table in tables.items()}
     return Period(until=until, imports=found, **frames)
-
-
-def _rows(table: pa.Table) -> list[tuple[object, ...]]:
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def _encoded(one: Captures) -> bytes:
