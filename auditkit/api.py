@@ -110,8 +110,12 @@ def captures(place: str | Path, *, checked: bool = False) -> pd.DataFrame:
     `checked` reads every one; raises UsageError at the first that is not what was stored.
     """
     for history in store.histories(Path(place)) if checked else ():
-        for _ in history.between():
-            pass
+        for capture, snapshot in history.between():
+            if snapshot.digest != capture.digest:
+                raise UsageError(
+                    f"{history.place(capture.name)}: its objects have the digest {snapshot.digest}, not the one it names; "
+                    "copy the capture again from a backup"
+                )
     rows = [
         {
             "cluster": history.cluster,

@@ -428,8 +428,7 @@ def role(secrets: bool, tls_secrets: bool, secret_facts: bool) -> None:
 def init(path: Path) -> None:
     """Write a starter auditkit.toml."""
     from auditkit import engagement
+    from auditkit.store import publish_file
 
-    if path.exists():
-        raise UsageError(f"{path}: exists already; choose another name")
-    path.write_text(engagement.template())
+    publish_file(path, engagement.template().encode())
     say(f"{path}: fill in entity, system and period, then: auditkit run --config {path} --context NAME --out DIR")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
+from glob import glob
 from pathlib import Path
 from typing import Any, Literal
 
@@ -222,8 +223,10 @@ class Engagement(_Section):
         """The imports that auditkit.toml names; UsageError where a pattern matches no file."""
         found = []
         for source, named in sorted(self.imports.items()):
-            paths = [sorted(self._place.glob(pattern)) or [self._place / pattern] for pattern in named.files]
-            every = tuple(dict.fromkeys(path for some in paths for path in some))
+            # Path.glob raises for a whole path, and for other patterns that match nothing here.
+            matched = (glob(name, root_dir=self._place, recursive=True) for name in named.files)  # noqa: PTH207
+            names = (sorted(some) or [name] for some, name in zip(matched, named.files, strict=True))
+            every = tuple(dict.fromkeys(self._place / name for some in names for name in some))
             missing = [str(path) for path in every if not path.is_file()]
             if missing or not every:
                 raise UsageError(f"imports.{source}: {', '.join(missing) or 'no file'} does not exist beside {NAME}")

@@ -78,7 +78,8 @@ def reperform_period(pack: Path, clusters: Callable[[Sequence[str]], Mapping[str
 
 
 def _chosen(cluster: str, pairs: Pairs, named: Set[tuple[str, datetime, str]]) -> Pairs:
-    return (pair for pair in pairs if (cluster, pair[0].taken_at, pair[0].digest) in named)
+    # By the objects that are there, whatever digest their record names.
+    return (pair for pair in pairs if (cluster, pair[0].taken_at, pair[1].digest) in named)
 
 
 def _differing_period(pack: Path, again: Path, period: Period, engagement: Engagement, identity: str) -> list[str]:

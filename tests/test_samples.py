@@ -163,6 +163,8 @@ def test_csv_and_parquet_of_one_population_give_one_sample(tmp_path: Path) -> No
         ({"frequency": "hourly"}, "no frequency 'hourly'"),
         ({"size": 1, "method": "best"}, "no method best"),
         ({"size": 1, "by": "month"}, "go together"),
+        ({"size": 1, "by": "nothing", "method": "stratified"}, "no column nothing; it has id, month"),
+        ({"size": 1, "seed": "bad\udcff"}, "--seed .*: is no UTF-8"),
         ({"size": 1, "key": "nothing"}, "no column nothing; it has id, month"),
         ({"size": 1, "key": "month"}, "month does not name one row: 2026-07"),
         ({"size": 1, "key": ""}, "name the columns that tell a row from others"),

@@ -115,6 +115,11 @@ def test_cron_that_cannot_be_told(schedule: str) -> None:
     ("driver", "parameters", "verdict"),
     [
         ("ebs.csi.aws.com", {"Encrypted": "true"}, True),
+        ("ebs.csi.aws.com", {"encrypted": "True"}, None),
+        ("ebs.csi.aws.com", {"encrypted": "1"}, None),
+        ("ebs.csi.aws.com", {"encrypted": "False"}, False),
+        ("driver.longhorn.io", {"Encrypted": "true"}, None),
+        ("driver.longhorn.io", {"encrypted": "true"}, True),
         ("ebs.csi.aws.com", {}, False),
         ("ebs.csi.aws.com", None, None),
         ("disk.csi.azure.com", None, True),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auditkit import seal
+from auditkit import seal, store
 from auditkit.capture import tool
 from auditkit.declare import CHECKS, TABLES
 from auditkit.errors import UsageError
@@ -18,7 +18,7 @@ from auditkit.period.samples import BETWEEN, METHODS, RISKS, Sample, Sizes, draw
 from auditkit.period.whole import LISTINGS
 from auditkit.report.frames import flat, unguarded
 from auditkit.report.period.saved import FOLDER
-from auditkit.report.workbook import Cover, Sheet, write
+from auditkit.report.workbook import Cover, Sheet, made
 
 _DRAWN = {
     "random": "the first items by sha256(seed, line break, key), in hexadecimal",
@@ -81,9 +81,7 @@ def _known(path: Path) -> tuple[str, ...]:
 
 
 def write_sample(path: Path, sample: Sample, population: Population, *, size_from: str, seed_from: str) -> None:
-    """Write the workbook; the same sample gives the same bytes. UsageError where the file exists."""
-    if path.exists():
-        raise UsageError(f"{path}: exists already; choose another --out")
+    """Write the workbook; the same sample gives the same bytes. Raises as store.publish_file."""
     facts = [
         ("Population", population.path.name),
         ("Rows in the population", f"{sample.population:,}"),
@@ -110,7 +108,8 @@ def write_sample(path: Path, sample: Sample, population: Population, *, size_fro
     replaced = Sheet(
         name="Replaced", note="Items that were taken out, why, and what took their place.", frame=sample.replaced
     )
-    write(path, Cover(title="Sample", rows=facts, footer=population.path.name), [items, replaced], created=None)
+    cover = Cover(title="Sample", rows=facts, footer=population.path.name)
+    store.publish_file(path, made(cover, [items, replaced], created=None))
 
 
 def sample(
@@ -142,6 +141,10 @@ def sample(
     found = Population.read(population, _columns(key))
     wanted, size_from = _size(method, size, frequency, risk, sizes, len(found.rows))
     chosen = seed or secrets.token_hex(8)
+    try:
+        chosen.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"--seed {chosen}: is no UTF-8; write another") from None
     done = draw(
         found.rows,
         key=found.key,

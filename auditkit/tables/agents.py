@@ -161,6 +161,7 @@ class MonitoringSystem:
     name: Annotated[str, "Name of the workload."]
     purpose: Annotated[str, "log, detection, monitoring, metrics, alerting, dashboards or storage."]
     system: Annotated[str, "Name of the system."]
+    wanted: Annotated[int | None, "Pods that it asks for; missing where no number is set."]
     pods: Annotated[int, "Pods that have not ended."]
     ready: Annotated[int, "Pods that are ready."]
     unreported: Annotated[int, "Pods that do not say whether they are ready."]
@@ -171,4 +172,4 @@ class MonitoringSystem:
             known = recognise(c.image or "" for spec in one.specs for c in spec.containers or ())
             ready = [pod.status.ready if pod.status else None for pod in one.pods]
             for purpose, system in known.items():
-                yield (*one.key, purpose, system, len(ready), ready.count(True), ready.count(None))
+                yield (*one.key, purpose, system, one.wanted, len(ready), ready.count(True), ready.count(None))

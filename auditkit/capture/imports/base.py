@@ -95,6 +95,8 @@ class Document:
     malformed_count: int | None = None
     # First and last time, of a document of what happened: it is partial where it does not cover the period.
     covers: tuple[datetime, datetime] | None = None
+    # The record that says until when nothing more happened, where the user states it.
+    nothing_until: Callable[[datetime], Record] | None = None
     note: str = ""
 
 
@@ -185,6 +187,10 @@ def _read(supplied: Supplied) -> Loaded:
     bad = len(document.malformed) if document.malformed_count is None else document.malformed_count
     unread = f"{bad:,} of {document.rows:,} records could not be read" if bad else ""
     stated, covers = _stated(supplied, document)
+    records = dict(document.records)
+    if covers and covers != document.covers and document.nothing_until:
+        mark = document.nothing_until(covers[1])
+        records[type(mark)] = [*records[type(mark)], mark]
     about = Import(
         source=supplied.source,
         state="partial" if bad or document.note else "collected",
@@ -204,16 +210,16 @@ def _read(supplied: Supplied) -> Loaded:
         period=supplied.period if covers else None,
         note="; ".join(filter(None, [unread, document.note])),
         fields={one.plural: fields_of(one) for one in chosen.records},
-        kept={one.plural: len(document.records.get(one, ())) for one in chosen.records},
+        kept={one.plural: len(records.get(one, ())) for one in chosen.records},
     )
-    return Loaded(about=about, records={one: tuple(document.records.get(one, ())) for one in chosen.records})
+    return Loaded(about=about, records={one: tuple(records.get(one, ())) for one in chosen.records})
 
 
 def _stated(supplied: Supplied, document: Document) -> tuple[datetime | None, tuple[datetime, datetime] | None]:
     """When the user says that the document was made, and what it covers then.
 
     A document's own date goes before the user's; but of what happened, its last record is not when it was taken: one taken
-    later says that nothing happened between, and the silence shows where hours are counted.
+    later says that nothing happened between: `nothing_until` counts the silence.
     """
     said = _moment(supplied.made_at) if supplied.made_at else None
     if document.covers is None:
@@ -309,6 +315,10 @@ def _refuse_copies(files: Sequence[File]) -> None:
 
 
 def _file(path: Path) -> File:
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{path}: the name is no UTF-8; rename the file") from None
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
     return File(name=path.name, size=path.stat().st_size, sha256=digest.hexdigest())

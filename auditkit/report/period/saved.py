@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from auditkit.capture import IMPORTS, imports
 from auditkit.errors import UsageError
+from auditkit.kinds import UNREADABLE
 from auditkit.period.whole import LISTINGS, Period
 from auditkit.report.frames import read_frame, records, write_csv, write_parquet
 
@@ -74,7 +75,7 @@ def captures(pack: Path) -> Captures:
         return msgspec.json.decode((pack / CAPTURES).read_bytes(), type=Captures)
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{pack}: no pack of a period; `auditkit period --out DIR` writes one") from None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise UsageError(f"{pack / CAPTURES}: cannot be read ({error})") from None
 
 
@@ -87,6 +88,11 @@ def load(pack: Path) -> Period:
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{pack / FOLDER}: cannot be read ({error})") from None
     frames: dict[str, Any] = {name: read_frame(table) for name, table in tables.items()}
+    for name, frame in frames.items():
+        if list(frame) != [column.name for column in LISTINGS[name].columns]:
+            raise UsageError(
+                f"{pack / FOLDER}: {name} has other columns than this auditkit writes; read it with the version in run.json"
+            )
     return Period(until=until, imports=found, **frames)
 
 
