@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +13,7 @@ from typing import Any
 from auditkit.errors import KernelDied, UsageError
 from auditkit.report.workpaper import END, Notebook, notebooks
 from auditkit.resources import folder
-from auditkit.store.publish import place
+from auditkit.store.publish import place, publish_file
 
 # One cell that computes longer than this has hung.
 CELL_SECONDS = 600
@@ -40,7 +39,7 @@ def copy(to: Path) -> list[Path]:
         raise UsageError(f"{taken[0]}: exists already; choose another folder")
     for copy_, source in copies.items():
         copy_.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, copy_)
+        publish_file(copy_, source.read_bytes())
     return list(copies)
 
 
