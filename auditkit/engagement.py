@@ -69,11 +69,16 @@ class Period(_Section):
 
 
 class Scope(_Section):
-    """Which clusters and namespaces the report covers, as shell patterns; an exclusion wins."""
+    """Which clusters and namespaces the report covers, as shell patterns; an exclusion wins. No clusters: not stated."""
 
     clusters: list[str] = []
     namespaces: list[str] = ["*"]
     exclude_namespaces: list[str] = []
+
+    def without(self, names: Iterable[str]) -> list[str]:
+        """What `clusters` states and none of these clusters fits."""
+        there = list(names)
+        return [stated for stated in self.clusters if not any(matches(name, [stated]) for name in there)]
 
 
 @cache
@@ -129,7 +134,7 @@ class Named(_Section):
     """The files of one import beside auditkit.toml (shell patterns), and what the user states of them.
 
     `made_at` is asked for where the document has no date of its own; `by` says who or what made it; `cluster` is what
-    it calls this cluster, where that is another name. `columns` gives the headers of a CSV that has others than ours,
+    it calls this cluster, where that is another name, or of several in a store the one that it is of. `columns` gives the headers of a CSV that has others than ours,
     `prefix` what the API server puts before names of the identity provider, where its flags do not show it.
     """
 

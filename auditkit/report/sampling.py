@@ -88,6 +88,7 @@ def write_sample(path: Path, sample: Sample, population: Population, *, size_fro
         ("sha256 of the population", population.sha256),
         ("Key", ", ".join(population.key)),
         ("Method", f"{sample.method}: {_DRAWN[sample.method]}"),
+        *([("Strata", f"each {' and '.join(sample.by)}")] if sample.by else []),
         ("Seed", f"{sample.seed} ({seed_from})" if sample.seed else "none is needed"),
         ("Size", f"{sample.size:,} ({size_from})"),
         ("Replaced", f"{len(sample.replaced):,}"),
@@ -128,7 +129,7 @@ def sample(
 ) -> Sample:
     """Draw a sample of a file and write its workbook; see period.samples.draw for what the methods do.
 
-    `key` are comma-separated columns, `replace` texts KEY=REASON, `listed` a CSV with the key columns. Raises UsageError for
+    `key` and `by` are comma-separated columns, `replace` texts KEY=REASON, `listed` a CSV with the key columns. Raises UsageError for
     what does not fit together.
     """
     if method not in METHODS or risk not in RISKS:
@@ -136,8 +137,8 @@ def sample(
     if (method == "list") != (listed is not None):
         raise UsageError("--method list and --list FILE go together")
     if (method == "stratified") != bool(by):
-        raise UsageError("--method stratified and --by COLUMN go together")
-    found = Population.read(population, [part.strip() for part in key.split(",")] if key else ())
+        raise UsageError("--method stratified and --by COLUMNS go together")
+    found = Population.read(population, _columns(key))
     wanted, size_from = _size(method, size, frequency, risk, sizes, len(found.rows))
     chosen = seed or secrets.token_hex(8)
     try:
@@ -150,12 +151,16 @@ def sample(
         size=wanted,
         seed=chosen,
         method=method,
-        by=by,
+        by=_columns(by),
         replace=dict(_reason(text, {*keys(found.rows, found.key)}) for text in replace),
         listed=[] if listed is None else keys(Population.read(listed, found.key).rows, found.key).tolist(),
     )
     write_sample(out, done, found, size_from=size_from, seed_from="supplied" if seed else "made by auditkit")
     return done
+
+
+def _columns(text: str | None) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text else []
 
 
 def _size(

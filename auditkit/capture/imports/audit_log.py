@@ -24,7 +24,7 @@ _HOUR = timedelta(hours=1)
 _EVER, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-@reader(Activity, Use, Hour, LogFile, Scope)
+@reader(Activity, Use, Hour, LogFile, Scope, of_cluster=True)
 def read(paths: Sequence[Path]) -> Document:
     """Audit log of the API server: one event of audit.k8s.io/v1 a line, plain or gzip, any number of files in any order."""
     heads = [(_head(path), path) for path in paths]
@@ -50,8 +50,15 @@ def read(paths: Sequence[Path]) -> Document:
         covers=(min(file.first for file in log.files if file.first), max(file.last for file in log.files if file.last)),
         malformed=log.faults,
         malformed_count=sum(file.malformed for file in log.files),
+        nothing_until=lambda at: Hour(hour=_whole(at), lines=0),
         note="; ".join(reduction.notes()),
     )
+
+
+def _whole(at: datetime) -> datetime:
+    """The first whole hour not before a time, UTC."""
+    hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return hour if hour == at else hour + _HOUR
 
 
 class _Log:

@@ -115,7 +115,7 @@ class _Answer(CamelShape):
     warnings: list[str] | None = None
 
 
-@reader(Query, Fired, Target, Outage)
+@reader(Query, Fired, Target, Outage, of_cluster=True)
 def read(paths: Sequence[Path]) -> Document:
     """Saved answers of Prometheus to `ALERTS` and `up` (/api/v1/query_range, or query), JSON, one query a file."""
     named_once(paths)

@@ -25,13 +25,16 @@ COVER = "Cover"
 LARGEST = 256 << 20
 _ENTRY = ("people header", "auditor header")
 _COVER_ENTRY = "people entry"
-# A row's name where its first column does not tell it from others.
+# A row's name where its first column does not tell it from others; of these columns those that the sheet has.
 KEYS: Mapping[str, tuple[str, ...]] = {
     "Access listing": ("Subject kind", "Subject", "Where", "Role", "Binding"),
     "Populations": ("Test", "Table"),
-    "Deviations": ("Exception id", "Occurrence"),
-    "Changes": ("Seen at", "Change", "Kind", "Namespace", "Name"),
-    "Access review": ("Subject kind", "Subject", "Where", "Role", "Binding", "First seen"),
+    "Tests": ("Cluster", "Test"),
+    "Period coverage": ("Cluster", "Month"),
+    "Gaps": ("Cluster", "What", "From"),
+    "Deviations": ("Cluster", "Exception id", "Occurrence"),
+    "Changes": ("Cluster", "Seen at", "Change", "Kind", "Namespace", "Name"),
+    "Access review": ("Cluster", "Subject kind", "Subject", "Where", "Role", "Binding", "First seen"),
     "Members": ("Group", "Person"),
 }
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
@@ -90,7 +93,7 @@ def _grid(ws: Worksheet) -> Grid:
             repeated.append(name)
         head[column] = name
     entries = frozenset(name for n, name in head.items() if _style(ws.cell(HEADER, n)) in _ENTRY)
-    named = KEYS.get(ws.title, tuple(head.values())[:1])
+    named = [name for name in KEYS.get(ws.title, ()) if name in head.values()] or list(head.values())[:1]
     rows: dict[Key, dict[str, Any]] = {}
     places: dict[tuple[Key, str], tuple[int, int]] = {}
     seen: Counter[Key] = Counter()
