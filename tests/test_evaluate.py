@@ -7,9 +7,9 @@ import pytest
 from builders import snapshot
 
 from auditkit import kinds
-from auditkit.declare import CHECKS, TABLES, kinds_of, records_of
+from auditkit.declare import CHECKS, kinds_of, records_of
 from auditkit.errors import UsageError
-from auditkit.evaluate import CONCLUSIONS, Result, Tables, row_ids, run
+from auditkit.evaluate import CONCLUSIONS, Result, Tables, declared, row_ids, run
 from auditkit.kinds import resource
 
 
@@ -139,5 +139,7 @@ def test_every_table_is_empty_with_its_columns_on_an_empty_cluster() -> None:
 
 def test_every_table_of_a_cluster_without_objects_is_built() -> None:
     tables = Tables(snapshot([]))
-    odd = [n for n in tables if [*tables[n].dtypes.astype(str).items()] != [(c.name, c.dtype) for c in TABLES[n].columns]]
+    odd = [
+        n for n in tables if [*tables[n].dtypes.astype(str).items()] != [(c.name, c.dtype) for c in declared(n).columns]
+    ]
     assert odd == []
