@@ -149,7 +149,7 @@ def _unfinished(path: Path) -> str:
     """Why this notebook did not run to its end; papermill's own metadata says `completed` even after a kill."""
     if not path.exists():
         return "it was not written"
-    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    cells = [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
     if any(cell["execution_count"] is None for cell in cells):
         return "not every cell ran"
     if any(output["output_type"] == "error" for cell in cells for output in cell["outputs"]):
@@ -159,7 +159,7 @@ def _unfinished(path: Path) -> str:
 
 def _cleaned(path: Path) -> None:
     """Drop what changes from run to run or names this machine: timings, random ids, folders."""
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text(encoding="utf-8"))
     document["metadata"].pop("papermill", None)
     for number, cell in enumerate(document["cells"]):
         cell["metadata"].pop("papermill", None)
@@ -167,4 +167,4 @@ def _cleaned(path: Path) -> None:
         cell["id"] = f"cell-{number}"
         if "injected-parameters" in cell["metadata"].get("tags", ()):
             cell["source"] = '# Parameters\nsource = ".."\n'
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
