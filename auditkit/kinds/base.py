@@ -291,7 +291,7 @@ def _options(hint: Any) -> tuple[Any, ...]:
 
 @cache
 def _annotation_rules() -> tuple[frozenset[str], tuple[str, ...], frozenset[str], tuple[str, ...]]:
-    rules = tomllib.loads((folder("data") / "annotations.toml").read_text())
+    rules = tomllib.loads((folder("data") / "annotations.toml").read_text(encoding="utf-8"))
     keep, present = rules["keep"], rules["present"]
     return (
         frozenset(n for n in keep if not n.endswith("*")),

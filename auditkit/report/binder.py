@@ -57,7 +57,7 @@ def page(executed: Path, target: Path, title: str, *, papers: Sequence[Notebook]
     there = {Path(n.page).name for n in papers}
     body = _PAPER.sub(lambda m: m[0] if m["page"] in there else m["text"], body)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(body)
+    target.write_text(body, encoding="utf-8")
 
 
 def _lead(paper: Notebook, title: str) -> str:
@@ -99,7 +99,7 @@ def index(
         ]
     )
     listed = "\n".join(f'<li><a href="{path}">{path}</a> <span>{escape(what)}</span></li>' for path, what in files)
-    style = (folder("templates") / "binder" / "binder.css").read_text()
+    style = (folder("templates") / "binder" / "binder.css").read_text(encoding="utf-8")
     target.write_text(
         f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -115,5 +115,6 @@ def index(
 <h2>Words</h2>{facts(dict(words))}<p class="rest">More in the workbook, sheet Glossary and tickmarks.</p>
 <h2>What was examined</h2>{facts(dict(about))}
 </main></body></html>
-"""
+""",
+        encoding="utf-8",
     )

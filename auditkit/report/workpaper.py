@@ -81,7 +81,7 @@ def notebooks() -> Mapping[str, Notebook]:
 
 def read(name: str) -> Mapping[str, Notebook]:
     """The notebooks that a file of data/ declares, by name."""
-    declared = tomllib.loads((folder("data") / name).read_text())
+    declared = tomllib.loads((folder("data") / name).read_text(encoding="utf-8"))
     return msgspec.convert({name: {"name": name, **entry} for name, entry in declared.items()}, dict[str, Notebook])
 
 
