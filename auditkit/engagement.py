@@ -16,7 +16,7 @@ from auditkit.analysis import cron
 from auditkit.capture.imports import READERS, Supplied
 from auditkit.capture.imports.base import MAX_AGE_DAYS
 from auditkit.declare import CHECKS
-from auditkit.errors import Faults, UsageError, faults_of
+from auditkit.errors import Faults, UsageError, faults_of, instead
 from auditkit.resources import folder
 
 NAME = "auditkit.toml"
@@ -250,7 +250,7 @@ def load(path: Path | None) -> Engagement:
         engagement, faults = None, faults_of(error)
     faults += _unknown_settings(document.get("checks"))
     faults += [
-        f"imports.{name}: no such import; there are: {', '.join(sorted(READERS)) or 'none'}"
+        f"imports.{name}: no such import; {instead(name, sorted(READERS))}"
         for name in document.get("imports", {})
         if name not in READERS
     ]
@@ -292,12 +292,12 @@ def _unknown_settings(checks: Any) -> list[str]:
     faults = []
     for id, settings in checks.items() if isinstance(checks, dict) else ():
         if id not in CHECKS:
-            faults.append(f"checks.{id}: no such check; `auditkit checks` lists them")
+            faults.append(f"checks.{id}: no such check; {instead(id, CHECKS, '`auditkit checks`')}")
             continue
         known = CHECKS[id].settings
         for key, value in settings.items() if isinstance(settings, dict) else ():
             if key not in known:
-                faults.append(f"checks.{id}.{key}: unknown setting; {id} has: {', '.join(known) or 'none'}")
+                faults.append(f"checks.{id}.{key}: unknown setting; {instead(key, known)}")
             elif not _fits(known[key], value):
                 faults.append(f"checks.{id}.{key}: {value!r} does not fit; the default is {known[key]!r}")
     return faults

@@ -1,9 +1,15 @@
 """Errors that a user can act on: each message says where, and the way out."""
 
+from collections.abc import Iterable
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+# From here on a name may have been meant: 1 is the same.
+ALIKE = 0.7
 
 
 class AuditkitError(Exception):
@@ -24,6 +30,17 @@ class Faults(UsageError):
     def __init__(self, place: str, faults: list[str]) -> None:
         self.faults = faults
         super().__init__("\n".join([f"{place}: {len(faults)} fault(s)", *(f"  - {fault}" for fault in faults)]))
+
+
+def instead(name: str, known: Iterable[str], lists: str = "") -> str:
+    """What to write instead of a name that is none of those known: the nearest, else what `lists` them, else all."""
+    names = list(known)
+    like = {n: SequenceMatcher(None, name.lower(), n.lower()).ratio() for n in sorted(names)}
+    near = [n for n in sorted(like, key=lambda n: -like[n]) if like[n] >= ALIKE]
+    near = near or [n for n in names if name and n.lower().startswith(name.lower())]
+    if near:
+        return f"did you mean {', '.join(near[:3])}?"
+    return f"{lists} lists them" if lists else f"there are: {', '.join(names) or 'none'}"
 
 
 class VerificationError(AuditkitError):

@@ -55,6 +55,9 @@ class Run:
     def __str__(self) -> str:
         return self.summary
 
+    def __repr__(self) -> str:
+        return f"<Run {self.pack}: ended with {self.exit_code}>"
+
 
 def run(
     source: snapshots.Snapshot,

@@ -30,7 +30,7 @@ def written(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("[checks.XX-01]\ndayz = 1", "checks.XX-01.dayz: unknown setting; XX-01 has: days, registries"),
+        ("[checks.XX-01]\ndayz = 1", "checks.XX-01.dayz: unknown setting; did you mean days?"),
         ('[checks.XX-01]\ndays = "1"', "checks.XX-01.days: '1' does not fit; the default is 30"),
         ("[checks.XX-01]\ndays = true", "checks.XX-01.days: True does not fit; the default is 30"),
         ("[checks.XX-99]\ndays = 1", "checks.XX-99: no such check; `auditkit checks` lists them"),

@@ -289,7 +289,7 @@ def test_an_unknown_framework_names_those_there_are() -> None:
         (
             'name = "own"\ntitle = "t"\n[[requirement]]\nid = "1"\ntitle = "t"\nimports = ["kubench"]\n',
             ["own"],
-            "1.imports: no import kubench; there are: audit_log",
+            "1.imports: no import kubench; did you mean kube_bench",
         ),
         ('name = "a/b"\ntitle = "t"\nrequirement = []\n', ["own"], "name: string should match pattern"),
         ('name = "own"\ntitle = "t"\nrequirement = []\n', ["soc2-2017"], "own.toml is not used; name it too"),

@@ -13,7 +13,7 @@ from auditkit.capture import tool
 from auditkit.capture.snapshot import INCOMPLETE, Coverage
 from auditkit.declare import CHECKS, records_of, rests_on
 from auditkit.engagement import Engagement
-from auditkit.errors import UsageError
+from auditkit.errors import UsageError, instead
 from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.report import charts, derivation, narrative, procedure, source
 from auditkit.report.page import Html, escape, facts, items, prose, table
@@ -110,6 +110,9 @@ class Workpaper:
         self.packed = packed
         self.all = results
         self.tested = tested(notebook, results)
+
+    def __repr__(self) -> str:
+        return f"<Workpaper {self.notebook.reference} {self.notebook.title} of {self.snapshot.origin.cluster}: {len(self.tested)} tests; call a section: .results(), .exceptions(), .chart(), ...>"
 
     def objective(self) -> Html:
         """Title block: entity, system, period, cluster, time, preparer, reviewer."""
@@ -400,7 +403,7 @@ def workpaper(
     try:
         notebook = notebooks()[name]
     except KeyError:
-        raise UsageError(f"no workpaper {name!r}; there are: {', '.join(notebooks())}") from None
+        raise UsageError(f"no workpaper {name!r}; {instead(name, notebooks())}") from None
     return Workpaper(notebook, snapshot, results or evaluated(snapshot, engagement, name), engagement, packed=packed)
 
 
