@@ -187,8 +187,15 @@ def settled(config: Path | None) -> Engagement:
 
 
 def chosen(engagement: Engagement) -> tuple[Framework, ...]:
-    """The frameworks that the engagement names, ours or its own."""
-    return tuple(load(engagement.framework(name)) for name in engagement.frameworks)
+    """The frameworks that the engagement names, ours or its own.
+
+    Raises Faults where two have one name, as each has a sheet of its own.
+    """
+    found = tuple(load(engagement.framework(name)) for name in engagement.frameworks)
+    twice = [name for name, n in Counter(f.name for f in found).items() if n > 1]
+    if twice:
+        raise Faults("frameworks", [f"two are named {name}; give your own another `name`" for name in twice])
+    return found
 
 
 def names() -> list[str]:
