@@ -318,13 +318,7 @@ def _pairs(
 
     if place is None:
         return loaded(snapshots)
-    known = {history.cluster: history for history in store.histories(Path(place))}
-    name = cluster or engagement.cluster or (next(iter(known)) if len(known) == 1 else "")
-    if name not in known:
-        raise UsageError(
-            f"{place}: {f'no cluster {name}' if name else 'several clusters'}; there are: {', '.join(known)}; name one with --cluster"
-        )
-    return stored(known[name], engagement)
+    return stored(_history(Path(place), engagement, cluster), engagement)
 
 
 def reperform(pack: str | Path, *, place: str | Path | None = None, snapshots: Iterable[Snapshot] = ()) -> list[str]:
@@ -451,17 +445,17 @@ def _one_of(place: str | Path | None, path: str | Path | None) -> None:
         raise UsageError("name one source: --store DIR or --from PATH")
 
 
-def _history(place: Path, engagement: _engagement.Engagement) -> History:
-    """The history of the engagement's cluster in a store, or the only one there."""
+def _history(place: Path, engagement: _engagement.Engagement, cluster: str = "") -> History:
+    """The history of a cluster by its own folder; of a store that of this name, of the engagement's, or the only one."""
     if (place / "snapshots").is_dir():
         return History(place)
-    found = [h for h in store.histories(place) if engagement.cluster in ("", h.cluster)]
-    if len(found) != 1:
-        names = ", ".join(h.cluster for h in store.histories(place))
-        raise UsageError(
-            f'{place}: holds {names}; say which: cluster = "NAME" in auditkit.toml, or --store {place}/NAME'
-        )
-    return found[0]
+    known = {history.cluster: history for history in store.histories(place)}
+    name = cluster or engagement.cluster or (next(iter(known)) if len(known) == 1 else "")
+    if name not in known:
+        lack = f"no cluster {name}" if name else "several clusters"
+        way = f'--store {place}/NAME, or cluster = "NAME" in auditkit.toml'
+        raise UsageError(f"{place}: {lack}; there are: {', '.join(known)}; say which: {way}")
+    return known[name]
 
 
 def _kept(pairs: Iterable[tuple[Any, Snapshot]], last: list[Snapshot]) -> Iterator[tuple[Any, Snapshot]]:

@@ -296,7 +296,7 @@ def test_what_cannot_be_a_period_is_refused(days: list[int | None], config: str,
 def test_a_store_of_several_clusters_asks_for_one(small: Path, tmp_path: Path) -> None:
     place = Path(shutil.copytree(small / "store", tmp_path / "store"))
     shutil.copytree(place / "test", place / "other")
-    with pytest.raises(UsageError, match="there are: other, test; name one with --cluster"):
+    with pytest.raises(UsageError, match=r"several clusters; there are: other, test; say which: --store .*NAME"):
         ak.period(place=place, out=tmp_path / "out", config=small / "auditkit.toml")
     with pytest.raises(UsageError, match="no cluster prod"):
         ak.period(place=place, out=tmp_path / "out", config=small / "auditkit.toml", cluster="prod")
