@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 # Rows and columns that fit a cell's output; the frame itself has all.
 ROWS, COLUMNS = 12, 10
+# JupyterLab puts text to the right.
+LEFT = "style='text-align:left'"
 
 
 def shown(
@@ -25,14 +27,14 @@ def shown(
     said = {k: v for k, v in (facts or {}).items() if str(v)}
     if said:
         cells = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(k)}</th><td style='text-align:left'>{html.escape(str(v))}</td></tr>"
-            for k, v in said.items()
+            f"<tr><th {LEFT}>{html.escape(k)}</th><td {LEFT}>{html.escape(str(v))}</td></tr>" for k, v in said.items()
         )
         text += f"<table>{cells}</table>"
     if frame is None or frame.empty:
         return text
-    body = frame.iloc[:rows, :COLUMNS].to_html(index=False, na_rep="", border=0, justify="left")
-    text += body.replace("<td>", "<td style='text-align:left'>")
+    first = frame.iloc[:rows, :COLUMNS].astype(object)
+    body = first.where(first.notna(), "").to_html(index=False, border=0, justify="left")
+    text += body.replace("<td>", f"<td {LEFT}>").replace("<th>", f"<th {LEFT}>")
     if len(frame) > rows or frame.shape[1] > COLUMNS:
         text += f"<p>{min(rows, len(frame))} of {len(frame):,} rows; all with every column: <code>{html.escape(whole)}</code></p>"
     return text

@@ -49,7 +49,7 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     secret_facts: bool = False
 
 
-class Origin(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+class Origin(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """Where a snapshot came from: cluster, identity, time, tool.
 
     `taken_at` is the server's first Date header, a dump's `recorded-as`, or `--taken-at`; None is undated.
@@ -70,7 +70,7 @@ class Origin(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     tool: str = ""
 
 
-class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """How the request for one kind ended.
 
     `seen` objects came from the source, `kept` are in the snapshot, `malformed` could not be read.
@@ -108,13 +108,14 @@ class Ledger(tuple[Coverage, ...]):
 
     @property
     def frame(self) -> "pd.DataFrame":
-        """One row per kind: resource, state, seen, kept, expected, malformed (counts), note; what is missing first."""
+        """One row per kind: resource, state, seen, kept, expected, malformed (counts), note; by state, what is missing first."""
         import pandas as pd
 
         rows = [(c.resource, c.state, c.seen, c.kept, c.expected, len(c.malformed), c.note) for c in self]
         columns = ["resource", "state", "seen", "kept", "expected", "malformed", "note"]
         frame = pd.DataFrame(rows, columns=columns).astype({"expected": "Int64"})
-        return frame.sort_values("state", key=lambda s: ~s.isin(INCOMPLETE), kind="stable", ignore_index=True)
+        order = [*sorted(INCOMPLETE), "excluded", "collected", "not read", "not served"]
+        return frame.sort_values("state", key=lambda s: s.map(order.index), kind="stable", ignore_index=True)
 
 
 def _place(obj: Kind) -> tuple[str, str, str]:

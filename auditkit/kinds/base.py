@@ -145,6 +145,10 @@ class Kind(Struct):
             {"kind": type(self).kind, **msgspec.to_builtins(self)}, sort_keys=False, allow_unicode=True
         )
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What a notebook shows."""
+        printer.text(str(self))
+
 
 class Record(Struct):
     """One record of an import, a document that others made; `source` names the import, `plural` records of this class.
