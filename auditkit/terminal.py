@@ -34,9 +34,9 @@ def show(frame: Any, as_json: bool) -> None:
 
 
 def listed(frame: Any) -> str:
-    """A frame as lines for people: text to the left, numbers to the right, no cell longer than LONGEST."""
+    """A frame as lines for people: text to the left, numbers to the right, no cell but the last longer than LONGEST."""
     numbers = [dtype.kind in "iuf" for dtype in frame.dtypes]
-    rows = [[str(c) for c in frame], *([_cell(v) for v in row] for row in frame.itertuples(index=False, name=None))]
+    rows = [[str(c) for c in frame], *map(_cells, frame.itertuples(index=False, name=None))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(v.rjust(w) if n else v.ljust(w) for v, w, n in zip(row, widths, numbers, strict=True)) for row in rows
@@ -44,11 +44,11 @@ def listed(frame: Any) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _cell(value: Any) -> str:
+def _cells(row: tuple[Any, ...]) -> list[str]:
     from auditkit.report.frames import flat
 
-    text = str(flat(value)) if isinstance(value, list) or _plain(value) is not None else ""
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    texts = [str(flat(v)) if isinstance(v, list) or _plain(v) is not None else "" for v in row]
+    return [t if len(t) <= LONGEST else t[: LONGEST - 1] + "…" for t in texts[:-1]] + texts[-1:]
 
 
 def having(frame: Any, word: str, *columns: str) -> Any:
