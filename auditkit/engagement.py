@@ -246,7 +246,7 @@ def load(path: Path | None) -> Engagement:
     try:
         engagement, faults = Engagement.model_validate(document), []
     except ValidationError as error:
-        engagement, faults = None, faults_of(error)
+        engagement, faults = None, faults_of(error, Engagement)
     faults += _unknown_settings(document.get("checks"))
     faults += [
         f"imports.{name}: no such import; {instead(name, sorted(READERS))}"

@@ -147,7 +147,7 @@ def load(name: str | Path) -> Framework:
     try:
         framework = Framework.model_validate(parse(path))
     except ValidationError as error:
-        raise Faults(str(path), faults_of(error)) from None
+        raise Faults(str(path), faults_of(error, Framework)) from None
     framework = framework if own.suffix == ".toml" else framework.as_version(str(name))
     faults = _wrong(framework, answered=own.suffix == ".toml")
     if faults:
@@ -232,7 +232,7 @@ def controls(engagement: Engagement | None = None) -> tuple[Control, ...]:
         try:
             found.append(Control.model_validate({**text, "id": id, "stated": tuple(changes.get(id, ()))}))
         except ValidationError as error:
-            faults += faults_of(error, id)
+            faults += faults_of(error, Control, id)
     faults += _dangling(found)
     if faults:
         raise Faults(str(own or shipped), faults)
