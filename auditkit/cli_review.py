@@ -11,6 +11,7 @@ from auditkit.terminal import say
 _key = click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) to sign the seal with.")
 _out = click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
 _store = click.option("--store", "place", type=click.Path(path_type=Path), help="The store of the cluster's captures.")
+_cluster = click.option("--cluster", default="", metavar="NAME", help="The cluster in the store, where it has several.")
 
 
 @click.group()
@@ -20,6 +21,7 @@ def review() -> None:
 
 @review.command()
 @_store
+@_cluster
 @click.option("--from", "path", type=click.Path(path_type=Path), help="Instead: one snapshot, dump or pack.")
 @config_option
 @click.option("--quarter", required=True, metavar="QUARTER", help="E.g. 2026Q3.")
@@ -30,6 +32,7 @@ def review() -> None:
 @_key
 def prepare(
     place: Path | None,
+    cluster: str,
     path: Path | None,
     config: Path | None,
     quarter: str,
@@ -44,7 +47,9 @@ def prepare(
     """
     from auditkit import api
 
-    done = api.prepare_review(out, quarter, place=place, path=path, config=config, previous=previous, key=key)
+    done = api.prepare_review(
+        out, quarter, place=place, cluster=cluster, path=path, config=config, previous=previous, key=key
+    )
     say(
         f"access review {quarter} of {done.cluster}, listing of {done.taken_at:%Y-%m-%d %H:%M} UTC\nto fill: {out / done.workbook}"
     )
@@ -55,6 +60,7 @@ def prepare(
 @click.argument("filled", type=click.Path(path_type=Path))
 @click.option("--prepared", required=True, type=click.Path(path_type=Path), help="The folder that `prepare` wrote.")
 @_store
+@_cluster
 @click.option("--from", "path", type=click.Path(path_type=Path), help="Instead: one snapshot later than the listing.")
 @config_option
 @_out
@@ -64,6 +70,7 @@ def close(
     filled: Path,
     prepared: Path,
     place: Path | None,
+    cluster: str,
     path: Path | None,
     config: Path | None,
     out: Path,
@@ -82,6 +89,7 @@ def close(
         prepared,
         out,
         place=place,
+        cluster=cluster,
         path=path,
         config=config,
         key=key,

@@ -6,6 +6,8 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 
+import msgspec
+
 import auditkit as ak
 from auditkit.engagement import Changes, Period
 from auditkit.evaluate import Snapshot
@@ -34,6 +36,12 @@ def captured(snapshot: Snapshot) -> Capture:
 @cache
 def recorded(day: str) -> Snapshot:
     return ak.capture(path=RECORDINGS / "northwind-prod" / day, tls_secrets=True)
+
+
+def of(snapshot: Snapshot, cluster: str, uid: str) -> Snapshot:
+    """The snapshot as that of another cluster."""
+    origin = msgspec.structs.replace(snapshot.origin, cluster=cluster, cluster_uid=uid)
+    return Snapshot(origin=origin, coverage=snapshot.coverage, objects=snapshot.objects)
 
 
 def northwind() -> Iterator[tuple[Capture, Snapshot]]:
