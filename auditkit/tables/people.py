@@ -40,7 +40,10 @@ class BoundUser(BindingColumns):
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        return bindings[(bindings["subject_kind"] == "User").fillna(False) & bindings["identity"].map(_may_be_person)]
+        return bindings[
+            (bindings["subject_kind"] == "User").fillna(False)
+            & bindings["identity"].map(_may_be_person).astype("boolean")
+        ]
 
 
 @view("bound_groups", key=("kind", "namespace", "name", "number"))
