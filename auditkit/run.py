@@ -22,6 +22,7 @@ from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
 from auditkit.report.frames import write_csv, write_parquet
 from auditkit.report.workpaper import Notebook, evaluated, tested
+from auditkit.report.workpaper import papers as workpapers
 from auditkit.resources import PACKAGE, folder
 from auditkit.seal import leaks
 
@@ -55,6 +56,9 @@ class Run:
     def __str__(self) -> str:
         return self.summary
 
+    def __repr__(self) -> str:
+        return f"<Run {self.pack}: ended with {self.exit_code}>"
+
 
 def run(
     source: snapshots.Snapshot,
@@ -75,7 +79,7 @@ def run(
     started = time.monotonic()
     snapshot = Snapshot.of(source)
     # What the user named is looked at before an hour of work rests on it.
-    papers = notebooks.chosen(names)
+    papers = notebooks.chosen(names, workpapers(engagement))
     seal.check_inputs(previous=previous, key=key)
     with store.publishing(out) as pack:
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")

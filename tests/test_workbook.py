@@ -178,9 +178,7 @@ def test_what_an_engagement_does_not_state_is_not_stated_for_management(book: Wo
 def test_what_an_engagement_states_is_said_as_it_says(tmp_path: Path, recordings: Path) -> None:
     (tmp_path / "own.toml").write_text('[AC-01]\nowner = "Ann"\nkey = true\n')
     file = tmp_path / "auditkit.toml"
-    file.write_text(
-        'type = "II"\n[scope]\nclusters = ["a", "b"]\nnamespaces = ["x-*"]\n[files]\ncontrols = "own.toml"\n'
-    )
+    file.write_text('type = "II"\ncontrols = "own.toml"\n[scope]\nclusters = ["a", "b"]\nnamespaces = ["x-*"]\n')
     given = engagement.load(file)
     snapshot = Snapshot.of(ak.load(recordings / "northwind-prod" / "2026-09-30"))
     facts = dict(matrix.facts(snapshot, given, "id"))

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import msgspec
@@ -14,7 +14,7 @@ from auditkit.capture import tool
 from auditkit.capture.snapshot import INCOMPLETE, Coverage
 from auditkit.declare import CHECKS, records_of, rests_on
 from auditkit.engagement import Engagement
-from auditkit.errors import UsageError
+from auditkit.errors import UsageError, instead
 from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.report import charts, derivation, narrative, procedure, source
 from auditkit.report.page import Html, escape, facts, items, prose, table
@@ -79,6 +79,12 @@ def notebooks() -> Mapping[str, Notebook]:
     return read("notebooks.toml")
 
 
+def papers(engagement: Engagement) -> Mapping[str, Notebook]:
+    """The notebooks of an engagement: one that lists a framework lists the version that is chosen, or is left out."""
+    versions = {n.name: engagement.version(n.framework) if n.framework else "" for n in notebooks().values()}
+    return {name: replace(notebooks()[name], framework=of) for name, of in versions.items() if of is not None}
+
+
 def read(name: str) -> Mapping[str, Notebook]:
     """The notebooks that a file of data/ declares, by name."""
     declared = tomllib.loads((folder("data") / name).read_text(encoding="utf-8"))
@@ -114,6 +120,9 @@ class Workpaper:
         self.packed = packed
         self.all = results
         self.tested = tested(notebook, results)
+
+    def __repr__(self) -> str:
+        return f"<Workpaper {self.notebook.reference} {self.notebook.title} of {self.snapshot.origin.cluster}: {len(self.tested)} tests; call a section: .results(), .exceptions(), .chart(), ...>"
 
     def objective(self) -> Html:
         """Title block: entity, system, period, cluster, time, preparer, reviewer."""
@@ -340,7 +349,9 @@ class Workpaper:
 
     def chart(self, name: str = "") -> charts.Picture:
         """The figure of this workpaper, or another by its name."""
-        return charts.draw(name or self.notebook.chart, self.snapshot, self.tested)
+        own = self.notebook.chart
+        framework = self.notebook.framework if name in ("", own) else ""
+        return charts.draw(name or own, self.snapshot, self.tested, **({"framework": framework} if framework else {}))
 
     def exceptions(self) -> Html:
         """The exceptions of each test that has any, the first of them shown; and the rows that could not be judged."""
@@ -426,12 +437,22 @@ class Workpaper:
         return Html(table(shown) + note)
 
     def coverage(self) -> Html:
-        """Every requirement with where its evidence comes from, and management's result."""
-        known = frameworks.controls(self.engagement)
-        frame = frameworks.coverage(self.all, frameworks.load(self.notebook.framework or "soc2-2017"), known)
-        by = "Tests" if self.notebook.framework else "Controls"
-        columns = ["Requirement", "Title", "Source", by, "Exceptions", "Management's result", "Remains manual"]
-        return Html(table(frame[columns]))
+        """Every requirement with where its evidence comes from, and management's result.
+
+        The workpaper of a framework lists its items; another the criteria, then each chosen framework without a workpaper.
+        """
+        if self.notebook.framework:
+            return Html(self._covered(frameworks.load(self.notebook.framework), "Tests"))
+        elsewhere = {frameworks.SOC2, *(n.framework for n in papers(self.engagement).values())}
+        beside = [f for f in frameworks.chosen(self.engagement) if f.name not in elsewhere]
+        text = self._covered(frameworks.load(frameworks.SOC2), "Controls")
+        return Html(text + "".join(f"<h3>{escape(f.title)}</h3>{self._covered(f, 'Tests')}" for f in beside))
+
+    def _covered(self, framework: frameworks.Framework, by: str) -> str:
+        frame = frameworks.coverage(self.all, framework, frameworks.controls(self.engagement))
+        return table(
+            frame[["Requirement", "Title", "Source", by, "Exceptions", "Management's result", "Remains manual"]]
+        )
 
     def caveats(self) -> Html:
         """What this evidence cannot show; the end of the workpaper."""
@@ -443,11 +464,10 @@ def workpaper(
     name: str, snapshot: Snapshot, engagement: Engagement, results: Results | None = None, *, packed: bool = False
 ) -> Workpaper:
     """The workpaper of this name, its tests run unless their results are given; UsageError names the known ones."""
-    try:
-        notebook = notebooks()[name]
-    except KeyError:
-        raise UsageError(f"no workpaper {name!r}; there are: {', '.join(notebooks())}") from None
-    return Workpaper(notebook, snapshot, results or evaluated(snapshot, engagement, name), engagement, packed=packed)
+    known = papers(engagement)
+    if name not in known:
+        raise UsageError(f"no workpaper {name!r}; {instead(name, known)}")
+    return Workpaper(known[name], snapshot, results or evaluated(snapshot, engagement, name), engagement, packed=packed)
 
 
 def _made(name: str) -> str:
@@ -472,5 +492,5 @@ def evaluated(snapshot: Snapshot, engagement: Engagement, name: str | None = Non
 
 
 def _needed(name: str, engagement: Engagement) -> list[str]:
-    own = _reported(notebooks()[name])
+    own = _reported(papers(engagement)[name])
     return sorted(own.union(*(c.checks for c in frameworks.controls(engagement) if own & set(c.checks))))

@@ -174,10 +174,10 @@ def registries(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     return titled(figure, "Where images come from, and how they are named", said, "containers")
 
 
-def requirements(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
-    """The items of the CIS benchmark by section and management's result; an item without a test is manual."""
+def requirements(snapshot: Snapshot, results: Sequence[Result], framework: str = "cis-1.12") -> Figure:
+    """The items of a benchmark by section and management's result; an item without a test is manual."""
     named = Results(results, snapshot.tables)
-    covered = frameworks.coverage(named, frameworks.load("cis-1.12"), ())
+    covered = frameworks.coverage(named, frameworks.load(framework), ())
     tested = covered["Tests"] != ""
     result = covered["Management's result"].where(tested, "no test: manual")
     shades = {
