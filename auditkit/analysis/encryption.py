@@ -1,16 +1,8 @@
 """Whether volumes of a storage driver are encrypted at rest, as far as the cluster can tell."""
 
-import tomllib
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
 
-from auditkit.resources import folder
-
-
-@cache
-def _drivers() -> Mapping[str, Any]:
-    return tomllib.loads((folder("data") / "encryption.toml").read_text())
+from auditkit.resources import data
 
 
 def encrypted(driver: str | None, parameters: Mapping[str, str] | None) -> bool | None:
@@ -19,7 +11,7 @@ def encrypted(driver: str | None, parameters: Mapping[str, str] | None) -> bool 
     None where it is not visible: NFS, EFS and other file systems, disks of nodes, and parameters that are not known (None). Names
     of parameters are compared without case, values as Go's strconv.ParseBool reads `true`.
     """
-    known = _drivers()
+    known = data("encryption.toml")
     if driver in known["always"]:
         return True
     name = known["by_parameter"].get(driver or "") or known["or_below"].get(driver or "")

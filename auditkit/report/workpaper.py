@@ -1,6 +1,5 @@
 """A workpaper: what one notebook shows, section by section, made from a snapshot and its results."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,7 @@ from auditkit.errors import UsageError
 from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.report import charts, derivation, narrative, procedure, source
 from auditkit.report.page import Html, escape, facts, items, prose, table
-from auditkit.resources import folder
+from auditkit.resources import data
 
 # Rows shown of a population and of a test's exceptions; the whole of both is linked.
 ROWS, FOUND = 15, 10
@@ -77,8 +76,8 @@ def notebooks() -> Mapping[str, Notebook]:
 
 def read(name: str) -> Mapping[str, Notebook]:
     """The notebooks that a file of data/ declares, by name."""
-    declared = tomllib.loads((folder("data") / name).read_text())
-    return msgspec.convert({name: {"name": name, **entry} for name, entry in declared.items()}, dict[str, Notebook])
+    declared = {notebook: {"name": notebook, **entry} for notebook, entry in data(name).items()}
+    return msgspec.convert(declared, dict[str, Notebook])
 
 
 def reports(notebook: Notebook, id: str) -> bool:

@@ -1,10 +1,8 @@
 """What logs, detects and monitors: agents on nodes and the nodes that they reach, and the systems behind them."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from functools import cache
 from typing import Annotated, Any
 
 import pandas as pd
@@ -12,18 +10,13 @@ import pandas as pd
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.workloads import DaemonSet, Pod
-from auditkit.resources import folder
+from auditkit.resources import data
 from auditkit.tables.owners import POD_KINDS, owned
-
-
-@cache
-def _patterns() -> dict[str, dict[str, str]]:
-    return tomllib.loads((folder("data") / "agents.toml").read_text())
 
 
 def recognise(image: str) -> Iterator[tuple[str, str]]:
     """What an image is for and its name, by data/agents.toml; nothing where it is not known."""
-    for purpose, patterns in _patterns().items():
+    for purpose, patterns in data("agents.toml").items():
         for pattern, name in patterns.items():
             if matches(image, pattern):
                 yield purpose, name

@@ -1,6 +1,5 @@
 """Interfaces that rule or read a cluster and its data, by the image behind a Service, and what opens them to the outside."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,16 +12,11 @@ from auditkit.analysis.images import parse
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.network import HTTPRoute, Ingress, Service, VirtualService
-from auditkit.resources import folder
+from auditkit.resources import data
 from auditkit.tables.exposure import ingress_backends
 from auditkit.tables.owners import POD_KINDS, owned
 
 Place = tuple[str, str]
-
-
-@cache
-def _known() -> Mapping[str, list[str]]:
-    return tomllib.loads((folder("data") / "interfaces.toml").read_text())
 
 
 @cache
@@ -32,7 +26,8 @@ def recognise(image: str) -> str | None:
         path = "/" + parse(image).path
     except ValueError:
         return None
-    return next((name for name, ends in _known().items() if any(path.endswith("/" + end) for end in ends)), None)
+    known = data("interfaces.toml").items()
+    return next((name for name, ends in known if any(path.endswith("/" + end) for end in ends)), None)
 
 
 @table(

@@ -14,7 +14,7 @@ from auditkit.kinds.base import Struct
 from auditkit.kinds.certificates import APIService
 from auditkit.kinds.monitoring import Alertmanager, Prometheus, PrometheusRule, ThanosRuler
 from auditkit.kinds.platform import ConfigMap
-from auditkit.resources import folder
+from auditkit.resources import data
 from auditkit.tables.owners import POD_KINDS, owned
 
 
@@ -28,7 +28,8 @@ class Topic(Struct):
 
 @cache
 def topics() -> dict[str, Topic]:
-    return msgspec.toml.decode((folder("data") / "alerts.toml").read_bytes(), type=dict[str, Topic])
+    """What alerts are about, by data/alerts.toml."""
+    return msgspec.convert(data("alerts.toml"), dict[str, Topic])
 
 
 def topics_of(alert: str) -> list[str]:
