@@ -12,7 +12,7 @@ from auditkit.errors import AuditkitError
 from auditkit.kinds import Kind, Record
 
 Severity = Literal["critical", "high", "medium", "low", "info"]
-SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 # One nullable dtype a Python type: a missing value stays missing in comparisons (three-valued logic).
 DTYPES: Mapping[Any, str] = MappingProxyType(

@@ -12,12 +12,12 @@ from auditkit import evaluate
 from auditkit.capture import files
 from auditkit.capture.snapshot import Snapshot
 from auditkit.cli import main
-from auditkit.declare import CHECKS
+from auditkit.declare import CHECKS, kinds_of
 from auditkit.errors import UsageError
 from auditkit.kinds.rbac import ClusterRole
 
 CLUSTER_ROLES = "clusterroles.rbac.authorization.k8s.io"
-NEED_CLUSTER_ROLES = {id for id in CHECKS if ClusterRole in evaluate.required_kinds([id])}
+NEED_CLUSTER_ROLES = {id for id, check in CHECKS.items() if any(ClusterRole in kinds_of(read) for read in check.reads)}
 
 
 @pytest.fixture(autouse=True)
