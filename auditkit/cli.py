@@ -64,13 +64,13 @@ def capture(out: Path | None, place: Path | None, config: Path | None, **source:
         raise UsageError("say where the snapshot goes: --out DIR or --store DIR")
     if config and not place:
         raise UsageError("--config: only with --store; a snapshot holds no engagement")
-    engagement.load(config)
+    agreed = engagement.load(config)
     snapshot = opened(**source)
     where = f"snapshot: {out}"
     if out:
         api.save(snapshot, out)
     elif place:
-        added = api.keep(snapshot, place, config=config)
+        added = api.keep(snapshot, place, config=agreed)
         where = f"{'stored' if added.new else 'already stored, nothing was written'}: {added.place}"
         if added.note:
             say(added.note, err=True)
@@ -149,8 +149,9 @@ def check(
 
     if rows and not as_json:
         raise UsageError("--rows: only with --json")
-    snapshot = opened(config=config, **source)
-    results = api.check(snapshot, ids or None, settings=engagement.load(config).settings)
+    agreed = engagement.load(config)
+    snapshot = opened(config=agreed, **source)
+    results = api.check(snapshot, ids or None, settings=agreed.settings)
     frame = results.frame
     if as_json:
         listed = [
@@ -179,10 +180,11 @@ def changes(before: Path, after: Path, tickets: Path | None, config: Path | None
 
     `explained` is empty where it cannot be told. A snapshot that is incomplete makes the verb end with 3.
     """
-    from auditkit import api
+    from auditkit import api, engagement
 
-    first, second = api.load(before), api.load(after, config=config)
-    frame = api.changes(first, second, tickets=tickets, config=config)
+    agreed = engagement.load(config)
+    first, second = api.load(before), api.load(after, config=agreed)
+    frame = api.changes(first, second, tickets=tickets, config=agreed)
     shown = ["change", "kind", "namespace", "name", "fields", "at", "drift", "explained", "why"]
     show(frame if as_json else frame[shown], as_json)
     return 3 if first.incomplete or second.incomplete else 0
@@ -256,14 +258,14 @@ def run(
     **source: Any,
 ) -> int:
     """Read a cluster, test it, and write a sealed pack."""
-    from auditkit import api, frameworks
+    from auditkit import api, engagement, frameworks
 
     # Before the cluster is read: what the user wrote can be mended at once.
-    frameworks.settled(config)
+    agreed = frameworks.settled(engagement.load(config))
     done = api.run(
-        opened(config=config, **source),
+        opened(config=agreed, **source),
         out,
-        config=config,
+        config=agreed,
         names=[name.strip() for name in names.split(",")] if names else None,
         key=key,
         previous=previous,

@@ -10,6 +10,7 @@ import click
 from auditkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from auditkit.api import Config
     from auditkit.evaluate import Snapshot
 
 READING = [
@@ -71,7 +72,7 @@ def opened(
     path: Path | None = None,
     place: Path | None = None,
     taken_at: str | None = None,
-    config: Path | None = None,
+    config: "Config" = None,
     **options: Any,
 ) -> "Snapshot":
     """The snapshot that the source options name, or the word that stands for --from, with the imports of `config`."""

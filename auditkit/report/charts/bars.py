@@ -176,7 +176,7 @@ def registries(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
 def requirements(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     """The items of the CIS benchmark by section and management's result; an item without a test is manual."""
     named = Results(results, snapshot.tables)
-    covered = frameworks.coverage(named, frameworks.load("cis-1.12"), ())
+    covered = frameworks.coverage(named, frameworks.load(frameworks.CIS), ())
     tested = covered["Tests"] != ""
     result = covered["Management's result"].where(tested, "no test: manual")
     shades = {
