@@ -257,18 +257,8 @@ def _tree() -> str:
     """Whether the code that ran is a commit, a changed checkout, or an installed package."""
     if not (PACKAGE.parent / ".git").exists():
         return "installed"
-    asked = [
-        "git",
-        "-C",
-        str(PACKAGE.parent),
-        "status",
-        "--porcelain",
-        "--",
-        "auditkit",
-        "data",
-        "notebooks",
-        "templates",
-    ]
+    folders = ("auditkit", "data", "notebooks", "templates")
+    asked = ["git", "-C", str(PACKAGE.parent), "status", "--porcelain", "--", *folders]
     try:
         answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):

@@ -6,11 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from auditkit.capture import imports, snapshot
-from auditkit.capture.snapshot import Options, Snapshot
+from auditkit.capture.snapshot import DEFAULTS, Options, Snapshot
 from auditkit.errors import UsageError
 from auditkit.resources import folder
 
-DEFAULTS = Options()
 # Where a pack keeps the records of imports.
 IMPORTS = "inputs/imports"
 

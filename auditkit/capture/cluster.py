@@ -18,14 +18,13 @@ from auditkit.capture.policy import (
     reads_secrets,
     whole_types,
 )
-from auditkit.capture.snapshot import Coverage, Identity, Options, Origin, Snapshot
+from auditkit.capture.snapshot import DEFAULTS, Coverage, Identity, Options, Origin, Snapshot
 from auditkit.capture.transport import Patience, Reply, Transport, parsed
 from auditkit.errors import RetryLater
 from auditkit.kinds import Kind, resource
 from auditkit.kinds.certificates import Secret
 from auditkit.memory import collection_paused
 
-DEFAULTS = Options()
 PATIENCE = Patience()
 
 

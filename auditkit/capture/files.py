@@ -9,13 +9,11 @@ from auditkit.capture import archive
 from auditkit.capture.answers import RecordedAs
 from auditkit.capture.documents import Found, Reading, read_file
 from auditkit.capture.policy import EXCLUDED, SECRETS_EXCLUDED, kept_secret, reads_secrets
-from auditkit.capture.snapshot import Coverage, Options, Origin, Snapshot
+from auditkit.capture.snapshot import DEFAULTS, Coverage, Options, Origin, Snapshot
 from auditkit.errors import UsageError
 from auditkit.kinds import Kind, resource
 from auditkit.kinds.certificates import Secret
 from auditkit.kinds.platform import CustomResourceDefinition, Namespace
-
-DEFAULTS = Options()
 
 
 def capture(

@@ -145,7 +145,7 @@ class Workpaper:
         named = {id for c in known for id in c.primary}
         titles = [
             f"<b>{escape(r.id)}</b> {escape(r.title)}"
-            for r in frameworks.load("soc2-2017").requirement
+            for r in frameworks.load(frameworks.SOC2).requirement
             if r.id in named
         ]
         return Html(table(pd.DataFrame(rows)) + f"<p class='legend'>{'; '.join(titles)}.</p>")
@@ -381,7 +381,7 @@ class Workpaper:
     def coverage(self) -> Html:
         """Every requirement with where its evidence comes from, and management's result."""
         known = frameworks.controls(self.engagement)
-        frame = frameworks.coverage(self.all, frameworks.load(self.notebook.framework or "soc2-2017"), known)
+        frame = frameworks.coverage(self.all, frameworks.load(self.notebook.framework or frameworks.SOC2), known)
         by = "Tests" if self.notebook.framework else "Controls"
         columns = ["Requirement", "Title", "Source", by, "Exceptions", "Management's result", "Remains manual"]
         return Html(table(frame[columns]))
