@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from auditkit.analysis.images import parse
+from auditkit.analysis.images import parsed
 from auditkit.capture.imports.exploitability import KnownExploited, VexStatement
 from auditkit.capture.imports.image_scans import ImageScan, ScanFinding
 from auditkit.capture.snapshot import Objects
@@ -254,8 +254,7 @@ def _spelled(references: pd.Series) -> pd.Series:
 
 def _parts(text: str) -> tuple[str | None, str | None]:
     """Reference with registry and tag, and digest; both None where it is none (a file, an id)."""
-    try:
-        found = parse(text)
-    except ValueError:
+    found = parsed(text)
+    if found is None:
         return None, None
     return f"{found.domain.lower()}/{found.path}:{found.tag or 'latest'}", found.digest or None

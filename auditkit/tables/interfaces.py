@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from auditkit.analysis.images import parse
+from auditkit.analysis.images import parsed
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.network import HTTPRoute, Ingress, Service, VirtualService
@@ -22,10 +22,8 @@ Place = tuple[str, str]
 @cache
 def recognise(image: str) -> str | None:
     """The interface that an image serves, by data/interfaces.toml; None where it is none that is known."""
-    try:
-        path = "/" + parse(image).path
-    except ValueError:
-        return None
+    reference = parsed(image)
+    path = f"/{reference.path}" if reference else ""
     known = data("interfaces.toml").items()
     return next((name for name, ends in known if any(path.endswith("/" + end) for end in ends)), None)
 
