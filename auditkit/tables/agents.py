@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.workloads import DaemonSet, Pod
 from auditkit.resources import data
-from auditkit.tables.owners import POD_KINDS, owned
 
 
 def recognise(image: str) -> Iterator[tuple[str, str]]:
@@ -155,7 +155,7 @@ class MonitoringSystem:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             images = [c.image or "" for spec in one.specs for c in spec.containers or ()]
             known = dict(found for image in images for found in recognise(image))
             ready = [pod.status.ready if pod.status else None for pod in one.pods]

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.analysis.podrules import handlers
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.pods import Capabilities, Container, PodSecurityContext, PodSpec, SecurityContext, WindowsOptions
-from auditkit.tables.owners import POD_KINDS, owned
 
 # k8s.io/pod-security-admission/policy/check_capabilities_baseline.go; names are compared exactly.
 DEFAULT_CAPABILITIES = frozenset(
@@ -89,7 +89,7 @@ class ContainerRow(_Columns):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             variants: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {}
             for spec in one.specs:
                 for role, container in _roles(spec):

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import pandas as pd
 
 from auditkit.analysis.images import parsed
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.workloads import Pod
 from auditkit.tables.containers import PLACE, ContainerPlace
-from auditkit.tables.owners import POD_KINDS, owned
 
 
 @view("images", key=PLACE)
@@ -64,7 +64,7 @@ class RunningImage:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             found: defaultdict[tuple[str, str], list[str | None]] = defaultdict(list)
             for pod in one.pods:
                 for container, image, digest in _running(pod):

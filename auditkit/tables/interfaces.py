@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import pandas as pd
 
 from auditkit.analysis.images import parsed
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.network import HTTPRoute, Ingress, Service, VirtualService
 from auditkit.resources import data
 from auditkit.tables.exposure import ingress_backends
-from auditkit.tables.owners import POD_KINDS, owned
 
 Place = tuple[str, str]
 
@@ -43,7 +43,7 @@ class InterfaceRow:
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         serving: defaultdict[str, list[tuple[Mapping[str, str], str]]] = defaultdict(list)
-        for one in owned(objects):
+        for one in objects.once(owned):
             for made in one.made:
                 containers = (made.spec and made.spec.containers) or ()
                 for name in {recognise(c.image or "") for c in containers} - {None}:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from auditkit.analysis.durations import days
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.base import Struct
@@ -15,7 +16,6 @@ from auditkit.kinds.certificates import APIService
 from auditkit.kinds.monitoring import Alertmanager, Prometheus, PrometheusRule, ThanosRuler
 from auditkit.kinds.platform import ConfigMap
 from auditkit.resources import data
-from auditkit.tables.owners import POD_KINDS, owned
 
 
 class Topic(Struct):
@@ -149,7 +149,7 @@ class RetentionRow:
         for config in objects[ConfigMap]:
             place = (config.namespace, config.kind, config.name)
             found |= {(*place, setting): value for setting, value in (config.retention or {}).items()}
-        for workload in owned(objects):
+        for workload in objects.once(owned):
             for container in [c for spec in workload.specs for c in spec.containers or ()]:
                 flags = (container.retention or {}).items()
                 found |= {(*workload.key, f"{container.name}: {flag}"): value for flag, value in flags}
