@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
+from functools import cache
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -57,7 +58,7 @@ class Table:
         return self.doc.partition("\n")[0]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Check:
     """One automated test; everything but id, severity and `control_plane` is read from its function."""
 
@@ -91,13 +92,17 @@ class Check:
     @property
     def source(self) -> str:
         """The predicate as written, without its docstring: the test procedure an auditor can re-perform."""
-        text = inspect.getsource(self.test)
-        start, end = text.find('"""'), text.find('"""', text.find('"""') + 3)
-        return text[:start].rstrip() + "\n" + text[end + 3 :].lstrip("\n")
+        return _predicate(self.test)
 
     @property
     def _doc(self) -> str:
         return inspect.getdoc(self.test) or ""
+
+
+@cache
+def _predicate(test: Callable[..., Any]) -> str:
+    before, _, text = inspect.getsource(test).partition('"""')
+    return before.rstrip() + "\n" + text.partition('"""')[2].lstrip("\n")
 
 
 # Tables that evaluate makes without a declaration here: where the snapshot came from, what the checks found.

@@ -373,8 +373,8 @@ def _result(
 
     def conclude(conclusion: Conclusion, population: pd.DataFrame | None = None, note: str = "") -> Result:
         if population is None:
-            columns = [*(c.name for c in declared(check.population).columns), "verdict", "exception_id", "waiver"]
-            population = pd.DataFrame(columns=columns)
+            none = framed((), declared(check.population).columns, check.population)
+            population = _judged(check, none, np.empty(0, np.int8), tables, {})
         return Result(check=check, conclusion=conclusion, population=population, settings=settings, note=note)
 
     # A row is an exception whatever other rows there are, but not whatever the tables beside it would have said.

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from auditkit import frameworks, seal, store
 from auditkit.capture import IMPORTS, imports, tool
 from auditkit.capture import snapshot as snapshots
@@ -154,13 +152,9 @@ def write_results(place: Path, results: Results) -> None:
     write_parquet(frame, place / "results.parquet")
     write_csv(frame, place / "results.csv")
     for id, result in results.items():
-        write_parquet(_strings(result.population), place / "populations" / f"{id}.parquet")
+        write_parquet(result.population, place / "populations" / f"{id}.parquet")
         if len(result.exceptions):
             write_csv(result.exceptions, place / "exceptions" / f"{id}.csv")
-
-
-def _strings(population: pd.DataFrame) -> pd.DataFrame:
-    return population.astype({"verdict": "string", "exception_id": "string", "waiver": "string"})
 
 
 def _write_binder(

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from periods import DATES, recorded
 
 import auditkit as ak
 from auditkit.resources import folder
-from auditkit.run_period import PeriodRun
 
 RECORDINGS = Path(__file__).parent / "recordings"
 # The engagement of the demo, with its imports.
@@ -53,11 +51,3 @@ def program() -> Callable[[str], str]:
         pytest.skip(reason)
 
     return find
-
-
-@pytest.fixture(scope="session")
-def over_period(tmp_path_factory: pytest.TempPathFactory) -> PeriodRun:
-    """The sealed pack of the four recorded dates as a period, with one of its notebooks executed."""
-    out = tmp_path_factory.mktemp("packs") / "period"
-    config = Path(__file__).parent / "northwind-period.toml"
-    return ak.period(snapshots=map(recorded, DATES), out=out, config=config, names=["access"])
