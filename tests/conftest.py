@@ -12,6 +12,8 @@ import auditkit as ak
 from auditkit.resources import folder
 
 RECORDINGS = Path(__file__).parent / "recordings"
+# The days on which the cluster was recorded.
+DATES = ("2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31")
 # The engagement of the demo, with its imports.
 DEMO = folder("data") / "demo" / "auditkit.toml"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from conftest import DATES, RECORDINGS
 
 import auditkit as ak
 from auditkit.capture import imports
@@ -17,7 +18,6 @@ from auditkit.capture.imports import Loaded, Supplied
 from auditkit.evaluate import Results
 from auditkit.resources import folder
 
-RECORDINGS = Path(__file__).parent / "recordings"
 CATALOGUE = tomllib.loads((folder("data") / "catalogue.toml").read_text())
 
 # Facts that a check judges on another object than the one the file names, or leaves open, and why.
@@ -94,7 +94,7 @@ def test_every_catalogued_row_has_planted_facts() -> None:
     assert len(facts()) > 400
 
 
-@pytest.mark.parametrize("date", ["2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31"])
+@pytest.mark.parametrize("date", DATES)
 def test_agreement(date: str) -> None:
     differing = [
         f"{fact['check']} {fact['kind']} {fact['namespace']}/{fact['name']}: {fact['fact']}: expected {fact['expected']}, is {verdict(fact)}"
