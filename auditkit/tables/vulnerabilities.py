@@ -10,7 +10,6 @@ from auditkit.analysis.components import recognise, vulnerabilities
 from auditkit.analysis.images import ImageReference, parsed
 from auditkit.analysis.selectors import some
 from auditkit.capture.imports.image_scans import severity
-from auditkit.capture.imports.jsons import moment
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.delivery import Artifact, Found, Registry, VulnerabilityReport
@@ -24,6 +23,7 @@ from auditkit.kinds.reports import (
     VulnerabilitySummarySpec,
 )
 from auditkit.tables.containers import PLACE, ContainerPlace
+from auditkit.tables.reports import moment
 
 
 @view("known_components", key=("namespace", "kind", "name", "component", "version"))
@@ -156,15 +156,8 @@ class ReportFinding:
             for key, v in listed.items():
                 yield (
                     found.namespace, "VulnerabilityReport", found.name, *key, v.package_purl or None,
-                    v.fixed_version or None, severity(v.severity), _published(v.published_date),
+                    v.fixed_version or None, severity(v.severity), moment(v.published_date),
                 )  # fmt: skip
-
-
-def _published(text: str | None) -> datetime | None:
-    try:
-        return moment(datetime.fromisoformat(text)) if text else None
-    except ValueError:
-        return None
 
 
 def _seconds(text: str) -> datetime | None:
