@@ -10,7 +10,18 @@ import click
 from auditkit.cli_period import period
 from auditkit.cli_review import matrix, review
 from auditkit.errors import AuditkitError, UsageError, VerificationError
-from auditkit.options import CAPTURES, LAST, SOURCE, captured, config_option, opened, with_options
+from auditkit.options import (
+    CAPTURES,
+    LAST,
+    SOURCE,
+    captured,
+    config_option,
+    fail_on_option,
+    json_option,
+    key_option,
+    opened,
+    with_options,
+)
 from auditkit.terminal import having, records, say, show, show_json
 
 
@@ -89,7 +100,7 @@ store_option = click.option("--store", "place", required=True, type=click.Path(p
 @store.command("list")
 @store_option
 @click.option("--verify", "checked", is_flag=True, help="Read every capture, and compare it with what was stored.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+@json_option
 def store_list(place: Path, checked: bool, as_json: bool) -> None:
     """List the captures and their state."""
     from auditkit import api
@@ -132,9 +143,9 @@ def store_purge(place: Path, before: datetime, config: Path | None, really: bool
 @with_options(SOURCE)
 @config_option
 @click.option("--id", "ids", multiple=True, help="Only this check; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+@json_option
 @click.option("--rows", is_flag=True, help="With --json: the exceptions' rows too.")
-@click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
+@fail_on_option
 def check(
     config: Path | None,
     ids: tuple[str, ...],
@@ -196,7 +207,7 @@ def changes(before: Path, after: Path, tickets: Path | None, config: Path | None
 @LAST
 @with_options(SOURCE)
 @click.option("-n", "--namespace", metavar="NAME", help="Who can in this namespace; default: anywhere, with the scope.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+@json_option
 def who_can(verb: str, resource: str, namespace: str | None, as_json: bool, **source: Any) -> int:
     """List who may do VERB on RESOURCE: `secrets`, `pods/exec`, `deployments.apps`; every binding and rule that allows it.
 
@@ -245,9 +256,9 @@ def reach(start: str, target: str, protocol: str, enforced: bool, **source: Any)
 @config_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the pack.")
 @click.option("--notebooks", "names", metavar="NAMES", help="Comma-separated; default: all.")
-@click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) to sign the seal with.")
+@key_option
 @click.option("--previous", type=click.Path(path_type=Path), help="The pack before this one, to chain to.")
-@click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
+@fail_on_option
 def run(
     out: Path,
     config: Path | None,
@@ -353,7 +364,7 @@ def sample(population: Path, out: Path, method: str, **options: Any) -> int:
 
 @cli.command()
 @click.argument("word", default="")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def tables(word: str, as_json: bool) -> None:
     """List the tables and their columns; with WORD those tables whose name or meaning has it."""
     from auditkit import api
@@ -379,7 +390,7 @@ def checks(word: str, peer: str | None, rows: bool, as_json: bool) -> None:
 
 @cli.command()
 @config_option
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def controls(config: Path | None, as_json: bool) -> None:
     """List the control activities, their criteria and checks."""
     from auditkit import engagement, frameworks
@@ -390,7 +401,7 @@ def controls(config: Path | None, as_json: bool) -> None:
 
 @cli.command("frameworks")
 @click.argument("name", default="soc2-2017")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def frameworks_(name: str, as_json: bool) -> None:
     """List the requirements of a framework: soc2-2017, cis-1.12 (and versions: cis-2.0.1), nsa-1.2, pss."""
     from auditkit import frameworks

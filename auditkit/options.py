@@ -1,4 +1,4 @@
-"""The options that name a source, and the snapshot that they open."""
+"""The options that verbs share, and the snapshot that those of a source open."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -50,6 +50,15 @@ CAPTURES = [
 ]
 # The same source as the last word of a verb that only answers.
 LAST = click.argument("place", metavar="[SOURCE]", required=False, type=click.Path(path_type=Path))
+
+config_option = click.option("--config", type=click.Path(path_type=Path), help="The engagement: auditkit.toml.")
+key_option = click.option(
+    "--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) to sign the seal with."
+)
+fail_on_option = click.option(
+    "--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
 
 # What a snapshot, a pack or a capture in a store has in it.
 SAVED = ("origin.json", "snapshot", "capture.json")
@@ -116,6 +125,3 @@ def _time(text: str) -> datetime:
     except ValueError:
         raise UsageError(f"--taken-at {text}: not a time; write it as 2026-10-31T06:00:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-config_option = click.option("--config", type=click.Path(path_type=Path), help="The engagement: auditkit.toml.")
