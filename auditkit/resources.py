@@ -1,4 +1,4 @@
-"""Where data/, notebooks/ and templates/ are: beside the package in a checkout, inside it when installed."""
+"""What travels with the code: where data/, notebooks/ and templates/ are, and what a file of data/ says."""
 
 import tomllib
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent
 
 @cache
 def folder(name: str) -> Path:
-    """The folder `name` ("data", "notebooks" or "templates") of this installation."""
+    """The folder `name` ("data", "notebooks" or "templates"): beside the package in a checkout, inside it when installed."""
     inside = PACKAGE / name
     return inside if inside.is_dir() else PACKAGE.parent / name
 

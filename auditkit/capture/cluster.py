@@ -69,10 +69,7 @@ def capture(
         identity=identity,
         taken_at=first.date,
         dated_by="server Date header" if first.date else "undated",
-        # The local clock less the server's; the header counts whole seconds.
-        clock_skew_seconds=round((first.received - first.date).total_seconds(), 1)
-        if first.date and first.received
-        else None,
+        clock_skew_seconds=_skew(first),
         options=options,
         tool=tool(),
     )
@@ -85,6 +82,11 @@ def _reached(transport: Transport) -> Reply:
     if first.status >= 500:
         raise RetryLater(f"{transport.server} answers {first.reason}; try again later")
     return first
+
+
+def _skew(first: Reply) -> float | None:
+    """The local clock less the server's, in seconds; its header counts whole ones."""
+    return round((first.received - first.date).total_seconds(), 1) if first.date and first.received else None
 
 
 def _identity(transport: Transport, served: Served) -> Identity:
