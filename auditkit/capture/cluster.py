@@ -1,13 +1,15 @@
 """The door for a running cluster: the official client connects, its lists become a snapshot."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 from tqdm import tqdm
 
 from auditkit import kinds as all_kinds
 from auditkit.analysis.selectors import every
-from auditkit.capture import tool
+from auditkit.capture import answers, tool
 from auditkit.capture.connect import connected
 from auditkit.capture.lister import JSON, METADATA, Listed, Served, collection, count, discover, fetch, merged
 from auditkit.capture.policy import (
@@ -90,14 +92,15 @@ def _skew(first: Reply) -> float | None:
 
 
 def _identity(transport: Transport, served: Served) -> Identity:
-    """Who the server takes us for; empty before Kubernetes 1.26, which cannot say."""
+    """Who the server takes us for; empty before Kubernetes 1.26, which cannot say, and where no answer of its own came."""
     versions = served.versions.get("selfsubjectreviews.authentication.k8s.io")
     if not versions:
         return Identity()
     path = f"/apis/authentication.k8s.io/{versions[0]}/selfsubjectreviews"
     reply = transport.post(path, {"apiVersion": f"authentication.k8s.io/{versions[0]}", "kind": "SelfSubjectReview"})
-    user = parsed(reply, path).get("status", {}).get("userInfo", {}) if reply.ok else {}
-    return Identity(username=user.get("username", ""), groups=tuple(user.get("groups") or ()))
+    with suppress(msgspec.ValidationError):
+        return answers.identity(parsed(reply, path)) if reply.ok else Identity()
+    return Identity()
 
 
 def _uid(transport: Transport) -> str:
