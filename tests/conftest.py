@@ -1,12 +1,13 @@
-"""What every test may use: the recorded cluster, one pack of the demo, programs of the system."""
+"""What every test may use: the recorded cluster, as files and served, one pack of the demo, programs of the system."""
 
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from apiserver import ApiServer, serving
 
 import auditkit as ak
 from auditkit.resources import folder
@@ -21,6 +22,14 @@ DEMO = folder("data") / "demo" / "auditkit.toml"
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     return RECORDINGS
+
+
+@pytest.fixture
+def october(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    """An API server that serves the last recording, past any proxy."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(ApiServer(RECORDINGS / "northwind-prod" / DATES[-1])) as api:
+        yield api
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,10 @@
 """From a running cluster to conclusions: what the server withholds is never passed."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from apiserver import ApiServer, Fault, serving
+from apiserver import ApiServer, Fault
 from test_capture_cluster import HASTY, take
 
 from auditkit import evaluate
@@ -18,17 +17,6 @@ from auditkit.kinds.rbac import ClusterRole
 
 CLUSTER_ROLES = "clusterroles.rbac.authorization.k8s.io"
 NEED_CLUSTER_ROLES = {id for id, check in CHECKS.items() if any(ClusterRole in kinds_of(read) for read in check.reads)}
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.fixture
-def october(recordings: Path) -> Iterator[ApiServer]:
-    with serving(ApiServer(recordings / "northwind-prod" / "2026-10-31")) as api:
-        yield api
 
 
 def conclusions(snapshot: Snapshot) -> dict[str, tuple[str, str]]:
