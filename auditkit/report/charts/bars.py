@@ -131,9 +131,14 @@ def expiry(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     axes.set_yticks(range(len(rows)), [short(name, 46) for name in names])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.margins(x=0.16)
+    soon = int(((left >= 0) & (left < SOON)).sum())
     unread = f" ({len(listed) - len(found)} more without dates)" if len(found) < len(listed) else ""
-    said = f"{len(every)} distinct certificates in {len(found)} places{unread}, {_counted(every, left, early)},\n"
-    said += f"{marks.ne('').sum()} with a weak key or signature{some(every, rows)}{lacking(snapshot, 'certificates')}"
+    said = f"{len(every)} distinct certificates in {len(found)} places{unread}, "
+    said += f"{int(every['request'].sum())} of them in requests only:\n"
+    said += f"{_expired(every[left < 0])}, {soon} end within {SOON} days, {int(early.sum())} not yet valid,\n"
+    said += (
+        f"{int(marks.ne('').sum())} with a weak key or signature{some(every, rows)}{lacking(snapshot, 'certificates')}"
+    )
     return titled(figure, "Certificates by the day they end", said, f"dashed: {now:%Y-%m-%d}, the time of the snapshot")
 
 
@@ -141,15 +146,6 @@ def _marks(rows: pd.DataFrame) -> pd.Series:
     """ ", weak key" and ", weak signature" of each certificate."""
     key = rows["weak_key"].fillna(False).map({True: ", weak key", False: ""})
     return key + rows["weak_signature"].fillna(False).map({True: ", weak signature", False: ""})
-
-
-def _counted(rows: pd.DataFrame, left: pd.Series, early: pd.Series) -> str:
-    """Certificates by the days that are `left` of them; `early` are not valid yet."""
-    soon = ((left >= 0) & (left < SOON)).sum()
-    return (
-        f"{rows['request'].sum()} of them in requests only:\n"
-        f"{_expired(rows[left < 0])}, {soon} end within {SOON} days, {early.sum()} not yet valid"
-    )
 
 
 def _expired(rows: pd.DataFrame) -> str:
