@@ -1,6 +1,6 @@
 """The public functions of `import auditkit as ak`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from auditkit.report.period import paper as _period_paper
     from auditkit.review.rounds import Closed, Review
     from auditkit.run import Run
-    from auditkit.run_period import Pairs, PeriodRun
+    from auditkit.run_period import PeriodRun
 
 # The engagement: the path of an auditkit.toml, or what was loaded from one.
 Config = str | Path | Engagement | None
@@ -119,8 +119,12 @@ def captures(place: str | Path, *, checked: bool = False) -> pd.DataFrame:
     `checked` reads every one; raises UsageError at the first that is not what was stored.
     """
     for history in store.histories(Path(place)) if checked else ():
-        for _ in history.between():
-            pass
+        for capture, snapshot in history.between():
+            if snapshot.digest != capture.digest:
+                raise UsageError(
+                    f"{history.place(capture.name)}: its objects have the digest {snapshot.digest}, not the one it names; "
+                    "copy the capture again from a backup"
+                )
     rows = [
         {
             "cluster": history.cluster,
@@ -215,34 +219,29 @@ def period(
     snapshots: Iterable[Snapshot] = (),
     out: str | Path,
     config: str | Path | Engagement,
-    cluster: str = "",
+    clusters: Iterable[str] | str = (),
     **options: Any,
 ) -> "PeriodRun":
     """Write a sealed pack over the period of an engagement (`config`) into a new folder; options are those of run_period.run.
 
-    The captures are those of `cluster` in the store at `place`, or `snapshots`, oldest first, read one at a time. Raises
-    UsageError where neither or both are given, and where the store has several clusters and none is named.
+    The captures are those in the store at `place`, or `snapshots` of one cluster, oldest first, read one at a time. Of a
+    store it is the `clusters` that are named, else the engagement's `cluster`, else all that are in its scope; one that the
+    scope names and the store has not is in the pack with every slot missed. Raises UsageError where a cluster is not there.
     """
     from auditkit.run_period import run as _run_period
 
     engagement = frameworks.settled(_engaged(config))
     documents = _imports(config)
-    pairs = _pairs(place, snapshots, engagement, cluster)
-    return _run_period(pairs, Path(out), engagement=engagement, documents=documents, **options)
+    found = _clusters(place, snapshots, engagement, [clusters] if isinstance(clusters, str) else list(clusters))
+    return _run_period(found, Path(out), engagement=engagement, documents=documents, **options)
 
 
-def _pairs(place: str | Path | None, snapshots: Iterable[Snapshot], engagement: Engagement, cluster: str) -> "Pairs":
+def _clusters(
+    place: str | Path | None, snapshots: Iterable[Snapshot], engagement: Engagement, names: Sequence[str]
+) -> Mapping[str, _intervals.Pairs]:
     from auditkit.run_period import loaded, stored
 
-    if place is None:
-        return loaded(snapshots)
-    known = {history.cluster: history for history in store.histories(Path(place))}
-    name = cluster or engagement.cluster or (next(iter(known)) if len(known) == 1 else "")
-    if name not in known:
-        raise UsageError(
-            f"{place}: {f'no cluster {name}' if name else 'several clusters'}; there are: {', '.join(known)}; name one with --cluster"
-        )
-    return stored(known[name], engagement)
+    return loaded(snapshots, engagement, names) if place is None else stored(Path(place), engagement, names)
 
 
 def reperform(pack: str | Path, *, place: str | Path | None = None, snapshots: Iterable[Snapshot] = ()) -> list[str]:
@@ -256,7 +255,7 @@ def reperform(pack: str | Path, *, place: str | Path | None = None, snapshots: I
     if not is_period(Path(pack)):
         return _reperform.reperform(Path(pack))
     engagement = _engagement.load(Path(pack) / "inputs" / _engagement.NAME)
-    return _reperform.reperform_period(Path(pack), lambda cluster: _pairs(place, snapshots, engagement, cluster))
+    return _reperform.reperform_period(Path(pack), lambda names: _clusters(place, snapshots, engagement, names))
 
 
 def verify(pack: str | Path, *, key: str | Path | None = None, previous: str | Path | None = None) -> Verdict:
@@ -357,11 +356,13 @@ def prepare_review(
     place: str | Path | None = None,
     path: str | Path | None = None,
     config: Config = None,
+    cluster: str = "",
     **options: Any,
 ) -> "Review":
     """Write the workbook of a quarter's access review into a new sealed folder; options are those of rounds.prepare.
 
-    The listing is one snapshot (`path`), or of a store (`place`) the cluster's last capture in the quarter.
+    The listing is one snapshot (`path`), or the last capture in the quarter of a `cluster` in a store (`place`): the one
+    named, else the engagement's, else the only one. Each cluster has a review of its own.
     """
     from auditkit.review import rounds  # Here, as in `run`: it makes workbooks.
 
@@ -369,13 +370,13 @@ def prepare_review(
     _one_of(place, path)
     if path is not None:
         return rounds.prepare(load(path, config=config), Path(out), engagement, quarter, **options)
-    history, (first, end) = _history(Path(str(place)), engagement), rounds.quarter_of(quarter)
+    history, (first, end) = _history(Path(str(place)), engagement, cluster), rounds.quarter_of(quarter)
     within = [c for c in history.captures if first <= c.taken_at.date() <= end]
     if not within:
         raise UsageError(f"{history.path}: no capture from {first} to {end}, in {quarter}")
     last: list[Snapshot] = []
     spans = _intervals.bindings(_kept(history.between(end=within[-1].taken_at), last))
-    snapshot = last[0].beside(_imports(config))
+    snapshot = last[0].beside(_imports_of(history, config))
     return rounds.prepare(snapshot, Path(out), engagement, quarter, spans=spans, **options)
 
 
@@ -387,9 +388,10 @@ def close_review(
     place: str | Path | None = None,
     path: str | Path | None = None,
     config: Config = None,
+    cluster: str = "",
     **options: Any,
 ) -> "Closed":
-    """Judge a filled workbook by one later snapshot (`path`) or all later captures of a store (`place`).
+    """Judge a filled workbook by one later snapshot (`path`) or all later captures of a `cluster` in a store (`place`).
 
     The imports of `config` are laid beside the last. Options are those of rounds.close.
     """
@@ -400,10 +402,10 @@ def close_review(
     if path is not None:
         later = [load(path, config=config)]
     else:
-        history = _history(Path(str(place)), _engaged(config))
+        history = _history(Path(str(place)), _engaged(config), cluster)
         since = rounds.read(Path(prepared)).taken_at
         captures = [c for c in history.captures if c.taken_at > since]
-        beside = _imports(config)
+        beside = _imports_of(history, config)
         later = (
             snapshot.beside(beside if capture is captures[-1] else ())
             for capture, snapshot in (history.between(captures[0].taken_at) if captures else ())
@@ -416,17 +418,21 @@ def _one_of(place: str | Path | None, path: str | Path | None) -> None:
         raise UsageError("name one source: --store DIR or --from PATH")
 
 
-def _history(place: Path, engagement: Engagement) -> History:
-    """The history of the engagement's cluster in a store, or the only one there."""
+def _history(place: Path, engagement: Engagement, cluster: str) -> History:
+    """The history of this cluster in a store, else of the engagement's, else the only one there."""
     if (place / "snapshots").is_dir():
         return History(place)
-    found = [h for h in store.histories(place) if engagement.cluster in ("", h.cluster)]
-    if len(found) != 1:
-        names = ", ".join(h.cluster for h in store.histories(place))
+    known = {history.cluster: history for history in store.histories(place)}
+    name = cluster or engagement.cluster or (next(iter(known)) if len(known) == 1 else "")
+    if name not in known:
         raise UsageError(
-            f'{place}: holds {names}; say which: cluster = "NAME" in auditkit.toml, or --store {place}/NAME'
+            f"{place}: {f'no cluster {name}' if name else 'several clusters'}; there are: {', '.join(known)}; name one with --cluster"
         )
-    return found[0]
+    return known[name]
+
+
+def _imports_of(history: History, config: Config) -> list[imports.Loaded]:
+    return imports.of_clusters(_imports(config), [history.cluster])[history.cluster]
 
 
 def _kept(pairs: Iterable[tuple[Any, Snapshot]], last: list[Snapshot]) -> Iterator[tuple[Any, Snapshot]]:

@@ -347,7 +347,7 @@ def oscal(pack: Path, out: Path) -> None:
 @click.option("--sizes", type=click.Path(path_type=Path), help="Your own table of sizes, as data/samples.toml.")
 @click.option("--seed", help="Any text, best the auditor's; else one is made and recorded.")
 @click.option("--key", help="Comma-separated columns that name a row, where the file is none of auditkit's.")
-@click.option("--by", default="", help="The column of strata, e.g. cluster or month.")
+@click.option("--by", default="", metavar="COLUMNS", help="The columns of strata, comma-separated, e.g. cluster,month.")
 @click.option("--replace", multiple=True, metavar="KEY=REASON", help="Take an item out (parts of its key with ' / ').")
 @click.option(
     "--list", "listed", type=click.Path(path_type=Path), help="CSV with the key columns: the auditor's items."
@@ -441,8 +441,7 @@ def role(secrets: bool, tls_secrets: bool, secret_facts: bool) -> None:
 def init(path: Path) -> None:
     """Write a starter auditkit.toml."""
     from auditkit import engagement
+    from auditkit.store import publish_file
 
-    if path.exists():
-        raise UsageError(f"{path}: exists already; choose another name")
-    path.write_text(engagement.template())
+    publish_file(path, engagement.template().encode())
     say(f"{path}: fill in entity, system and period, then: auditkit run --config {path} --context NAME --out DIR")

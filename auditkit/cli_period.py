@@ -11,7 +11,13 @@ from auditkit.terminal import say
 
 @click.command()
 @with_options(CAPTURES)
-@click.option("--cluster", default="", metavar="NAME", help="The cluster's name in the store, where it has several.")
+@click.option(
+    "--cluster",
+    "clusters",
+    multiple=True,
+    metavar="NAME",
+    help="A cluster by its name in the store; once for each. Default: all in the scope of the engagement.",
+)
 @click.option("--config", required=True, type=click.Path(path_type=Path), help="The engagement, with [period].")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the pack.")
 @click.option("--notebooks", "names", metavar="NAMES", help="Comma-separated; default: all.")
@@ -21,7 +27,7 @@ from auditkit.terminal import say
 def period(
     place: Path | None,
     paths: tuple[Path, ...],
-    cluster: str,
+    clusters: tuple[str, ...],
     config: Path,
     out: Path,
     names: str | None,
@@ -30,7 +36,7 @@ def period(
     fail_on: str | None,
     **reading: bool,
 ) -> int:
-    """Write a sealed pack over the period of the engagement, from the captures in a store.
+    """Write a sealed pack over the period of the engagement, from the captures of clusters in a store.
 
     Ends with 3 where a slot of the schedule was missed, or a capture is partial.
     """
@@ -43,7 +49,7 @@ def period(
         snapshots=captured(paths, **reading),
         out=out,
         config=config,
-        cluster=cluster,
+        clusters=clusters,
         names=[name.strip() for name in names.split(",")] if names else None,
         key=key,
         previous=previous,

@@ -10,6 +10,7 @@ from auditkit.terminal import say
 
 _out = click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
 _store = click.option("--store", "place", type=click.Path(path_type=Path), help="The store of the cluster's captures.")
+_cluster = click.option("--cluster", default="", metavar="NAME", help="The cluster in the store, where it has several.")
 
 
 @click.group()
@@ -19,6 +20,7 @@ def review() -> None:
 
 @review.command()
 @_store
+@_cluster
 @click.option("--from", "path", type=click.Path(path_type=Path), help="Instead: one snapshot, dump or pack.")
 @config_option
 @click.option("--quarter", required=True, help="E.g. 2026Q3.")
@@ -29,6 +31,7 @@ def review() -> None:
 @key_option
 def prepare(
     place: Path | None,
+    cluster: str,
     path: Path | None,
     config: Path | None,
     quarter: str,
@@ -42,7 +45,9 @@ def prepare(
     """
     from auditkit import api
 
-    done = api.prepare_review(out, quarter, place=place, path=path, config=config, previous=previous, key=key)
+    done = api.prepare_review(
+        out, quarter, place=place, cluster=cluster, path=path, config=config, previous=previous, key=key
+    )
     say(
         f"access review {quarter} of {done.cluster}, listing of {done.taken_at:%Y-%m-%d %H:%M} UTC\nto fill: {out / done.workbook}"
     )
@@ -53,6 +58,7 @@ def prepare(
 @click.argument("filled", type=click.Path(path_type=Path))
 @click.option("--prepared", required=True, type=click.Path(path_type=Path), help="The folder that `prepare` wrote.")
 @_store
+@_cluster
 @click.option("--from", "path", type=click.Path(path_type=Path), help="Instead: one snapshot later than the listing.")
 @config_option
 @_out
@@ -62,6 +68,7 @@ def close(
     filled: Path,
     prepared: Path,
     place: Path | None,
+    cluster: str,
     path: Path | None,
     config: Path | None,
     out: Path,
@@ -79,6 +86,7 @@ def close(
         prepared,
         out,
         place=place,
+        cluster=cluster,
         path=path,
         config=config,
         key=key,

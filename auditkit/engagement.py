@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from fnmatch import fnmatchcase
 from functools import cache
+from glob import glob
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,11 +69,16 @@ class Period(_Section):
 
 
 class Scope(_Section):
-    """Which clusters and namespaces the report covers, as shell patterns; an exclusion wins."""
+    """Which clusters and namespaces the report covers, as shell patterns; an exclusion wins. No clusters: not stated."""
 
     clusters: list[str] = []
     namespaces: list[str] = ["*"]
     exclude_namespaces: list[str] = []
+
+    def without(self, names: Iterable[str]) -> list[str]:
+        """What `clusters` states and none of these clusters fits."""
+        there = list(names)
+        return [stated for stated in self.clusters if not any(matches(name, [stated]) for name in there)]
 
 
 @cache
@@ -128,7 +134,7 @@ class Named(_Section):
     """The files of one import beside auditkit.toml (shell patterns), and what the user states of them.
 
     `made_at` is asked for where the document has no date of its own; `by` says who or what made it; `cluster` is what
-    it calls this cluster, where that is another name. `columns` gives the headers of a CSV that has others than ours,
+    it calls this cluster, where that is another name, or of several in a store the one that it is of. `columns` gives the headers of a CSV that has others than ours,
     `prefix` what the API server puts before names of the identity provider, where its flags do not show it.
     """
 
@@ -217,8 +223,10 @@ class Engagement(_Section):
         """The imports that auditkit.toml names; UsageError where a pattern matches no file."""
         found = []
         for source, named in sorted(self.imports.items()):
-            paths = [sorted(self._place.glob(pattern)) or [self._place / pattern] for pattern in named.files]
-            every = tuple(dict.fromkeys(path for some in paths for path in some))
+            # Path.glob raises for a whole path, and for other patterns that match nothing here.
+            matched = (glob(name, root_dir=self._place, recursive=True) for name in named.files)  # noqa: PTH207
+            names = (sorted(some) or [name] for some, name in zip(matched, named.files, strict=True))
+            every = tuple(dict.fromkeys(self._place / name for some in names for name in some))
             missing = [str(path) for path in every if not path.is_file()]
             if missing or not every:
                 raise UsageError(f"imports.{source}: {', '.join(missing) or 'no file'} does not exist beside {NAME}")

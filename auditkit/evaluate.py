@@ -1,7 +1,7 @@
 """Builds tables by name and runs checks: the only caller of what is declared."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -43,6 +43,8 @@ CONCLUSIONS: tuple[Conclusion, ...] = get_args(Conclusion)
 
 EXCEPTION, UNDETERMINED, OK = "exception", "undetermined", "ok"
 Codes = npt.NDArray[np.int8]
+Places = npt.NDArray[np.intp]
+_CODES: Mapping[str, int] = {EXCEPTION: 1, UNDETERMINED: -1, OK: 0}
 
 
 class Origin:
@@ -207,6 +209,32 @@ class Snapshot(snapshot.Snapshot):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Rows of a table with a code each: 1 exception, 0 ok, -1 undetermined.
+
+    What is said in words is made when it is asked for: of most checks only the counts are. `marks` gives the columns
+    `exception_id` and `waiver`; `waived` is how many exceptions a waiver covers.
+    """
+
+    rows: pd.DataFrame
+    verdicts: Codes
+    waived: int
+    marks: Callable[[], Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, population: pd.DataFrame) -> "Judged":
+        """Of a population that has its verdicts in words."""
+        codes = np.asarray(population["verdict"].map(_CODES), dtype=np.int8)
+        waived = int(population["waiver"].notna().sum()) if "waiver" in population else 0
+        return cls(rows=population, verdicts=codes, waived=waived, marks=dict)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The rows with `verdict`, `exception_id` and `waiver`."""
+        return self.rows.assign(verdict=_VERDICTS.take(self.verdicts), **self.marks())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What one check says of one snapshot.
 
@@ -217,9 +245,23 @@ class Result:
 
     check: Check
     conclusion: Conclusion
-    population: pd.DataFrame = field(repr=False)
+    judged: Judged = field(repr=False)
     settings: Mapping[str, Any]
     note: str = ""
+
+    @property
+    def population(self) -> pd.DataFrame:
+        """The rows tested, each with its verdict."""
+        return self.judged.frame
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """How many rows have each verdict: exception, undetermined, ok."""
+        return {verdict: len(self.places(verdict)) for verdict in _CODES}
+
+    def places(self, verdict: str) -> Places:
+        """Where the rows with a verdict are in the population."""
+        return np.flatnonzero(self.judged.verdicts == _CODES[verdict])
 
     @property
     def exceptions(self) -> pd.DataFrame:
@@ -229,7 +271,7 @@ class Result:
     @property
     def waived(self) -> int:
         """How many of the exceptions a waiver covers."""
-        return int(self.population["waiver"].notna().sum())
+        return self.judged.waived
 
     @property
     def undetermined(self) -> pd.DataFrame:
@@ -238,8 +280,7 @@ class Result:
 
     @cached_property
     def _found(self) -> Mapping[str, pd.DataFrame]:
-        verdicts = self.population["verdict"]
-        return {v: self.population[verdicts == v].reset_index(drop=True) for v in (EXCEPTION, UNDETERMINED)}
+        return {v: self.population.iloc[self.places(v)].reset_index(drop=True) for v in (EXCEPTION, UNDETERMINED)}
 
     def why(self, row: int | str) -> pd.Series:
         """One exception, by its place among `exceptions` or by its exception_id: why and fix in words, and its columns."""
@@ -253,9 +294,8 @@ class Result:
         return pd.Series(words | {str(k): v for k, v in found.loc[place[0]].items()})
 
     def __repr__(self) -> str:
-        counts = self.population["verdict"].value_counts()
-        found = [f"{counts[v]:,} {v}" for v in (EXCEPTION, UNDETERMINED, OK) if counts.get(v)]
-        rows = f" of {len(self.population):,}: {', '.join(found)}" if found else ""
+        found = [f"{count:,} {verdict}" for verdict, count in self.counts.items() if count]
+        rows = f" of {len(self.judged.rows):,}: {', '.join(found)}" if found else ""
         return f"<Result {self.check.id} {self.conclusion}{rows}>"
 
 
@@ -293,10 +333,10 @@ class Results(Mapping[str, Result]):
                 "title": r.check.title,
                 "severity": r.check.severity,
                 "conclusion": r.conclusion,
-                "population": len(r.population),
-                "exceptions": len(r.exceptions),
+                "population": len(r.judged.rows),
+                "exceptions": r.counts[EXCEPTION],
                 "waived": r.waived,
-                "undetermined": len(r.undetermined),
+                "undetermined": r.counts[UNDETERMINED],
                 "note": r.note,
             }
             for r in self.values()
@@ -371,11 +411,8 @@ def _result(
 ) -> Result:
     settings = {**check.settings, **changed}
 
-    def conclude(conclusion: Conclusion, population: pd.DataFrame | None = None, note: str = "") -> Result:
-        if population is None:
-            none = framed((), declared(check.population).columns, check.population)
-            population = _judged(check, none, np.empty(0, np.int8), tables, {})
-        return Result(check=check, conclusion=conclusion, population=population, settings=settings, note=note)
+    def conclude(conclusion: Conclusion, judged: Judged | None = None, note: str = "") -> Result:
+        return Result(check=check, conclusion=conclusion, judged=judged or _none(check), settings=settings, note=note)
 
     # A row is an exception whatever other rows there are, but not whatever the tables beside it would have said.
     rows = spine_of(check.population)
@@ -387,22 +424,22 @@ def _result(
     try:
         frames = [_findings(before) if read == waiving.FINDINGS.name else tables[read] for read in check.reads]
         verdicts = _verdicts(check, frames[0], check.test(*frames, **settings))
-        population = _judged(check, frames[0], verdicts, tables, _in_force(tables, check.id))
+        judged = _judged(check, frames[0], verdicts, tables, _in_force(tables, check.id))
     except Exception as error:  # a check that fails is a result, never silence
         return conclude("error", note=f"{type(error).__name__}: {error}")
     if (verdicts == 1).any():
-        return conclude("exceptions", population, f"population incomplete: {_lack(lacking)}" if lacking else "")
+        return conclude("exceptions", judged, f"population incomplete: {_lack(lacking)}" if lacking else "")
     if lacking:
-        return conclude("not collected", population, _lack(lacking))
+        return conclude("not collected", judged, _lack(lacking))
     if (verdicts == -1).any():
-        return conclude("undetermined", population)
+        return conclude("undetermined", judged)
     if check.control_plane and managed:  # rows there may be, but none is of the provider's control plane
-        return conclude("inherited", population, managed)
-    if population.empty:
+        return conclude("inherited", judged, managed)
+    if not len(verdicts):
         unserved = tables.unserved(check.population)
-        return conclude("no population", population, "the cluster does not serve this kind" if unserved else "")
+        return conclude("no population", judged, "the cluster does not serve this kind" if unserved else "")
     supplied = tables.snapshot.origin.basis == "as supplied"
-    return conclude("no exceptions", population, "population as supplied, not listed by the API" if supplied else "")
+    return conclude("no exceptions", judged, "population as supplied, not listed by the API" if supplied else "")
 
 
 def _verdicts(check: Check, frame: pd.DataFrame, mask: Any) -> Codes:
@@ -414,17 +451,27 @@ def _verdicts(check: Check, frame: pd.DataFrame, mask: Any) -> Codes:
 
 def _judged(
     check: Check, frame: pd.DataFrame, verdicts: Codes, tables: Tables, waivers: Mapping[str, Mapping[str, str]]
-) -> pd.DataFrame:
-    """The population with its verdicts, the ids of its exceptions, and the waivers that cover them."""
-    found = np.flatnonzero(verdicts == 1)
-    named = np.full(len(frame), None, dtype=object)
-    if found.size:
-        named[found] = [f"{check.id}-{id}" for id in tables.row_ids(check.population).array.take(found)]
-    covered = waiving.waived(frame, pd.Series(verdicts == 1, frame.index), waivers)
-    return frame.assign(verdict=_VERDICTS.take(verdicts), exception_id=pd.array(named, dtype="string"), waiver=covered)
+) -> Judged:
+    covered = waiving.waived(frame, pd.Series(verdicts == 1, frame.index), waivers) if waivers else None
+
+    def marks() -> Mapping[str, Any]:
+        found, missing = verdicts == 1, _MISSING.take(np.zeros(len(frame), dtype=np.int8))
+        ids = (f"{check.id}-" + tables.row_ids(check.population)).where(found) if found.any() else missing
+        return {"exception_id": ids, "waiver": missing if covered is None else covered}
+
+    waived = 0 if covered is None else int(covered.notna().sum())
+    return Judged(rows=frame, verdicts=verdicts, waived=waived, marks=marks)
+
+
+def _none(check: Check) -> Judged:
+    """No row at all, with the columns of the population."""
+    rows, none = framed((), declared(check.population).columns, check.population), _MISSING[:0]
+    marks = {"exception_id": none, "waiver": none}
+    return Judged(rows=rows, verdicts=np.empty(0, np.int8), waived=0, marks=lambda: marks)
 
 
 _VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")  # by code: the last is -1
+_MISSING = pd.array([None], dtype="string")
 
 
 def row_ids(keys: pd.DataFrame) -> pd.Series:

@@ -3,7 +3,8 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +19,7 @@ from auditkit.capture import IMPORTS, imports, packed, tool
 from auditkit.engagement import SHIPPED, Engagement
 from auditkit.errors import AuditkitError
 from auditkit.evaluate import Snapshot
+from auditkit.period.intervals import Pairs
 from auditkit.period.whole import Period, whole
 from auditkit.report import matrix
 from auditkit.report.period import matrix as period_matrix
@@ -25,7 +27,6 @@ from auditkit.report.period import saved
 from auditkit.report.workpaper import evaluated
 from auditkit.resources import folder
 from auditkit.run import identify, package, shipped, write_results, write_tables
-from auditkit.run_period import Pairs
 
 NOT_AGAIN = "notebooks/, binder/, index.html and the texts of run.json"
 _PARTS = ("tables", "results", "listings", saved.FOLDER)
@@ -48,10 +49,10 @@ def reperform(pack: Path) -> list[str]:
     return [*faults, *_other_tool(facts)] if faults else []
 
 
-def reperform_period(pack: Path, pairs: Callable[[str], Pairs]) -> list[str]:
+def reperform_period(pack: Path, clusters: Callable[[Sequence[str]], Mapping[str, Pairs]]) -> list[str]:
     """What differs when the listings and the workbook of a period are made again, by file; also captures that are missing.
 
-    `pairs` gives the captures of a cluster by its name, oldest first: those that the pack does not name are passed over.
+    `clusters` gives the captures of clusters by their names, oldest first: those that the pack does not name are passed over.
     """
     if irregular := seal.irregular(pack):
         return irregular
@@ -59,13 +60,14 @@ def reperform_period(pack: Path, pairs: Callable[[str], Pairs]) -> list[str]:
         facts, named = seal.read(pack).facts, saved.captures(pack)
         engagement = engagements.load(pack / "inputs" / engagements.NAME)
         documents = imports.load(pack / IMPORTS) if (pack / IMPORTS).is_dir() else ()
-        wanted = {(one.taken_at, one.digest) for one in named.captures}
-        chosen = (pair for pair in pairs(saved.load(pack).cluster) if (pair[0].taken_at, pair[0].digest) in wanted)
+        there = clusters([name for name, captures in named.clusters.items() if captures])
+        chosen = {name: _chosen(name, there.get(name, ()), named.named) for name in named.clusters}
         period = whole(chosen, engagement, imports=documents, until=named.until)
-        found = {(one.taken_at, one.digest) for one in saved.Captures.of(period).captures}
+        found = saved.Captures.of(period).named
         identity = identify(pack, named.digest, str(facts.get("tool")))
         faults = [
-            f"capture {at:%Y-%m-%dT%H:%M:%SZ} ({digest[:16]}): not found" for at, digest in sorted(wanted - found)
+            f"capture {at:%Y-%m-%dT%H:%M:%SZ} of {name} ({digest[:16]}): not found"
+            for name, at, digest in sorted(named.named - found)
         ]
         faults += [] if facts.get("run_id") == identity else [f"{seal.MANIFEST}: run_id is not that of inputs/"]
         with TemporaryDirectory() as again:
@@ -73,6 +75,11 @@ def reperform_period(pack: Path, pairs: Callable[[str], Pairs]) -> list[str]:
     except _UNREADABLE as error:
         return [f"cannot be performed again: {error}"]
     return [*faults, *_other_tool(facts)] if faults else []
+
+
+def _chosen(cluster: str, pairs: Pairs, named: Set[tuple[str, datetime, str]]) -> Pairs:
+    # By the objects that are there, whatever digest their record names.
+    return (pair for pair in pairs if (cluster, pair[0].taken_at, pair[1].digest) in named)
 
 
 def _differing_period(pack: Path, again: Path, period: Period, engagement: Engagement, identity: str) -> list[str]:

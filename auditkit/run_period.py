@@ -1,20 +1,23 @@
-"""The evidence run of a period, top to bottom: from the captures of one cluster to a sealed pack."""
+"""The evidence run of a period, top to bottom: from the captures of clusters to a sealed pack."""
 
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 
 from auditkit import seal, store
 from auditkit.capture import imports, tool
 from auditkit.capture.snapshot import INCOMPLETE as LACKING
 from auditkit.capture.snapshot import Snapshot
-from auditkit.engagement import Engagement
+from auditkit.engagement import Engagement, matches
 from auditkit.errors import UsageError
-from auditkit.period.frames import Capture, Taken
+from auditkit.period.effectiveness import together
+from auditkit.period.frames import Taken
+from auditkit.period.intervals import Pairs
 from auditkit.period.whole import Period, whole
 from auditkit.report import binder, notebooks
 from auditkit.report.period import found, matrix, paper, saved, words
@@ -23,12 +26,11 @@ from auditkit.resources import folder
 from auditkit.run import COMPLETE, EXCEPTIONS, INCOMPLETE, facts_of_code, identify, preparation, write_inputs
 from auditkit.seal import leaks
 
-Pairs = Iterable[tuple[Capture, Snapshot]]
 # Files and folders of a pack as its first page leads to them.
 FILES = (
     (
         "control-matrix.xlsx",
-        "the workbook: controls over the period, coverage by day, deviations, changes, access, populations, register of samples",
+        "the workbook: controls over the period, coverage by cluster and day, deviations, changes, access, populations, register of samples",
     ),
     ("period/", "every listing of the period as CSV and Parquet: populations from which samples are drawn"),
     ("notebooks/", "the executed notebooks from which the workpapers were made, with their code"),
@@ -51,7 +53,7 @@ class PeriodRun:
 
 
 def run(
-    pairs: Pairs,
+    clusters: Mapping[str, Pairs],
     out: Path,
     *,
     engagement: Engagement,
@@ -64,8 +66,8 @@ def run(
 ) -> PeriodRun:
     """Write a pack of the engagement's period into a new folder and seal it.
 
-    `pairs` are the captures of one cluster, oldest first, read one at a time; `documents` its imports, `names` chooses
-    notebooks. While the period lasts, slots up to now are expected. Raises as period.whole.whole, LeakError where a secret
+    `clusters` gives by name the captures of each, oldest first, read one at a time; `documents` are the imports, `names`
+    chooses notebooks. While the period lasts, slots up to now are expected. Raises as period.whole.whole, LeakError where a secret
     is in an output, AuditkitError where a notebook fails: then nothing is sealed.
     """
     started, until = time.monotonic(), _until(engagement)
@@ -73,7 +75,8 @@ def run(
     papers = notebooks.chosen(names, paper.notebooks())
     seal.check_inputs(previous=previous, key=key)
     with store.publishing(out) as pack:
-        period = whole(_told(pairs, say), engagement, imports=documents, until=until)
+        told = {name: _told(name, pairs, say) for name, pairs in clusters.items()}
+        period = whole(told, engagement, imports=documents, until=until)
         say(f"period    {words.covered(period)}")
         write_inputs(pack / "inputs", engagement)
         saved.save(period, pack)
@@ -98,14 +101,49 @@ def run(
     return PeriodRun(pack=out, period=period, exit_code=code, summary=summary)
 
 
-def stored(history: store.History, engagement: Engagement) -> Pairs:
-    """The captures of a store within the period, oldest first."""
+def stored(place: Path, engagement: Engagement, names: Sequence[str] = ()) -> dict[str, Pairs]:
+    """The captures of a store within the period, by cluster, oldest first.
+
+    Of the clusters `names`, else of the engagement's `cluster`, else of all in its scope: one that the scope names and the
+    store has not is there without a capture. UsageError where the store has none of them, or not each that is named.
+    """
+    known = {history.cluster: history for history in store.histories(place)}
+    named = list(names) or [name for name in [engagement.cluster] if name]
+    scope = engagement.scope.clusters or ["*"]
+    chosen = named or [name for name in known if matches(name, scope)]
+    if unknown := [name for name in chosen or scope if name not in known]:
+        raise UsageError(f"{place}: no cluster {', '.join(unknown)}; there are: {', '.join(known)}")
+    found = {name: _within(known[name], engagement) for name in chosen}
+    return found if named else _with_scope(found, engagement)
+
+
+def _within(history: store.History, engagement: Engagement) -> Pairs:
     period = engagement.period
     return history.between(period.first, period.over) if period else ()
 
 
-def loaded(snapshots: Iterable[Snapshot]) -> Iterable[tuple[Capture, Snapshot]]:
-    """Snapshots as captures that are in no store; UsageError where one is undated."""
+def loaded(snapshots: Iterable[Snapshot], engagement: Engagement, names: Sequence[str] = ()) -> dict[str, Pairs]:
+    """Snapshots as captures of one cluster that are in no store, oldest first; it has the name given, else the first one's.
+
+    Others of the scope are there without a capture, as in `stored`. UsageError where several are named, and where a
+    snapshot is undated, when it is read.
+    """
+    if len(names) > 1:
+        raise UsageError(f"{', '.join(names)}: snapshots are of one cluster; keep those of several in a store")
+    rest = iter(snapshots)
+    first = list(islice(rest, 1))
+    name = next(iter(names), engagement.cluster) or next((one.origin.cluster for one in first), "")
+    found: dict[str, Pairs] = {name: _dated(chain(first, rest))}
+    return found if names or engagement.cluster else _with_scope(found, engagement)
+
+
+def _with_scope(found: Mapping[str, Pairs], engagement: Engagement) -> dict[str, Pairs]:
+    """Beside these clusters those that the scope names, not as a pattern: without a capture."""
+    lacking = [name for name in engagement.scope.without(found) if not set(name) & set("*?[")]
+    return {**found, **dict.fromkeys(lacking, ())}
+
+
+def _dated(snapshots: Iterable[Snapshot]) -> Pairs:
     for snapshot in snapshots:
         if snapshot.origin.taken_at is None:
             raise UsageError(
@@ -129,9 +167,9 @@ def _until(engagement: Engagement) -> datetime:
     return min(now, engagement.period.over) if engagement.period else now
 
 
-def _told(pairs: Pairs, say: Callable[[str], None]) -> Pairs:
+def _told(name: str, pairs: Pairs, say: Callable[[str], None]) -> Pairs:
     for capture, snapshot in pairs:
-        say(f"capture   {capture.taken_at:%Y-%m-%d %H:%M} UTC")
+        say(f"capture   {name} {capture.taken_at:%Y-%m-%d %H:%M} UTC")
         yield capture, snapshot
 
 
@@ -140,7 +178,7 @@ def _write_binder(pack: Path, period: Period, about: Sequence[tuple[str, str]], 
         binder.page(pack / "notebooks" / one.file, pack / one.page, one.title, others=papers)
     binder.index(
         pack / "index.html",
-        title=f"Evidence of cluster {period.cluster} over a period",
+        title=f"Evidence of {words.clusters(period)} over a period",
         summary=[words.covered(period), words.concluded(period)],
         about=about,
         notebooks=papers,
@@ -158,9 +196,12 @@ def _write_run(path: Path, period: Period, identity: str, prepared: datetime, se
         "prepared_at": prepared.isoformat(timespec="seconds"),
         "judged_until": period.until.isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
+        "clusters": list(period.clusters),
         "rows": {name: len(frame) for name, frame in period.frames.items()},
         "slots": words.statuses(period),
         "missed": words.missed(period),
-        "results": {str(name): int(number) for name, number in period.controls["result"].value_counts().items()},
+        "results": {
+            str(name): int(number) for name, number in together(period.controls)["result"].value_counts().items()
+        },
     }
     path.write_text(json.dumps(document, indent=1) + "\n")

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import pandas as pd
 
-from auditkit.evaluate import CONCLUSIONS, EXCEPTION, UNDETERMINED, Conclusion, Result, Results
+from auditkit.evaluate import CONCLUSIONS, EXCEPTION, UNDETERMINED, Conclusion, Judged, Result, Results
 
 ManagementResult = Literal[
     "No exceptions noted",
@@ -49,7 +49,7 @@ def among(result: Result, values: Mapping[str, Sequence[str]]) -> Result:
             conclusion = "undetermined"
         else:
             conclusion = "no population" if population.empty else "no exceptions"
-    return replace(result, population=population, conclusion=conclusion)
+    return replace(result, judged=Judged.of(population), conclusion=conclusion)
 
 
 class Counted(Protocol):

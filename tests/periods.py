@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 
+import msgspec
 from conftest import DATES, RECORDINGS
 
 import auditkit as ak
@@ -33,6 +34,12 @@ def captured(snapshot: Snapshot) -> Capture:
 @cache
 def recorded(day: str) -> Snapshot:
     return ak.capture(path=RECORDINGS / "northwind-prod" / day, tls_secrets=True)
+
+
+def of(snapshot: Snapshot, cluster: str, uid: str) -> Snapshot:
+    """The snapshot as that of another cluster."""
+    origin = msgspec.structs.replace(snapshot.origin, cluster=cluster, cluster_uid=uid)
+    return Snapshot(origin=origin, coverage=snapshot.coverage, objects=snapshot.objects)
 
 
 def northwind() -> Iterator[tuple[Capture, Snapshot]]:

@@ -103,6 +103,17 @@ def test_aggregation(selector, answer):
     assert access.allowed("ann", verb="get", resource="pods") is answer
 
 
+def test_a_manifest_that_collects_and_has_rules_has_both():
+    selector = {"clusterRoleSelectors": [{"matchLabels": {"to": "r"}}]}
+    whole = {**role("whole", rule("get", "pods")), "aggregationRule": selector}
+    part = role("part", rule("get", "secrets"), labels={"to": "r"})
+    written = {**whole, "metadata": {**whole["metadata"], "uid": "u-9"}}
+    for of_whole, secrets in ((whole, True), (written, False)):
+        access = Access.from_objects([of_whole, part, binding("whole", ANN)])
+        assert access.allowed("ann", verb="get", resource="pods")
+        assert access.allowed("ann", verb="get", resource="secrets") is secrets
+
+
 def test_who_can_names_limits():
     access = Access.from_objects([role("r", rule("get create", "secrets", names=("a",))), binding("r", ANN)])
     assert list(access.who_can("get", "secrets")["limited_by_names"]) == ["a"]

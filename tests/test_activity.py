@@ -34,7 +34,12 @@ from auditkit.analysis.approvals import approval, by_object
         (("create", "", "serviceaccounts", ""), "change"),
         (("update", "certificates.k8s.io", "certificatesigningrequests", "approval"), "certificate"),
         (("create", "authorization.k8s.io", "subjectaccessreviews", ""), "other"),
+        (("create", "authentication.k8s.io", "tokenreviews", ""), "other"),
+        (("create", "shop.example", "reviews", ""), "change"),
+        (("create", "shop.example", "leases", ""), "change"),
+        (("update", "certificates.k8s.io", "certificatesigningrequests", "status"), "certificate"),
         (("update", "coordination.k8s.io", "leases", ""), "other"),
+        (("patch", "", "endpoints", ""), "other"),
         (("get", "", "", ""), "other"),
     ],
 )
@@ -42,17 +47,27 @@ def test_what_a_request_was(request_: tuple[str, str, str, str], what: str) -> N
     assert kind_of(*request_) == what and what in WHAT
 
 
+def test_where_a_service_leads_is_changed_by_whoever_is_no_controller() -> None:
+    for group, resource in (("", "endpoints"), ("discovery.k8s.io", "endpointslices")):
+        assert kind_of("patch", group, resource, "", controller=False) == "change"
+
+
 def test_who_a_name_stands_for() -> None:
     names = [
         "ann",
         "system:admin",
         "system:serviceaccount:web:app",
-        "system:serviceaccount:kube-system:x",
+        "system:serviceaccount:kube-system:replicaset-controller",
+        "system:serviceaccount:kube-system:own",
+        "system:serviceaccount:web:replicaset-controller",
         "system:node:a",
+        "system:anonymous",
+        "system:bootstrap:abcdef",
         "",
+        "system:ann",
     ]
-    assert [is_person(name) for name in names] == [True, True, False, False, False, False]
-    assert [is_component(name) for name in names] == [False, False, False, True, True, False]
+    assert [is_person(name) for name in names] == [True, True, *[False] * 8, None]
+    assert [is_component(name) for name in names] == [False, False, False, True, False, False, True, *[False] * 4]
 
 
 def test_the_subject_of_a_name() -> None:
@@ -91,3 +106,16 @@ def test_the_last_approval_before_a_change_by_another_person() -> None:
     alone = by_object([("T-2", "bob", "BOB", day(2), shop)])
     own = approval(alone, "Deployment", "web", "shop", day(2))
     assert own is not None and own.own is True
+
+
+@pytest.mark.parametrize("user", ["ann", "ANN", "oidc:ann", "https://idp.example#ann"])
+def test_who_made_the_change_cannot_approve_it(user: str) -> None:
+    tickets = [("T-1", "bob", "ann", day(1), ["Namespace/web"]), ("T-2", "bob", "cat", day(2), ["Namespace/web"])]
+    by_ann = approval(by_object(tickets[:1]), "Namespace", "", "web", day(3), user)
+    assert by_ann is not None and by_ann.own is True
+    other = approval(by_object(tickets[::-1]), "Namespace", "", "web", day(3), user)
+    assert other is not None and (other.ticket, other.own) == ("T-2", False)
+    by_another = approval(by_object(tickets[:1]), "Namespace", "", "web", day(3), "joann")
+    assert by_another is not None and by_another.own is False
+    by_address = approval(by_object(tickets[:1]), "Namespace", "", "web", day(3), "ann@example.org")
+    assert by_address is not None and by_address.own is None

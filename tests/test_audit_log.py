@@ -248,6 +248,8 @@ def test_gaps_and_files(tmp_path: Path) -> None:
         ('{"kind":"Event"}\n{"kind":"Pod"}\n', 2, "a.log:2"),
         ('{"kind":"Event","level":"Met', 1, "cut off: the last line of a log that is still written"),
         ("\n\n", 2, "empty"),
+        ('{"a":' * 5_000 + "\n", 1, "a.log:2: maximum recursion depth"),
+        (json.dumps(event(stageTimestamp="9999-12-31T23:59:59-14:00")) + "\n", 1, "a.log:2: stageTimestamp is no time"),
     ],
 )
 def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path, end: str, bad: int, said: str) -> None:
@@ -268,6 +270,7 @@ def test_bad_lines_are_named_and_the_rest_is_read(tmp_path: Path, end: str, bad:
         (json.dumps({"log": json.dumps(event())}).encode(), "a.log:1: .* wrapped by a log collector"[:12]),
         (b"id,title\n1,2\n", "a.log:1: not an event of an audit log .*; supply the file of --audit-log-path"),
         (b"\xff\xfe\x00", "a.log:1: not an event"),
+        (b"[" * 100_000, "a.log:1: not an event"),
         (gzip.compress(json.dumps(event()).encode() * 50)[:-20], "a.log:1: the gzip file is cut off or damaged"),
     ],
 )
@@ -337,12 +340,20 @@ def test_a_log_that_does_not_cover_the_period_is_partial(
 
 
 def test_a_log_that_was_taken_later_than_its_last_event_covers_the_time_between(tmp_path: Path) -> None:
-    """Silence is shown where hours are counted; it is not a gap of the document."""
+    """Silence is counted by day up to then; it is not a gap of the document."""
     log, period = written(tmp_path / "a.log", event(0)), (date(2026, 10, 1), date(2026, 10, 31))
     origin = Origin(cluster="prod", source="tests", taken_at=datetime(2026, 10, 31, 6, tzinfo=UTC))
     about_ = imports.judged(read(log, period=period, made_at=date(2026, 10, 31)), origin).about
     assert (about_.state, about_.dated_by) == ("collected", "stated in auditkit.toml")
     assert about_.covers is not None and about_.covers[1] == datetime(2026, 10, 31, tzinfo=UTC)
+    days = Tables(snapshot([]).beside([read(log, period=period, made_at=date(2026, 10, 4))]))["audit_days"]
+    silent = 24 * 3 - 9 - 1
+    assert list(zip(days.name, days.hours, days.silence, strict=True)) == [
+        ("2026-10-01", 1, silent),
+        ("2026-10-02", 0, silent),
+        ("2026-10-03", 0, silent),
+    ]
+    assert list(Tables(snapshot([]).beside([read(log)]))["audit_days"].silence) == [0]
     earlier = imports.judged(read(log, period=period, made_at=date(2026, 9, 1)), origin).about
     assert (earlier.state, earlier.dated_by) == ("partial", "the document")
 

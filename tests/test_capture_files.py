@@ -6,6 +6,7 @@ import json
 import shutil
 import tarfile
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -423,6 +424,9 @@ def test_a_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
     [
         ("pods.json", b'{"kind": "PodList", ', r"pods\.json: not valid JSON"),
         ("app.yaml", b"a: [1,", r"app\.yaml: not valid YAML"),
+        ("deep.yaml", b"[" * 100_000, r"deep\.yaml: nested too deeply"),
+        ("digits.yaml", b"a: " + b"9" * 5_000, r"digits\.yaml: not valid YAML: Exceeds the limit"),
+        ("tag.yaml", b"a: !!timestamp 9999-99-99", r"tag\.yaml: not valid YAML: month must be"),
         ("notes.txt", b"nothing", "no Kubernetes objects found"),
         ("values.yaml", b"replicas: 2\n", "no Kubernetes objects found"),
         ("version.json", b"[]", r"version\.json: not as Kubernetes writes it: Expected `object`"),
@@ -595,4 +599,39 @@ def test_two_dumps_at_once_are_refused(tmp_path: Path, recordings: Path) -> None
         (tmp_path / date).mkdir()
         shutil.copy(recordings / "northwind-prod" / date / "namespaces.core.json", tmp_path / date)
     with pytest.raises(UsageError, match="one dump of one cluster"):
+        files.capture(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "method", "says"),
+    [(1, zipfile.ZIP_STORED, "password required"), (0, 99, "compression method is not supported")],
+)
+def test_an_archive_that_cannot_be_read_is_named(tmp_path: Path, flags: int, method: int, says: str) -> None:
+    path = tmp_path / "dump.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("pods.json", "{}")
+    raw = bytearray(path.read_bytes())
+    local, central = raw.find(b"PK\3\4"), raw.find(b"PK\1\2")
+    raw[local + 6] = raw[central + 8] = flags
+    raw[local + 8] = raw[central + 10] = method
+    path.write_bytes(raw)
+    with pytest.raises(UsageError, match=rf"dump\.zip: the archive cannot be read \(.*{says}"):
+        files.capture(path)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    for within, name in (("a", "bad\udcff.json"), ("bad\udcff", "pods.json")):
+        (tmp_path / within).mkdir()
+        (tmp_path / within / name).write_text('{"apiVersion": "v1", "kind": "PodList", "items": []}')
+        with pytest.raises(UsageError, match="is no UTF-8; rename it"):
+            files.capture(tmp_path / within)
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"])
+def test_a_time_without_kubernetes_is_refused(tmp_path: Path, when: str) -> None:
+    (tmp_path / "pods.json").write_text('{"apiVersion": "v1", "kind": "PodList", "items": []}')
+    with pytest.raises(UsageError, match=r"--taken-at .*: no time at which a cluster was read"):
+        files.capture(tmp_path, taken_at=datetime.fromisoformat(when))
+    (tmp_path / "recorded-as").write_text(f'{{"recorded_as": "x", "server_time": "{when}"}}')
+    with pytest.raises(UsageError, match=r"recorded-as .*: no time at which a cluster was read"):
         files.capture(tmp_path)

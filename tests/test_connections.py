@@ -22,6 +22,8 @@ OTHER_ENGINES = [
     {"apiVersion": "crd.projectcalico.org/v1", "kind": "NetworkPolicy"},
     {"apiVersion": "crd.projectcalico.org/v1", "kind": "GlobalNetworkPolicy"},
     {"apiVersion": "projectcalico.org/v3", "kind": "NetworkPolicy"},
+    {"apiVersion": "crd.antrea.io/v1beta1", "kind": "NetworkPolicy"},
+    {"apiVersion": "crd.antrea.io/v1beta1", "kind": "ClusterNetworkPolicy"},
     {"apiVersion": "policy.networking.k8s.io/v1alpha1", "kind": "AdminNetworkPolicy"},
     {"apiVersion": "policy.networking.k8s.io/v1alpha1", "kind": "BaselineAdminNetworkPolicy"},
     {"apiVersion": "policy.networking.k8s.io/v1alpha2", "kind": "ClusterNetworkPolicy"},

@@ -323,6 +323,61 @@ def test_privileged_pods_where_pod_security_lets_them(level, more, reaches, cond
         assert found["condition"] == condition
 
 
+@pytest.mark.parametrize(
+    ("rules", "reaches"),
+    [
+        ([rule("get patch", "secrets")], True),
+        ([rule("get patch", "secrets", names=("plain-token",))], True),
+        ([rule("get patch", "secrets", names=("other",))], False),
+        ([rule("get", "secrets")], False),
+        ([rule("patch", "secrets")], False),
+    ],
+)
+def test_a_token_secret_is_rewritten_for_another_account(rules, reaches):
+    secret = obj("Secret", "plain-token", "web", type="kubernetes.io/service-account-token")
+    secret["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "plain"}
+    access = Access.from_objects(
+        [
+            ALL,
+            bind("cluster-admin", BOSS),
+            obj("ServiceAccount", "boss", "web"),
+            obj("ServiceAccount", "plain", "web"),
+            secret,
+            role("mine", *rules),
+            bind("mine", ANN, namespace="web"),
+        ]
+    )
+    found = access.paths().table
+    ann = found[found["name"] == "ann"]
+    assert len(ann) == reaches
+    if reaches:
+        assert "rewrites token Secret web/plain-token into one of ServiceAccount web/boss" in ann["path"].iloc[0]
+        assert ann["condition"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("rules", "namespace", "reaches"),
+    [
+        ([rule("create", "namespaces pods")], "", True),
+        ([rule("create", "namespaces"), rule("patch", "deployments", "apps")], "", False),
+        ([rule("create", "namespaces pods")], "apps", False),
+    ],
+)
+def test_whoever_makes_a_namespace_chooses_its_level(rules, namespace, reaches):
+    objects = [
+        ALL,
+        enforcing("apps", "restricted"),
+        obj("Node", "cp", labels={"node-role.kubernetes.io/control-plane": ""}),
+        role("mine", *rules),
+        bind("mine", ANN, namespace=namespace),
+    ]
+    found = row(Access.from_objects(objects))
+    assert (found is not None) == reaches
+    if reaches:
+        assert "takes over a node by a privileged pod in a namespace that it makes" in found["path"]
+        assert found["condition"] is None
+
+
 def test_a_host_path_by_a_volume_passes_baseline():
     objects = [
         ALL,
@@ -467,3 +522,15 @@ def test_another_binding_never_closes_a_way(some, more):
     (before, steps), (after, fewer) = reach(some), reach([*some, *more])
     assert before <= after
     assert all(fewer[name] <= steps[name] for name in before)
+
+
+def test_rights_that_are_all_only_together():
+    every = {"apiGroups": ["*"], "resources": ["*"]}
+    create, update = ({**every, "verbs": [verb]} for verb in ("create", "update"))
+    access = Access.from_objects(
+        [role("c", create), role("u", update), role("r", {**every, "verbs": ["get"]}), *(bind(r, ANN) for r in "cur")]
+    )
+    (row,) = access.paths().table.itertuples()
+    assert (row.name, row.steps) == ("ann", 0)
+    assert row.evidence == ["ClusterRoleBinding c-binding, ClusterRole c; ClusterRoleBinding u-binding, ClusterRole u"]
+    assert access.effective_admins().binding.tolist() == ["c-binding", "u-binding"]

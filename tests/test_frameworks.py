@@ -242,7 +242,9 @@ def test_rows_of_an_item_are_told_by_columns_that_there_are(tmp_path: Path) -> N
 def test_an_incomplete_population_answers_no_item_without_an_exception() -> None:
     check = CHECKS["CP-80"]
     rows = pd.DataFrame({"item": ["1.1.1", "1.1.2"], "verdict": ["ok", "exception"]})
-    found = evaluate.Result(check=check, conclusion="exceptions", population=rows, settings={}, note="incomplete")
+    found = evaluate.Result(
+        check=check, conclusion="exceptions", judged=evaluate.Judged.of(rows), settings={}, note="incomplete"
+    )
     said = [among(found, {"item": [item]}).conclusion for item in ("1.1.1", "1.1.2")]
     assert said == ["not collected", "exceptions"]
     assert among(replace(found, conclusion="not collected"), {"item": ["1.1.1"]}).conclusion == "not collected"

@@ -7,18 +7,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from builders import AT, snapshot
 from click.testing import CliRunner
 from msgspec.structs import replace
 
 import auditkit as ak
-from auditkit import store
+from auditkit import api, store
 from auditkit.capture.snapshot import Snapshot
 from auditkit.cli import cli
 from auditkit.engagement import Engagement
 from auditkit.errors import LeakError, RetryLater, UsageError
-from auditkit.store import History, adding
+from auditkit.store import Capture, History, adding
+from auditkit.store.history import written
 from auditkit.store.publish import locked
 
 PROD = Engagement(cluster="prod")
@@ -188,6 +190,7 @@ def test_a_secret_is_not_stored(tmp_path: Path, days: list[Snapshot]) -> None:
         ("20261101T060000Z/changes.zst", "gone", "20261101T060000Z: changes.zst is missing"),
         ("20261101T060000Z/capture.json", "gone", "20261101T060000Z: capture.json is missing"),
         ("20261101T060000Z/capture.json", "cut", "20261101T060000Z/capture.json: damaged"),
+        ("20261101T060000Z/capture.json", "no text", "20261101T060000Z/capture.json: damaged"),
         (
             "20261031T060000Z/whole/coverage.json",
             "other",
@@ -205,10 +208,87 @@ def test_a_damaged_or_missing_part_is_one_clear_error(
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     elif damage == "cut":
         path.write_bytes(path.read_bytes()[:-9])
+    elif damage == "no text":
+        path.write_bytes(path.read_bytes().replace(b"20261101T", b"2026110\xffT"))
     else:
         path.write_bytes(path.read_bytes().replace(b'"collected"', b'"partial"  '))
     with pytest.raises(UsageError, match=said):
         History(tmp_path / "prod").load("20261102T060000Z")
+
+
+def edited(place: Path, capture: str, *, hashed: bool, said: dict[str, Any]) -> None:
+    """Edit the record of a capture, as somebody would who can write to the store; `hashed` with its own hash anew."""
+    record = place / "prod" / "snapshots" / capture / "capture.json"
+    document = json.loads(record.read_bytes()) | said
+    if hashed:
+        record.write_bytes(written(msgspec.convert(document, Capture)))
+    else:
+        record.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n")
+    if "name" in said:
+        record.parent.rename(record.parent.with_name(said["name"]))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"name": "20261103T060000Z", "taken_at": "2026-11-03T06:00:00Z"},
+        {"state": "complete", "incomplete": []},
+        {"digest": "0" * 64},
+        {"legal_hold": False},
+        {"added_at": "2026-11-02T06:00:00Z"},
+        {"unknown": 1},
+    ],
+)
+def test_a_record_that_was_edited_shows(tmp_path: Path, days: list[Snapshot], said: dict[str, Any]) -> None:
+    edited(tmp_path, "20261102T060000Z", hashed=False, said=said)
+    with pytest.raises(UsageError, match=r"capture\.json: changed since it was written"):
+        History(tmp_path / "prod").captures  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"name": "20261103T060000Z", "taken_at": "2026-11-03T06:00:00Z"}, "is not of the snapshot beside it"),
+        ({"state": "complete", "incomplete": []}, "is not of the snapshot beside it"),
+        ({"cluster_uid": "another"}, "is not of the snapshot beside it"),
+        ({"digest": "0" * 64}, "not the one it names"),
+    ],
+)
+def test_a_record_says_nothing_else_than_its_snapshot(
+    tmp_path: Path, days: list[Snapshot], said: dict[str, Any], why: str
+) -> None:
+    edited(tmp_path, "20261102T060000Z", hashed=True, said=said)
+    with pytest.raises(UsageError, match=why):
+        api.captures(tmp_path, checked=True)
+
+
+def test_the_same_objects_less_completely_read_are_another_snapshot(tmp_path: Path, days: list[Snapshot]) -> None:
+    again = Snapshot(origin=days[2].origin, objects=days[2].objects, coverage=days[1].coverage)
+    assert again.digest == days[2].digest
+    with pytest.raises(UsageError, match=r"another snapshot of that time is stored \(partial"):
+        store.add(tmp_path, again, PROD)
+
+
+@pytest.mark.parametrize("name", ["20261031T060000Z", "20261101T060000Z"])
+def test_a_capture_that_is_purged_while_it_is_read_is_try_later(
+    tmp_path: Path, days: list[Snapshot], name: str
+) -> None:
+    history = History(tmp_path / "prod")
+    assert len(history) == 3
+    shutil.rmtree(history.place(name))
+    for read in (lambda: list(history.between()), lambda: history.load(name)):
+        with pytest.raises(RetryLater, match=f"{name}: was purged while the store was read"):
+            read()
+
+
+def test_a_damaged_record_does_not_stop_the_next(tmp_path: Path, days: list[Snapshot]) -> None:
+    (tmp_path / "prod" / "snapshots" / "20261101T060000Z" / "capture.json").write_bytes(b"{")
+    taken = snapshot(pods("a"), at=day(3))
+    added = store.add(tmp_path, taken, PROD)
+    assert added.new and "cannot be read" in added.note
+    assert (added.history.place(added.capture.name) / "whole").is_dir()
+    with pytest.raises(UsageError, match=r"20261101T060000Z/capture\.json: damaged"):
+        store.add(tmp_path, snapshot(pods("a"), at=day(1)), PROD)
 
 
 def test_a_damaged_capture_does_not_stop_the_next(tmp_path: Path, days: list[Snapshot]) -> None:

@@ -115,6 +115,31 @@ def test_a_pack_carries_its_imports(pack: Path, tmp_path: Path) -> None:
     assert any("run_id" in fault for fault in reperform(changed))
 
 
+@pytest.mark.parametrize("pattern", ["/nowhere/t.csv", "/nowhere/*", "**x", "", ".", "a\\u0000b"])
+def test_a_pattern_of_any_form_is_named(tmp_path: Path, pattern: str) -> None:
+    config = tmp_path / "auditkit.toml"
+    config.write_text(f'[imports]\ntickets = "{pattern}"\n')
+    with pytest.raises(UsageError, match=r"imports\.tickets: .* does not exist"):
+        ak.load("demo", config=config)
+
+
+def test_a_file_with_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad\udcff.csv").write_text(HEADER + ONE)
+    config = tmp_path / "auditkit.toml"
+    config.write_text('[imports]\ntickets = { files = "*.csv", made_at = 2026-10-30 }\n')
+    with pytest.raises(UsageError, match="the name is no UTF-8"):
+        ak.load("demo", config=config)
+
+
+def test_a_file_is_named_by_its_whole_path_too(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "t.csv").write_text(HEADER + ONE)
+    (tmp_path / "auditkit.toml").write_text(
+        f'[imports]\ntickets = {{ files = "{tmp_path}/elsewhere/*.csv", made_at = 2026-10-30 }}\n'
+    )
+    assert list(ak.load("demo", config=tmp_path / "auditkit.toml").tables["tickets"]["id"]) == ["CHG-1"]
+
+
 def test_a_file_that_is_not_there_and_an_unknown_import(tmp_path: Path) -> None:
     config = tmp_path / "auditkit.toml"
     config.write_text('[imports]\ntickets = "missing.csv"\n')

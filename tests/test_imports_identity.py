@@ -41,8 +41,16 @@ def test_a_user_twice_and_words_and_dates_that_are_none_are_named(tmp_path: Path
     faults = {m.name: m.fault for m in found.about.malformed}
     assert list(faults) == ["u.csv:3", "u.csv:4", "u.csv:5", "u.csv:6"]
     assert faults["u.csv:3"] == "user ann is that of u.csv:2 already"
-    assert "mfa" in faults["u.csv:4"] and "lastLogin" in faults["u.csv:5"] and "user" in faults["u.csv:6"]
+    assert "mfa" in faults["u.csv:4"] and "last_login" in faults["u.csv:5"] and "user" in faults["u.csv:6"]
     assert found.about.state == "partial" and len(found.records[IdpUser]) == 1
+
+
+@pytest.mark.parametrize("day", ["45961", "20261031", "1761868800", "45961.5", "31/10/2026", "Oct 31, 2026"])
+def test_a_number_is_no_day(tmp_path: Path, day: str) -> None:
+    """A spreadsheet's day read as seconds since 1970 would have been before whatever it is compared with."""
+    found = users(tmp_path / "u.csv", f'{PEOPLE}ann,active,yes,"{day}",\n')
+    assert [m.fault for m in found.about.malformed] == ["last_login: no time, write 2026-10-31 or 2026-10-31T06:00:00Z"]
+    assert found.about.state == "partial" and not found.records[IdpUser]
 
 
 @pytest.mark.parametrize(

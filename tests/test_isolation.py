@@ -41,12 +41,27 @@ def test_policy_types_default(spec, directions):
         ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}, True),
         ({"from": [{"podSelector": {}}, {"ipBlock": {"cidr": "::/0"}}]}, True),
         ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}, False),
+        (
+            {
+                "from": [
+                    {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}},
+                    {"ipBlock": {"cidr": "10.0.0.0/8"}},
+                ]
+            },
+            True,
+        ),
+        ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["0.0.0.0/0"]}}]}, False),
+        ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["::/0"]}}]}, True),
+        ({"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["nothing"]}}]}, None),
         ({"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}, False),
         ({"from": [{"ipBlock": {"cidr": "everything"}}]}, None),
         ({"from": [{"namespaceSelector": {}}]}, False),
         ({"from": [{"serviceSelector": {}}]}, None),
         ({"ports": [{"protocol": "TCP"}]}, True),
         ({"ports": [{"port": 1, "endPort": 65535}]}, True),
+        ({"ports": [{"port": 30000, "endPort": 65535}, {"port": 1, "endPort": 30000}]}, True),
+        ({"ports": [{"port": 1, "endPort": 30000}, {"port": 30002, "endPort": 65535}]}, False),
+        ({"ports": [{"port": 1, "endPort": 30000}, {"protocol": "UDP", "port": 30001, "endPort": 65535}]}, False),
         ({"ports": [{"port": 443}]}, False),
         ({"ports": [{"port": "http"}]}, False),
         ({"ports": [{"portSet": "web"}]}, None),

@@ -1,6 +1,11 @@
 """Merge-back: people's cells go into the next workbook by the names of rows; nothing is lost, tampering shows."""
 
+import resource
+import shutil
+import signal
 import subprocess
+import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +15,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from auditkit import seal
 from auditkit.cli import cli
-from auditkit.errors import UsageError
-from auditkit.report.workbook import HEADER, Cover, Sheet, write
+from auditkit.errors import AuditkitError, UsageError, VerificationError
+from auditkit.report.workbook import HEADER, Cover, Sheet, entries, write
 from auditkit.review.merge import ADDED, CARRIED, CHANGED, CONFLICT, MISSING, ORPHAN, REPORT, SIGNED, TAMPERED, merge
 
 
@@ -122,6 +128,17 @@ def test_edited_computed_cells_are_reported(tmp_path: Path, original: Path) -> N
     assert done.report["Beside it"].iloc[0] == "open"
 
 
+def test_a_column_written_twice_hides_no_edit(tmp_path: Path, original: Path) -> None:
+    edited = edit(original, tmp_path / "e.xlsx", {("X-1", "Condition"): "closed"})
+    found = openpyxl.load_workbook(edited)
+    for row, text in zip(range(HEADER, HEADER + 4), ("Condition", "open", "=1+1", "wide"), strict=True):
+        found["Exceptions"].cell(row, 20).value = text
+    found.save(edited)
+    done = merge(edited, original, original, tmp_path / "out.xlsx")
+    tampered = done.report[done.report["What"] == TAMPERED]
+    assert tampered[["Row", "Column"]].to_numpy().tolist() == [["(heading)", "Condition (T)"], ["X-1", "Condition"]]
+
+
 def test_a_signature_on_the_cover_is_not_carried(tmp_path: Path, original: Path) -> None:
     found = openpyxl.load_workbook(original)
     row = next(c.row for c in found["Cover"]["A"] if c.value == "Reviewed by, date")
@@ -160,6 +177,82 @@ def test_what_cannot_be_merged_is_refused(tmp_path: Path, original: Path) -> Non
     with pytest.raises(UsageError, match="exists already"):
         merge(original, original, original, tmp_path / "out.xlsx")
     assert (tmp_path / "out.xlsx").read_text() == "mine"
+
+
+def test_a_pack_that_changed_is_no_original(tmp_path: Path, original: Path) -> None:
+    pack = tmp_path / "pack"
+    pack.mkdir()
+    shutil.copy(original, pack / "control-matrix.xlsx")
+    seal.seal(pack, {})
+    assert merge(original, pack, pack, tmp_path / "out.xlsx").report.empty
+    was = seal.sha256(pack / "control-matrix.xlsx")
+    edit(original, pack / "control-matrix.xlsx", {("X-1", "Condition"): "closed"})
+    with pytest.raises(VerificationError, match=r"control-matrix\.xlsx: changed"):
+        merge(original, pack, original, tmp_path / "again.xlsx")
+    # Nor where somebody wrote its new hash into the manifest.
+    text = (pack / "manifest.json").read_text()
+    (pack / "manifest.json").write_text(text.replace(was, seal.sha256(pack / "control-matrix.xlsx")))
+    with pytest.raises(VerificationError, match=r"manifest\.json: changed"):
+        merge(original, original, pack, tmp_path / "again.xlsx")
+
+
+def damaged(source: Path, out: Path, name: str, content: bytes) -> Path:
+    """A copy in which one part of the archive is another."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for part in old.namelist():
+            new.writestr(part, content if part == name else old.read(part))
+    return out
+
+
+def test_a_damaged_workbook_is_one_clear_error(tmp_path: Path, original: Path) -> None:
+    bomb = b"<worksheet>" + b" " * (entries.LARGEST + 1)
+    for name, content in (
+        ("xl/workbook.xml", b"<a>"),
+        ("xl/styles.xml", b"<styleSheet/>"),
+        ("docProps/core.xml", b""),
+        ("xl/worksheets/sheet2.xml", b"<worksheet"),
+        ("xl/worksheets/sheet2.xml", bomb),
+    ):
+        edited = damaged(original, tmp_path / "e.xlsx", name, content)
+        with pytest.raises(UsageError, match=r"e\.xlsx: is no workbook \(.xlsx\) that can be read: .+") as said:
+            merge(edited, original, original, tmp_path / "out.xlsx")
+        assert "\n" not in str(said.value)
+
+
+def test_a_cell_at_the_far_end_of_a_sheet_does_no_harm(tmp_path: Path, original: Path) -> None:
+    found = openpyxl.load_workbook(original)
+    for sheet in found.worksheets:
+        sheet["XFD1048576"] = "x"
+    found["Exceptions"]["A1048576"] = "X-9"
+    found.save(tmp_path / "e.xlsx")
+    started = time.process_time()
+    done = merge(tmp_path / "e.xlsx", original, original, tmp_path / "out.xlsx")
+    assert time.process_time() - started < 20
+    assert done.count(ADDED) == 1
+
+
+def test_a_full_disk_leaves_no_half_workbook(tmp_path: Path, original: Path) -> None:
+    limit, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, limit[1]))
+        with pytest.raises(AuditkitError, match=r"out\.xlsx: cannot be written \(File too large\)"):
+            merge(original, original, original, tmp_path / "out.xlsx")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not (tmp_path / "out.xlsx").exists()
+
+
+def test_nothing_is_written_into_a_sealed_pack_or_a_link_that_leads_nowhere(tmp_path: Path, original: Path) -> None:
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "manifest.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"lies within .*pack, a sealed pack"):
+        merge(original, original, original, tmp_path / "pack" / "out.xlsx")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UsageError, match="loop: a link that leads to itself"):
+        merge(original, original, original, tmp_path / "loop")
+    with pytest.raises(UsageError, match="the name is no UTF-8"):
+        merge(original, original, original, tmp_path / "bad\udcff" / "out.xlsx")
 
 
 def test_the_verb_ends_with_5_where_computed_cells_were_edited(tmp_path: Path, original: Path) -> None:

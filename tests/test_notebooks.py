@@ -17,7 +17,7 @@ from auditkit import frameworks
 from auditkit.declare import CHECKS
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
-from auditkit.evaluate import CONCLUSIONS, Result, Results, Snapshot
+from auditkit.evaluate import CONCLUSIONS, Judged, Result, Results, Snapshot
 from auditkit.report import narrative, notebooks, source
 from auditkit.report import workpaper as papers
 from auditkit.report.charts import CHARTS, draw
@@ -245,6 +245,8 @@ def test_what_remains_by_hand_is_listed_for_every_control(september: tuple[Snaps
 
 def test_one_day_is_no_days() -> None:
     check = CHECKS["RBAC-46"]
-    one = Result(check=check, conclusion="no exceptions", population=pd.DataFrame(), settings={"days": 1})
+    one = Result(
+        check=check, conclusion="no exceptions", judged=Judged.of(pd.DataFrame({"verdict": []})), settings={"days": 1}
+    )
     assert "1 days" not in narrative.title(one)
     assert "1 day" in narrative.title(one)

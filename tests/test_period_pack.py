@@ -15,7 +15,6 @@ from periods import DATES, RECORDINGS, recorded
 import auditkit as ak
 from auditkit import api, seal
 from auditkit.cli import cli
-from auditkit.declare import columns_of
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.evaluate import Snapshot
@@ -29,7 +28,6 @@ from auditkit.report.workbook import HEADER
 from auditkit.report.workpaper import END
 from auditkit.resources import folder
 from auditkit.run_period import PeriodRun, stored
-from auditkit.store import History
 
 SHEETS = (
     *("Cover", "Control matrix", "Tests", "Period coverage", "Gaps", "Deviations", "Waivers", "Changes"),
@@ -84,7 +82,7 @@ def listed(rows: list[tuple[object, ...]]) -> pd.DataFrame:
 def test_the_period_is_read_from_its_pack_as_it_was_computed(over_period: PeriodRun, period: Period) -> None:
     for name, frame in over_period.period.frames.items():
         pd.testing.assert_frame_equal(frame, period.frames[name], check_exact=True)
-        declared = columns_of(LISTINGS[name].rows)
+        declared = LISTINGS[name].columns
         assert [(c.name, c.dtype) for c in declared] == [(n, str(d)) for n, d in frame.dtypes.items()], name
         assert keys(frame, LISTINGS[name].key).is_unique
     assert period.until == over_period.period.until == datetime(2026, 11, 1, tzinfo=UTC)
@@ -135,7 +133,9 @@ def test_missed_days_are_named_as_ranges(over_period: PeriodRun, period: Period)
     assert over_period.exit_code == 3
     held = by_day(period.coverage)
     assert held.shape == (4, 31)
-    assert (held.loc["2026-08", 15], held.loc["2026-09", 30], held.loc["2026-09", 31]) == ("captured", "partial", "")
+    assert tuple(
+        held.loc["northwind-prod"].loc[month, day] for month, day in (("2026-08", 15), ("2026-09", 30), ("2026-09", 31))
+    ) == ("captured", "partial", "")
 
 
 def test_no_control_is_clean_where_days_were_missed(period: Period) -> None:
@@ -149,6 +149,8 @@ def test_the_workbook_has_every_sheet(sheets: dict[str, list[tuple[object, ...]]
     assert controls.loc["AC-01", "Slots expected"] == 123 and controls.loc["AC-01", "Slots captured"] == 4
     assert controls["Auditor conclusion"].isna().all() and controls["Management response"].isna().all()
     assert len(listed(sheets["Deviations"])) == len(period.deviations)
+    # What names one of several clusters is only in a pack of several.
+    assert [name for name in SHEETS if "Cluster" in sheets[name][HEADER - 1]] == ["Period coverage"]
     days = listed(sheets["Period coverage"])
     assert days["Days missed"].tolist() == [30, 30, 29, 30] and days["15"].tolist() == ["m", "c", "m", "m"]
     assert days["31"].fillna("").tolist() == ["m", "m", "", "c"]
@@ -280,7 +282,7 @@ def test_a_changed_listing_and_a_missing_capture_are_found_though_the_pack_is_se
     code, said = verified(forged, "--reperform", "--store", str(place))
     assert code == 5
     assert "period/deviations.csv: differs when performed again" in said
-    assert "capture 2026-07-02T06:00:00Z" in said and "not found" in said
+    assert "capture 2026-07-02T06:00:00Z of test (" in said and "not found" in said
 
 
 @pytest.mark.parametrize(
@@ -301,15 +303,9 @@ def test_what_cannot_be_a_period_is_refused(days: list[int | None], config: str,
     assert not (tmp_path / "out").exists()
 
 
-def test_a_store_of_several_clusters_asks_for_one(small: Path, tmp_path: Path) -> None:
-    place = Path(shutil.copytree(small / "store", tmp_path / "store"))
-    shutil.copytree(place / "test", place / "other")
-    with pytest.raises(UsageError, match="there are: other, test; name one with --cluster"):
-        ak.period(place=place, out=tmp_path / "out", config=small / "auditkit.toml")
-    with pytest.raises(UsageError, match="no cluster prod"):
-        ak.period(place=place, out=tmp_path / "out", config=small / "auditkit.toml", cluster="prod")
+def test_the_captures_of_the_period_are_read(small: Path) -> None:
     engagement = Engagement.model_validate({"period": {"start": JULY.date(), "end": JULY.date()}})
-    assert [capture.taken_at for capture, _ in stored(History(place / "test"), engagement)] == [JULY]
+    assert [capture.taken_at for capture, _ in stored(small / "store", engagement)["test"]] == [JULY]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from auditkit.declare import CHECKS, TABLES
-from auditkit.evaluate import Result
+from auditkit.evaluate import Judged, Result
 from auditkit.report import derivation, procedure
 from auditkit.resources import PACKAGE
 
@@ -15,7 +15,12 @@ from auditkit.resources import PACKAGE
 def printed(id: str) -> str:
     check = CHECKS[id]
     return procedure.source(
-        Result(check=check, conclusion="no exceptions", population=pd.DataFrame(), settings=check.settings)
+        Result(
+            check=check,
+            conclusion="no exceptions",
+            judged=Judged.of(pd.DataFrame({"verdict": []})),
+            settings=check.settings,
+        )
     )
 
 

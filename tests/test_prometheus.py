@@ -177,6 +177,12 @@ def test_a_warning_of_prometheus_makes_the_import_partial(tmp_path: Path) -> Non
         (matrix(({"job": "x"}, {0: "1"})), "neither ALERTS nor up"),
         ('{"status":"success","data":{"resultType":"matrix","result":[{"metric":1}]}}', r"data\.result: Expected"),
         ("[]", "not an answer of Prometheus"),
+        (matrix(({"__name__": "up"}, {1e300: "1"})), r"a sample at 1e\+300, which is no time"),
+        (matrix(({"__name__": "up"}, {-1: "1", 253402300800: "1"})), "a sample at 2.534023008e.11, which is no time"),
+        (
+            matrix(({"__name__": "up"}, {0: "1", 0.001: "1", 0.002: "1", 1e9: "1"})),
+            "a sample every 0.001 s .* save shorter",
+        ),
     ],
 )
 def test_what_is_no_answer_is_refused(tmp_path: Path, text: str, said: str) -> None:

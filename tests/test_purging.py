@@ -1,6 +1,9 @@
 """What is purged is what was asked for, allowed and written down, and nothing that later captures rest on."""
 
 import json
+import resource
+import shutil
+import signal
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -134,3 +137,40 @@ def test_a_purge_that_was_cut_off_leaves_no_half_capture(tmp_path: Path, taken: 
     with locked(tmp_path / "prod"), pytest.raises(RetryLater):
         store.purge(History(tmp_path / "prod"), BEFORE)
     assert len(names(tmp_path)) == 4
+
+
+def test_a_purge_that_is_killed_leaves_captures_that_can_be_read(
+    tmp_path: Path, taken: list[Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = shutil.rmtree
+
+    def killed(path: Path, **options: bool) -> None:
+        if path.suffix == ".purged":
+            raise KeyboardInterrupt
+        delete(path, **options)
+
+    with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+        m.setattr(shutil, "rmtree", killed)
+        store.purge(History(tmp_path / "prod"), date(2026, 11, 3))
+    read = [capture.name for capture, _ in History(tmp_path / "prod").between()]
+    assert read == ["20261031T060000Z", "20261101T060000Z", "20261103T060000Z"]
+    store.purge(History(tmp_path / "prod"), date(2026, 11, 3))
+    assert [p.name for p in (tmp_path / "prod" / "snapshots").iterdir()] == names(tmp_path) == ["20261103T060000Z"]
+
+
+def test_a_full_disk_leaves_no_half_line_in_the_log_and_deletes_nothing(tmp_path: Path, taken: list[Snapshot]) -> None:
+    store.purge(History(tmp_path / "prod"), date(2026, 11, 1))
+    log = tmp_path / "prod" / "purge-log.jsonl"
+    before = log.read_bytes()
+    # The draft of a whole capture still fits, the line of the log does not.
+    log.write_bytes(before * (40_000 // len(before)))
+    kept, limit = log.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept) + 20, limit[1]))
+        with pytest.raises(OSError, match="No space left"):
+            store.purge(History(tmp_path / "prod"), BEFORE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert log.read_bytes() == kept and len(names(tmp_path)) == 3

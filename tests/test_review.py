@@ -16,7 +16,7 @@ import pytest
 from builders import imported, snapshot
 from click.testing import CliRunner
 from conftest import RECORDINGS
-from periods import northwind
+from periods import northwind, of
 
 import auditkit as ak
 from auditkit import engagement, seal, store
@@ -111,6 +111,16 @@ def test_the_listing_says_who_holds_what_and_since_when() -> None:
     assert rows.loc["a-ann", "last_used_said"] == "not known: audit log not supplied"
 
 
+def test_of_the_time_after_its_last_event_a_log_shows_no_use() -> None:
+    """Whenever it was taken: nothing is said of a fortnight that it does not have."""
+    times = {"first": "2026-08-01T00:00:00Z", "last": "2026-09-14T00:00:00Z"}
+    (log,) = imported({"audit_files": [{"name": "audit.log", "lines": 1, **times}]}, at=START)
+    covers = (datetime(2026, 8, 1, tzinfo=UTC), START)
+    taken_later = replace(log, about=msgspec.structs.replace(log.about, covers=covers))
+    rows, _ = access.listing(Snapshot.of(shown(*BOUND).beside([taken_later])), engagement.Engagement())
+    assert set(rows["last_used_said"]) == {"no use from 2026-08-01 to 2026-09-14"}
+
+
 def test_a_row_keeps_its_id_and_its_content_tells_another_access() -> None:
     def one(*manifests: dict[str, Any]) -> pd.Series:
         return access.listing(shown(*manifests), engagement.Engagement())[0].iloc[0]
@@ -168,6 +178,10 @@ def test_independence_that_cannot_be_told_is_not_passed() -> None:
     assert "who =cmd" in found.loc["c-evil", "independent"]
     assert list(found["conclusion"]) == [UNDETERMINED] * 3
     assert set(findings({}, of=shown(*BOUND, people=False))["conclusion"]) == {UNDETERMINED}
+    named = shown(role(), binding("d-mal", ("User", "system:mal")), binding("e-own", ("User", "system:kube-proxy")))
+    found = findings({}, of=named)
+    assert "who system:mal is, is not known" in found.loc["d-mal", "independent"]
+    assert "who system:kube-proxy" not in found.loc["e-own", "independent"]
     assert set(findings({}).loc[["a-ann", "b-ops"], "conclusion"]) == {OK}
 
 
@@ -454,6 +468,9 @@ def test_a_prepared_folder_that_changed_or_another_cluster_is_refused(
         rounds.prepare(later, tmp_path / "p", engagement.load(config), "2026Q1")
     with pytest.raises(UsageError, match="write it as 2026Q3"):
         rounds.quarter_of("Q3")
+    for text in ("0000Q1", "٢٠٢٦Q3"):
+        with pytest.raises(UsageError, match="write it as 2026Q3"):
+            rounds.quarter_of(text)
     changed = shutil.copytree(prepared, tmp_path / "changed")
     shutil.copy(filled, workbook(changed))
     with pytest.raises(VerificationError, match="changed"):
@@ -476,6 +493,13 @@ def test_the_verbs_over_a_store(config: Path, tmp_path: Path) -> None:
     ending = ["--prepared", tmp_path / "p", "--out", tmp_path / "c", "--fail-on", "exceptions"]
     code, said = run("close", filled, *ending, *place)
     assert (code, "0 with exceptions, 7 undetermined" in said) == (3, True)
+    other = of(recorded("2026-09-30", config), "northwind-eu", "another")
+    store.add(tmp_path / "store", other, engagement.load(config))
+    with pytest.raises(UsageError, match="several clusters; there are: northwind-eu, northwind-prod; name one"):
+        run("prepare", *place, "--quarter", "2026Q3", "--out", tmp_path / "q")
+    code, said = run("prepare", *place, "--cluster", "northwind-eu", "--quarter", "2026Q3", "--out", tmp_path / "eu")
+    assert (code, "access review 2026Q3 of northwind-eu" in said) == (0, True)
+    place += ["--cluster", "northwind-prod"]
     with pytest.raises(UsageError, match="no capture from 2025-01-01 to 2025-03-31"):
         run("prepare", *place, "--quarter", "2025Q1", "--out", tmp_path / "q")
     with pytest.raises(UsageError, match="name one source"):

@@ -32,17 +32,26 @@ def test_a_random_sample_is_what_sha256sum_gives() -> None:
 
 @given(st.permutations(range(100)), st.sampled_from(["random", "systematic", "stratified"]), st.integers(2, 100))
 def test_the_order_of_the_population_does_not_matter(places: list[int], method: str, size: int) -> None:
-    by = "month" if method == "stratified" else ""
+    by = ["month"] if method == "stratified" else []
     again = draw(ROWS.iloc[places], key=["id"], size=size, seed="s", method=method, by=by)  # type: ignore[arg-type]
     assert list(again.rows["id"]) == ids(size=size, seed="s", method=method, by=by)
     assert len(again.rows) == size == again.rows["id"].nunique()
 
 
 def test_each_stratum_has_its_share_and_one_at_least() -> None:
-    found = draw(ROWS, key=["id"], size=5, seed="s", method="stratified", by="month").rows
+    found = draw(ROWS, key=["id"], size=5, seed="s", method="stratified", by=["month"]).rows
     assert found["stratum"].value_counts().to_dict() == {"2026-07": 4, "2026-08": 1}
     with pytest.raises(UsageError, match="2 strata, but a sample of 1"):
-        draw(ROWS, key=["id"], size=1, seed="s", method="stratified", by="month")
+        draw(ROWS, key=["id"], size=1, seed="s", method="stratified", by=["month"])
+
+
+def test_strata_of_several_columns_are_their_pairs() -> None:
+    rows = ROWS.assign(cluster=["east", "west"] * 50)
+    found = draw(rows, key=["id"], size=6, seed="s", method="stratified", by=["cluster", "month"])
+    counts = {"east / 2026-07": 2, "west / 2026-07": 2, "east / 2026-08": 1, "west / 2026-08": 1}
+    assert found.rows["stratum"].value_counts().to_dict() == counts and found.by == ("cluster", "month")
+    with pytest.raises(UsageError, match="no column quarter; it has id, month, cluster"):
+        draw(rows, key=["id"], size=6, seed="s", method="stratified", by=["cluster", "quarter"])
 
 
 def test_a_systematic_sample_has_even_steps() -> None:
@@ -154,6 +163,8 @@ def test_csv_and_parquet_of_one_population_give_one_sample(tmp_path: Path) -> No
         ({"frequency": "hourly"}, "no frequency 'hourly'"),
         ({"size": 1, "method": "best"}, "no method best"),
         ({"size": 1, "by": "month"}, "go together"),
+        ({"size": 1, "by": "nothing", "method": "stratified"}, "no column nothing; it has id, month"),
+        ({"size": 1, "seed": "bad\udcff"}, "--seed .*: is no UTF-8"),
         ({"size": 1, "key": "nothing"}, "no column nothing; it has id, month"),
         ({"size": 1, "key": "month"}, "month does not name one row: 2026-07"),
         ({"size": 1, "key": ""}, "name the columns that tell a row from others"),

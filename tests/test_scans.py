@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import snapshot
+from builders import imported, snapshot
 
+from auditkit import evaluate
 from auditkit.capture import imports
 from auditkit.capture.imports import Supplied
 from auditkit.capture.imports.benchmarks import ControlTest, NodeTest
@@ -51,6 +52,13 @@ def test_trivy_as_recorded() -> None:
     ]
 
 
+def test_a_time_at_the_end_of_the_calendar_does_no_harm(tmp_path: Path) -> None:
+    report = json.loads((SCANS / "trivy-payments-api.json").read_text())
+    for stated in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        found = read("image_scans", written(tmp_path / "s.json", {**report, "CreatedAt": stated}))
+        assert found.about.made_at is not None and str(found.about.made_at.year) in stated
+
+
 def test_grype_as_recorded() -> None:
     found = read("image_scans", SCANS / "grype-marketing-site.json")
     (scan,) = found.records[ImageScan]
@@ -74,6 +82,27 @@ def test_what_scanners_took_out_is_counted(tmp_path: Path) -> None:
     report = {**TRIVY, "Trivy": {"Version": "0.70.0"}, "Results": [result]}
     (scan,) = read("image_scans", written(tmp_path / "t.json", report)).records[ImageScan]
     assert isinstance(scan, ImageScan) and (scan.suppressed, scan.version, scan.targets) == (2, "0.70.0", 1)
+
+
+def test_no_finding_in_a_distribution_that_nobody_supports_is_not_known_to_be_none(tmp_path: Path) -> None:
+    digest = "registry.example/a@sha256:" + "5" * 64
+    container = {"name": "a", "image": "registry.example/a:1"}
+    status = {"phase": "Running", "containerStatuses": [{"name": "a", "imageID": digest}]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "a", "namespace": "web"},
+        "spec": {"containers": [container]},
+        "status": status,
+    }
+    for ended, verdict in ((False, "ok"), (True, "undetermined")):
+        metadata = {"OS": {"Family": "debian", "Name": "9", "EOSL": ended}, "RepoDigests": [digest]}
+        about = {"CreatedAt": "2026-10-30T00:00:00Z", "Metadata": metadata}
+        report = {**TRIVY, **about, "Results": [{"Target": "x", "Class": "os-pkgs"}]}
+        scan = read("image_scans", written(tmp_path / "t.json", report))
+        given = [scan, *imported({"vex_statements": [], "known_exploited": []})]
+        results = evaluate.run(Tables(snapshot([pod]).beside(given)), ["IMG-80", "IMG-82", "IMG-83", "IMG-84"])
+        assert [list(r.population["verdict"]) for r in results.values()] == [[verdict]] * 4
 
 
 def test_text_of_a_report_is_data(tmp_path: Path) -> None:
@@ -120,6 +149,44 @@ def test_vex_of_a_product_counts_for_its_image_alone(tmp_path: Path) -> None:
     bom["metadata"]["component"] = component
     said = read("vex", written(tmp_path / "v.json", bom)).records[VexStatement]
     assert {v.image for v in said} == {"sha256:" + "2" * 64}  # type: ignore[attr-defined]
+
+
+def test_vex_of_what_a_document_does_not_say_is_about_nothing(tmp_path: Path) -> None:
+    """A statement of one component would else close the vulnerability for every package of the product's image."""
+    image = "sha256:" + "3" * 64
+    affects = [
+        {"ref": "product"},
+        {"ref": "product", "versions": [{"range": "vers:deb/<2", "status": "unaffected"}]},
+        {"ref": "without-purl"},
+        {"ref": "not-listed"},
+        {"ref": "package"},
+        {"ref": "package", "versions": [{"version": "3.0"}]},
+        {"ref": "package", "versions": [{"version": "2.9"}]},
+        {"ref": "image", "versions": []},
+    ]
+    bom = {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "metadata": {"component": {"bom-ref": "product", "version": image}},
+        "components": [
+            {"bom-ref": "without-purl"},
+            {"bom-ref": "package", "purl": "pkg:deb/debian/a@3.0?arch=amd64"},
+            {"bom-ref": "image", "purl": "pkg:oci/b@sha256%3A" + "4" * 64},
+        ],
+        "vulnerabilities": [{"id": "CVE-1", "affects": affects}],
+    }
+    said = read("vex", written(tmp_path / "v.json", bom)).records[VexStatement]
+    package = "pkg:deb/debian/a@3.0?arch=amd64"
+    assert [(v.purl, v.image) for v in said] == [  # type: ignore[attr-defined]
+        (None, image),
+        (None, None),
+        (None, None),
+        (None, None),
+        (package, image),
+        (package, image),
+        (None, None),
+        (None, "sha256:" + "4" * 64),
+    ]
 
 
 def test_kev_catalogue(tmp_path: Path) -> None:

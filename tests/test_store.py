@@ -1,11 +1,13 @@
 """A pack is published whole or not at all, and never overwritten."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from auditkit import store
 from auditkit.errors import RetryLater, UsageError
+from auditkit.store.publish import MARK
 
 
 def test_what_ends_well_is_published(tmp_path: Path) -> None:
@@ -67,6 +69,34 @@ def test_a_draft_is_begun_again_and_a_folder_of_the_user_is_not_deleted(tmp_path
     with pytest.raises(UsageError, match="in the way"), store.publishing(tmp_path / "mine"):
         pytest.fail("must not be entered")
     assert (tmp_path / "mine.incomplete" / "work").read_text() == "of a year"
+
+
+def test_a_run_killed_while_it_makes_or_deletes_a_draft_does_not_block_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made.incomplete").mkdir()
+    with store.publishing(tmp_path / "made") as draft:
+        (draft / "x").write_text("x")
+    old = tmp_path / "deleted.incomplete"
+    for name in ("a", MARK, "z"):
+        (old / name).mkdir(parents=True)
+    delete = shutil.rmtree
+    for left in (1, 0):  # as many folders go before the kill
+
+        def killed(path: Path, gone: list[Path] = [], left: int = left) -> None:  # noqa: B006
+            if len(gone) == left:
+                raise KeyboardInterrupt
+            gone.append(path)
+            delete(path)
+
+        with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+            m.setattr(shutil, "rmtree", killed)
+            with store.publishing(tmp_path / "deleted"):
+                pytest.fail("must not be entered")
+        assert (old / MARK).is_dir()
+    with store.publishing(tmp_path / "deleted") as draft:
+        (draft / "y").write_text("y")
+    assert [p.name for p in (tmp_path / "deleted").iterdir()] == ["y"]
 
 
 def test_an_empty_folder_may_be_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

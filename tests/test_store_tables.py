@@ -116,6 +116,32 @@ def test_a_run_that_was_cut_off_is_made_good(history: History) -> None:
     assert content(history) == before
 
 
+@pytest.mark.parametrize("name", ["captures/2026-10.parquet", "bindings/2026-10.parquet"])
+def test_a_damaged_file_is_made_again(history: History, name: str) -> None:
+    before, log = content(history), history.path / "tables" / "captures" / "2026-11.parquet"
+    (history.path / "tables" / name).write_bytes(b"PAR1, and no more")
+    pq.write_table(pq.read_table(log).slice(0, 0), log)
+    assert store.refresh(history) == 4
+    assert content(history) == before
+
+
+def test_what_a_killed_run_left_does_not_stop_who_reads_the_folder(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Path, target: Path) -> None:
+        self.write_bytes(b"PAR1, and no more")
+        raise KeyboardInterrupt
+
+    late = snapshot([binding("a", "ann"), binding("b", "eve")], at=AT + timedelta(days=1, hours=12))
+    store.add(history.path.parent, late, PROD)
+    with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+        m.setattr(Path, "replace", killed)
+        store.refresh(history)
+    assert len(pd.read_parquet(history.path / "tables" / "captures")) > 0
+    assert store.refresh(history) > 0
+    assert (1, "removed", "c", "cat") in changes(history)
+
+
 def test_a_late_capture_is_put_between(tmp_path: Path, history: History) -> None:
     late = store.add(tmp_path, snapshot([binding("d", "dan")], at=day(1) + timedelta(hours=12)), PROD).history
     assert store.refresh(late) == 3

@@ -1,5 +1,6 @@
 """Mesh, cert-manager, monitoring, backups and GitOps as tables: the recorded cluster, and edges that cases do not show."""
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from auditkit import evaluate, kinds
 from auditkit.analysis import mesh
 from auditkit.analysis.durations import days
 from auditkit.evaluate import Tables
+from auditkit.kinds.certificates import public_certificates
 from auditkit.kinds.network import PeerAuthentication
 from auditkit.kinds.platform import ConfigMap
 from auditkit.tables.agents import matches
@@ -139,6 +141,56 @@ def test_of_a_config_map_only_times_sizes_and_switches_of_retention_are_kept(tex
     assert isinstance(found, ConfigMap)
     assert (found.retention or {}) == kept
     assert found.data is None
+
+
+BEGIN = "-----BEGIN CERTIFICATE-----"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BEGIN + " " * 200_000,
+        BEGIN * 7_000,
+        "\n" * 200_000 + "retention",
+        "-" * 200_000 + "retention",
+        "retention" * 22_000,
+        "retention: " + "1" * 200_000 + "!",
+    ],
+    ids=["blanks", "begins", "lines", "dashes", "words", "digits"],
+)
+def test_nobody_who_may_write_a_config_map_or_secret_makes_a_capture_slow(text: str) -> None:
+    started = time.process_time()
+    for name in ("c", "kube-root-ca.crt"):
+        kinds.of({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"k": text}})
+    assert public_certificates(text) == ([], text.count(BEGIN))
+    # A search that begins again at every character takes minutes.
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "a: !!int ''",
+        "a: !!timestamp 9999-99-99",
+        "a: !!timestamp x",
+        "a: " + "9" * 5_000,
+        "a: 1\n---\nb: 1",
+    ],
+    ids=["nested", "int", "month", "time", "digits", "two"],
+)
+def test_yaml_in_a_config_map_that_is_beyond_reason_is_unreadable_and_harms_nobody(text: str) -> None:
+    meta = {"name": "kubelet-config", "namespace": "kube-system"}
+    found = kinds.of({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"kubelet": text}})
+    assert isinstance(found, ConfigMap)
+    assert (found.kubelet, found.unreadable) == (None, ["kubelet"])
+
+
+def test_a_page_with_an_object_that_is_nested_too_deeply_is_no_page() -> None:
+    deep = '{"a":' * 5_000 + "1" + "}" * 5_000
+    page = f'{{"items": [{{"metadata": {{"name": "a"}}, "spec": {{"parameters": {deep}}}}}]}}'
+    with pytest.raises(msgspec.DecodeError, match="nested too deeply"):
+        kinds.decode_page(kinds.BY_GROUP["constraints.gatekeeper.sh"], page.encode())
 
 
 def test_flags_of_retention_are_kept_and_no_others() -> None:

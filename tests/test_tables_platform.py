@@ -115,6 +115,11 @@ def test_cron_that_cannot_be_told(schedule: str) -> None:
     ("driver", "parameters", "verdict"),
     [
         ("ebs.csi.aws.com", {"Encrypted": "true"}, True),
+        ("ebs.csi.aws.com", {"encrypted": "True"}, None),
+        ("ebs.csi.aws.com", {"encrypted": "1"}, None),
+        ("ebs.csi.aws.com", {"encrypted": "False"}, False),
+        ("driver.longhorn.io", {"Encrypted": "true"}, None),
+        ("driver.longhorn.io", {"encrypted": "true"}, True),
         ("ebs.csi.aws.com", {}, False),
         ("ebs.csi.aws.com", None, None),
         ("disk.csi.azure.com", None, True),
@@ -131,13 +136,13 @@ def test_encryption(driver: str | None, parameters: dict[str, str] | None, verdi
 @pytest.mark.parametrize(
     ("image", "known"),
     [
-        ("docker.io/fluent/fluentd-kubernetes-daemonset:v1.18-1", [("log", "Fluentd")]),
-        ("registry.example:5000/mirror/fluent-bit@sha256:0", [("log", "Fluent Bit")]),
-        ("falcosecurity/falco", [("detection", "Falco")]),
-        ("datadog/agent:7", [("log", "Datadog Agent")]),
-        ("shop/agent:7", []),
-        ("shop/vector-database:1", []),
+        ("docker.io/fluent/fluentd-kubernetes-daemonset:v1.18-1", {"log": "Fluentd"}),
+        ("registry.example:5000/mirror/fluent-bit@sha256:0", {"log": "Fluent Bit"}),
+        ("falcosecurity/falco", {"detection": "Falco"}),
+        ("datadog/agent:7", {"log": "Datadog Agent"}),
+        ("shop/agent:7", {}),
+        ("shop/vector-database:1", {}),
     ],
 )
-def test_agents_are_known_by_their_image(image: str, known: list[tuple[str, str]]) -> None:
-    assert list(recognise(image)) == known
+def test_agents_are_known_by_their_image(image: str, known: dict[str, str]) -> None:
+    assert recognise([image]) == known

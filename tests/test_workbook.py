@@ -18,7 +18,7 @@ from openpyxl.workbook.workbook import Workbook
 import auditkit as ak
 from auditkit import engagement, frameworks
 from auditkit.declare import CHECKS
-from auditkit.evaluate import Result, Results, Snapshot, declared
+from auditkit.evaluate import Judged, Result, Results, Snapshot, declared
 from auditkit.report import controls, listings, matrix, procedure
 from auditkit.report.workbook import CELL_LIMIT, CUT, HEADER, Cover, Link, Sheet, write
 
@@ -344,7 +344,7 @@ def of_every_kind(id: str) -> Result:
     rows = pd.DataFrame([row | {"verdict": verdict} for verdict in ("exception", "undetermined")])
     rows["exception_id"] = pd.array([f"{id}-1", None], dtype="string")
     rows["waiver"] = pd.array([None, None], dtype="string")
-    return Result(check=check, conclusion="exceptions", population=rows, settings=check.settings)
+    return Result(check=check, conclusion="exceptions", judged=Judged.of(rows), settings=check.settings)
 
 
 def test_no_population_is_too_odd_to_report(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from auditkit.analysis.stock import controllers
+
 # What a request can be, and what it says to an auditor; "other" is what is counted and not kept one by one.
 WHAT: Mapping[str, str] = MappingProxyType(
     {
@@ -40,9 +42,13 @@ _POLICY_GROUPS = frozenset(
     }
 )
 _WORKLOAD_GROUPS = frozenset({"apps", "batch", "argoproj.io", "serving.knative.dev"})
-# Written all the time by components: heartbeats, or questions that nothing stores.
-_BEATS = frozenset({"leases", "events", "endpoints", "endpointslices"})
+# Written all the time by components: heartbeats, and where Services lead to.
+_BEATS = frozenset({("coordination.k8s.io", "leases"), ("", "events"), ("events.k8s.io", "events")})
+_ROUTES = frozenset({("", "endpoints"), ("discovery.k8s.io", "endpointslices")})
+# Questions that nothing stores, of Kubernetes and of OpenShift.
+_ASKED = ("authorization.", "authentication.")
 _STATE = frozenset({"status", "binding", "finalize"})
+_GIVEN = ("system:node:", "system:serviceaccount:", "system:bootstrap:")
 _COMPONENTS = ("system:apiserver", "system:kube-controller-manager", "system:kube-scheduler", "system:kube-proxy")
 _REASON = re.compile(
     r'^RBAC: allowed by (?P<kind>ClusterRoleBinding|RoleBinding) "(?P<name>[^"]+)" of '
@@ -50,13 +56,19 @@ _REASON = re.compile(
 )
 
 
-def kind_of(verb: str, group: str, resource: str, subresource: str) -> str:
-    """Which of WHAT a request is. Verbs are those of audit events (RequestInfo): `create` or `get` for an exec, never `connect`."""
+def kind_of(verb: str, group: str, resource: str, subresource: str, *, controller: bool = True) -> str:
+    """Which of WHAT a request is. Verbs are those of audit events (RequestInfo): `create` or `get` for an exec, never `connect`.
+
+    Where a Service leads to is a controller's daily work; of anybody else it is a change.
+    """
     if subresource in _WAYS_IN and resource in ("pods", "services", "nodes"):
         return "exec"
     if resource == "secrets" and not group and verb in READS:
         return "secret read"
-    if verb not in WRITES or resource in _BEATS or resource.endswith("reviews") or subresource in _STATE:
+    signing = group == "certificates.k8s.io" and subresource == "status"
+    if verb not in WRITES or group.startswith(_ASKED) or (subresource in _STATE and not signing):
+        return "other"
+    if (group, resource) in _BEATS or (controller and (group, resource) in _ROUTES):
         return "other"
     if (resource, subresource) == ("serviceaccounts", "token"):
         return "token"
@@ -77,17 +89,29 @@ def _changed(group: str, resource: str) -> str:
     return "change"
 
 
-def is_person(user: str) -> bool:
+def is_person(user: str) -> bool | None:
     """Whether a user name is neither a ServiceAccount's nor a component's: a person, or a robot with an account of its own.
 
-    `system:` is Kubernetes' own prefix, which no person may have; `system:admin` is what some installers call theirs.
+    `system:` is Kubernetes' own prefix; `system:admin` is what some installers call their administrator. Another name with
+    it that Kubernetes does not give may be a provider's component, or a person whose certificate says so: None.
     """
-    return bool(user) and (not user.startswith("system:") or user == "system:admin")
+    if not user.startswith("system:") or user == "system:admin":
+        return bool(user)
+    given = user in _COMPONENTS or user == "system:anonymous"
+    return False if given or user.startswith(_GIVEN) else None
 
 
 def is_component(user: str) -> bool:
-    """Whether a user name is a component's: nodes, control plane, and the controllers, ServiceAccounts of kube-system."""
-    return user in _COMPONENTS or user.startswith(("system:node:", "system:serviceaccount:kube-system:"))
+    """Whether a user name is a component's: nodes, control plane, and the controllers that Kubernetes itself binds.
+
+    Not every ServiceAccount of kube-system is one: whoever may make one there could pass for it.
+    """
+    return user in _COMPONENTS or user.startswith("system:node:") or user in controllers()
+
+
+def in_kube_system(user: str) -> bool:
+    """Whether a user name is a component's or that of another ServiceAccount of kube-system, which all ask all the time."""
+    return is_component(user) or user.startswith("system:serviceaccount:kube-system:")
 
 
 def subject_of(user: str) -> tuple[str, str, str]:

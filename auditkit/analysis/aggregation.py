@@ -10,13 +10,19 @@ from auditkit.kinds.rbac import AggregationRule, ClusterRole, Rule
 def effective_rules(roles: Iterable[ClusterRole]) -> dict[str, tuple[Sequence[Rule], bool]]:
     """Name -> rules of every ClusterRole, and whether these are all: not where a selector holds what we do not know.
 
-    A live cluster's aggregated roles carry their rules; only roles without any are computed: the union,
-    without repeats, of the roles that any selector matches, directly or through another aggregated role
-    (pkg/controller/clusterroleaggregation/clusterroleaggregation_controller.go).
+    A live cluster's aggregated roles carry their rules; only those without any, and those of manifests, are computed: the
+    union, without repeats, of the roles that any selector matches, directly or through another aggregated role
+    (pkg/controller/clusterroleaggregation/clusterroleaggregation_controller.go). What a manifest says beside its
+    selectors the controller takes away, unless it comes of a cluster that these manifests do not show whole: it counts.
     """
     found = list(roles)
     parts = {role.name: _parts(role, found) for role in found}
-    return {role.name: (role.rules, True) if role.rules else _union(role, parts) for role in found}
+    return {role.name: (role.rules or [], True) if _written(role) else _union(role, parts) for role in found}
+
+
+def _written(role: ClusterRole) -> bool:
+    """Whether the rules of a role are those it has: it collects none, or a server (who gives the uid) shows what it did."""
+    return not role.aggregation_rule or bool(role.rules and role.metadata.uid)
 
 
 # The roles whose rules make one up, and whether these are all.
@@ -24,11 +30,11 @@ Parts = tuple[list[ClusterRole], bool]
 
 
 def _parts(role: ClusterRole, roles: Sequence[ClusterRole]) -> Parts:
-    """The roles whose rules a controller would copy into this one; itself where its rules are given."""
-    if role.rules or not role.aggregation_rule:
+    """The roles whose rules a controller would copy into this one, and itself."""
+    if not role.aggregation_rule or _written(role):
         return [role], True
     answers = [(other, matches(role.aggregation_rule, other.labels)) for other in roles if other.name != role.name]
-    return [other for other, answer in answers if answer], all(answer is not None for _, answer in answers)
+    return [role, *(other for other, answer in answers if answer)], all(answer is not None for _, answer in answers)
 
 
 def _union(role: ClusterRole, parts: Mapping[str, Parts]) -> tuple[list[Rule], bool]:

@@ -10,9 +10,12 @@ from auditkit.kinds.platform import Namespace
 
 
 def of_namespaces(rules: Iterable[AdmissionRule]) -> bool:
-    """Whether a rule is about objects of namespaces, or Namespaces themselves."""
+    """Whether a rule is about the making of objects of namespaces, or Namespaces themselves, under whatever name."""
     return any(
-        {one.partition("/")[0] for one in rule.resources or ()} - CLUSTER_RESOURCES
+        not {"*", "CREATE"}.isdisjoint(rule.operations or ())
+        and not rule.resource_names
+        and {one.partition("/")[0] for one in rule.resources or () if one.partition("/")[2] in ("", "*")}
+        - CLUSTER_RESOURCES
         and (rule.scope != "Cluster" or not {"*", "*/*", "namespaces"}.isdisjoint(rule.resources or ()))
         for rule in rules
     )
@@ -40,7 +43,7 @@ def by_binding(policy: AdmissionPolicySpec, binding: AdmissionBindingSpec, names
     """
     wanted, limited = policy.match_constraints or MatchResources(), binding.match_resources or MatchResources()
     if not of_namespaces(wanted.resource_rules or ()) or not (
-        limited.resource_rules is None or of_namespaces(limited.resource_rules)
+        not limited.resource_rules or of_namespaces(limited.resource_rules)
     ):
         return "elsewhere"
     optional = binding.param_ref is not None and binding.param_ref.parameter_not_found_action != "Deny"

@@ -11,7 +11,7 @@ import pandas as pd
 from auditkit.analysis.access import Grant
 from auditkit.analysis.escalation import START, Reached
 from auditkit.analysis.holder import ACCOUNT, SINK, Holder, limits, proof
-from auditkit.analysis.means import CHANGES_IMAGE, entered, inside, pod_makers
+from auditkit.analysis.means import CHANGES_IMAGE, entered, inside, pod_makers, rewritten
 
 # Namespaces of the cluster itself; others are those of applications.
 SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
@@ -73,19 +73,8 @@ def _issues_tokens(holder: Holder, found: Reached) -> Iterator[Link]:
         if create and read:
             taken = "" if holder.can("read secrets", scope, "") else "no Secret has a name that it may read"
             yield Link(f"makes token Secrets: {proof('create secrets', create)}; {proof('read secrets', read)}", taken)
-    for scope in holder.together("edit secrets", "read secrets"):
-        tokens = found.world.facts.tokens
-        edit, read = holder.can("edit secrets", scope), holder.can("read secrets", scope)
-        if edit and read and tokens is None:
-            says = f"rewrites token Secrets: {proof('edit secrets', edit)}; {proof('read secrets', read)}"
-            yield Link(says, "a Secret that it may change and read holds a token (Secrets were not read)")
-        for token in tokens or ():
-            edit = holder.can("edit secrets", token.namespace, token.name)
-            read = holder.can("read secrets", token.namespace, token.name)
-            if edit and read and scope in ("", token.namespace):
-                why = f"{proof('edit secrets', edit)}; {proof('read secrets', read)}"
-                yield Link(f"rewrites token Secret {token.namespace}/{token.name}: {why}")
-                break
+    for one in rewritten(holder, found.world):
+        yield Link(f"rewrites {one.secret}: {one.evidence}", one.condition)
 
 
 def _assigns_accounts(holder: Holder, found: Reached) -> Iterator[Link]:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from auditkit.analysis.isolation import Direction, rules
-from auditkit.analysis.netrules import Address, End, IPRange, peers_of, read_block
+from auditkit.analysis.isolation import Direction, IPRange, rules
+from auditkit.analysis.netrules import Address, End, peers_of, read_block
 from auditkit.analysis.objects import Objects
 from auditkit.analysis.owners import ended, owned
 from auditkit.errors import UsageError

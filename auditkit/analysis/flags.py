@@ -103,14 +103,16 @@ _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 class Settings:
     """The settings of one running component; every reader gives None where the answer is not visible.
 
-    Not visible is what a file on the node decides, a reference that the container resolves (`$(NAME)`), and a
-    value that was withheld at capture.
+    Not visible is what a file on the node decides, a reference that the container resolves (`$(NAME)`), a
+    value that was withheld at capture, and of etcd what is not on its command line where a ConfigMap or Secret gives it
+    variables (`env_from`).
     """
 
     component: str
     flags: Mapping[str, Sequence[str]]
     version: int | None = None
     env: Mapping[str, str | None] = field(default_factory=dict)
+    env_from: bool = False
 
     def text(self, flag: str) -> str | None:
         """The value; "" where the flag is neither given nor has a default."""
@@ -122,6 +124,8 @@ class Settings:
             value: str | None = ",".join(values) if adds_up else values[-1]
         elif self.on_command_line(flag):
             value = self.env[_variable(flag)]
+        elif self.component == "etcd" and self.env_from:
+            value = None
         else:
             value = self._default(flag)
         return None if value is None or WITHHELD in value or "$(" in value else value
@@ -223,7 +227,8 @@ def running(container: Container | Mapping[str, Any]) -> Settings | None:
         return None
     env = {v.name: _literal(v) for v in found.env or () if v.name.startswith("ETCD_")}
     tag = re.search(r":([^/:@]+)(@|$)", found.image or "")
-    return effective(found.component, found.flags, minor(tag[1]) if tag else None, env)
+    version = minor(tag[1]) if tag else None
+    return Settings(found.component, found.flags, version, env, env_from=bool(found.env_from))
 
 
 def _literal(variable: EnvVar) -> str | None:

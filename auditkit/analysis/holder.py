@@ -17,6 +17,7 @@ from auditkit.analysis.powers import (
     Power,
     all_powerful,
     grants,
+    unbounded,
 )
 from auditkit.analysis.surroundings import RunningPod, Surroundings
 from auditkit.kinds.rbac import Rule
@@ -78,6 +79,7 @@ HELD: Mapping[str, Power] = {
     "write webhooks": _power(WRITE, "mutatingwebhookconfigurations", ADMISSION),
     "write mutating policies": _power(WRITE, "mutatingadmissionpolicies", ADMISSION),
     "write mutating policy bindings": _power(WRITE, "mutatingadmissionpolicybindings", ADMISSION),
+    "create namespaces": _power(("create",), "namespaces"),
     "edit namespaces": _power(_EDIT, "namespaces"),
     "create volumes": _power(("create",), "persistentvolumes"),
     "create claims": _power(("create",), "persistentvolumeclaims"),
@@ -112,6 +114,9 @@ class Holder:
             for grant in found:
                 for power in held.of(grant.allows):
                     self._by[power, scope].append(grant)
+            everything = _everything(found)
+            if everything:
+                self._by["everything", scope] = everything
         self._scopes: defaultdict[str, list[str]] = defaultdict(list)
         for power, scope in sorted(self._by):
             self._scopes[power].append(scope)
@@ -165,6 +170,17 @@ class Holder:
         return None
 
 
+def _everything(found: Iterable[Grant]) -> list[Grant]:
+    """The grants that are administration: each that is alone, else those that are together; none where they are not."""
+    wide = [
+        (grant, grant.allows)
+        for grant in found
+        if grant.allows and unbounded(grant.allows) and not {"*", *WRITE}.isdisjoint(grant.allows.verbs or ())
+    ]
+    alone = [grant for grant, rule in wide if all_powerful(rule)]
+    return alone or ([grant for grant, _ in wide] if all_powerful(*(rule for _, rule in wide)) else [])
+
+
 def limits(grant: Grant) -> tuple[str, ...]:
     """The names that a grant is limited to; empty is all."""
     return tuple(grant.allows.resource_names or ()) if grant.allows else ()
@@ -187,8 +203,10 @@ class RulePowers:
         if rule is None:
             return ()
         if id(rule) not in self._known:
-            found = [name for name, power in HELD.items() if grants(rule, power, cluster=True)]
-            self._known[id(rule)] = rule, (*found, *(["everything"] if all_powerful(rule) else []))
+            self._known[id(rule)] = (
+                rule,
+                tuple(name for name, power in HELD.items() if grants(rule, power, cluster=True)),
+            )
         return self._known[id(rule)][1]
 
 
@@ -210,7 +228,7 @@ class World:
         self.admin_roles = sorted(
             name
             for (kind, _, name), rules in access.roles.items()
-            if kind == "ClusterRole" and any(rule and all_powerful(rule) for rule, _ in rules)
+            if kind == "ClusterRole" and all_powerful(*(rule for rule, _ in rules if rule))
         )
         self.admin_bindings = {
             grant.binding: grant.role

@@ -1,7 +1,7 @@
 """What NetworkPolicies say of a pod: which select it, and what they leave open, direction by direction."""
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from auditkit.analysis.selectors import EVERYTHING, every, matches, selects_all, some
@@ -16,6 +16,7 @@ from auditkit.kinds.network import (
 
 Direction = Literal["Ingress", "Egress"]
 Rule = IngressPolicyRule | EgressPolicyRule
+IPRange = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _EMPTY = NetworkPolicySpec()
 
@@ -54,7 +55,7 @@ def selects_every_pod(policy: NetworkPolicy) -> bool | None:
 def allows_all(policy: NetworkPolicy, direction: Direction) -> bool | None:
     """Whether one rule of a policy allows any peer on every port of a protocol.
 
-    No `from` (or `to`) is any peer, and so are ipBlocks without `except` that together are all addresses.
+    No `from` (or `to`) is any peer, and so are ipBlocks that together, without what each excepts, are all addresses.
     `ingress: [{}]` allows everything; `ingress: []` nothing (networking/v1 NetworkPolicySpec).
     """
     unknown = applies(policy, direction) and (policy.spec or _EMPTY).unknown
@@ -93,28 +94,49 @@ def all_addresses(ranges: Iterable[str]) -> bool | None:
 
 def _allows_all(rule: Rule) -> bool | None:
     peers = rule.from_ if isinstance(rule, IngressPolicyRule) else rule.to
-    anyone = some([*map(_any_peer, peers), all_addresses(_whole_blocks(peers))]) if peers else True
-    anywhere = some(_every_port(port) for port in rule.ports) if rule.ports else True
+    anyone = some([*map(_unknown, peers), all_addresses(_ranges(peers))]) if peers else True
+    anywhere = _every_port(rule.ports) if rule.ports else True
     return every([anyone, anywhere, None if rule.unknown else True])
 
 
-def _any_peer(peer: Peer) -> bool | None:
-    if peer.unknown or (peer.ip_block and peer.ip_block.unknown):
-        return None
-    if peer.ip_block is None:
-        # Kubernetes refuses an empty peer: one that is empty here held something else.
-        return False if peer.pod_selector or peer.namespace_selector else None
-    whole = all_addresses([peer.ip_block.cidr])
-    return whole and not peer.ip_block.except_
+def _unknown(peer: Peer) -> bool | None:
+    """None for a peer that may be anything: Kubernetes refuses an empty one, so one that is empty here held something else."""
+    odd = peer.unknown or (peer.ip_block and peer.ip_block.unknown)
+    empty = peer.ip_block is None and peer.pod_selector is None and peer.namespace_selector is None
+    return None if odd or empty else False
 
 
-def _whole_blocks(peers: Iterable[Peer]) -> list[str]:
-    """The ipBlocks that leave nothing out."""
-    blocks = [peer.ip_block for peer in peers if peer.ip_block and not peer.unknown]
-    return [block.cidr for block in blocks if not block.except_ and not block.unknown]
+def _ranges(peers: Iterable[Peer]) -> Iterator[str]:
+    """The ranges of all ipBlocks, less what each leaves out. Raises ValueError where one cannot be read."""
+    for block in (peer.ip_block for peer in peers if peer.ip_block and not peer.unknown):
+        left = [ipaddress.ip_network(block.cidr, strict=False)] if not block.unknown else []
+        for text in block.except_ or ():
+            taken = ipaddress.ip_network(text, strict=False)
+            left = [part for one in left for part in _without(one, taken)]
+        yield from map(str, left)
 
 
-def _every_port(port: PolicyPort) -> bool | None:
-    if port.unknown:
-        return None
-    return port.port is None or (port.port in (0, 1) and port.end_port == 65535)
+def _without(whole: IPRange, taken: IPRange) -> Iterable[IPRange]:
+    if not whole.overlaps(taken):
+        return [whole]
+    return [] if whole.prefixlen >= taken.prefixlen else whole.address_exclude(taken)  # type: ignore[arg-type]
+
+
+def _every_port(ports: Iterable[PolicyPort]) -> bool | None:
+    """Whether the ports of one protocol are together all of them."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for port in ports:
+        first = 0 if port.port is None else port.port
+        if not port.unknown and isinstance(first, int):
+            last = 65535 if port.port is None else port.end_port or first
+            found.setdefault(port.protocol or "TCP", []).append((first, last))
+    whole = any(map(_whole, found.values()))
+    return True if whole else None if any(port.unknown for port in ports) else False
+
+
+def _whole(ranges: Iterable[tuple[int, int]]) -> bool:
+    beyond = 1
+    for first, last in sorted(ranges):
+        if first <= beyond:
+            beyond = max(beyond, last + 1)
+    return beyond > 65535

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from auditkit.analysis.access import MASTERS
 from auditkit.analysis.holder import CONSTRAINED, MAKERS, SINK, Holder, Means, World, limits, proof
+from auditkit.analysis.powers import all_powerful
 from auditkit.analysis.surroundings import RunningPod
 
 IS_ADMIN = "is cluster-admin"
@@ -29,9 +30,12 @@ _EDITS = tuple(f"edit {plural}" for plural in MAKERS if plural != "jobs")
 
 def means(holder: Holder, world: World) -> Iterator[Means]:
     """Every way of a holder to become another subject or cluster-admin; whoever is cluster-admin needs no other."""
-    grant = holder.can("everything", "")
-    if grant:
-        yield Means(how=IS_ADMIN, targets=frozenset([SINK]), evidence=grant.via)
+    given = holder.grants("everything", "")
+    if given:
+        # Rights that are administration only together are all named; else one that is it alone.
+        named = given[:1] if given[0].allows and all_powerful(given[0].allows) else given
+        evidence = "; ".join(dict.fromkeys(grant.via for grant in named))
+        yield Means(how=IS_ADMIN, targets=frozenset([SINK]), evidence=evidence)
     elif not holder.idle:
         for ways in WAYS:
             yield from (way for way in ways(holder, world) if way.targets)
@@ -186,12 +190,15 @@ def _tokens(holder: Holder, world: World) -> Iterator[Means]:
 
 
 def _secrets(holder: Holder, world: World) -> Iterator[Means]:
-    """A token Secret that is there, or one that the holder makes: a controller writes the token into it
+    """A token Secret that is there, or one that the holder makes or rewrites: a controller writes the token into it
     (pkg/controller/serviceaccount/tokens_controller.go)."""
     for scope in holder.together("create secrets", "read secrets"):
         given = [(power, holder.can(power, scope)) for power in ("create secrets", "read secrets")]
         evidence = "; ".join(proof(power, grant) for power, grant in given if grant)
         yield Means(how="makes a token Secret of", targets=world.accounts(scope), evidence=evidence)
+    for one in rewritten(holder, world):
+        how = f"rewrites {one.secret} into one of"
+        yield Means(how=how, targets=world.accounts(one.scope), evidence=one.evidence, condition=one.condition)
     for scope, grant in holder.each("read secrets"):
         names, tokens, how = limits(grant), world.facts.tokens, "reads a token Secret of"
         evidence = proof("read secrets", grant)
@@ -204,6 +211,33 @@ def _secrets(holder: Holder, world: World) -> Iterator[Means]:
                 condition = "" if token.account else f"Secret {token.namespace}/{token.name} holds a token of it"
                 why = f"{evidence}; Secret {token.namespace}/{token.name}"
                 yield Means(how=how, targets=targets, evidence=why, condition=condition)
+
+
+class Rewritten(NamedTuple):
+    """A token Secret that a holder changes and reads, so that it holds a token of any ServiceAccount of its namespace."""
+
+    scope: str
+    secret: str
+    evidence: str
+    condition: str
+
+
+def rewritten(holder: Holder, world: World) -> Iterator[Rewritten]:
+    """The token Secrets that a holder rewrites, one of each namespace: a controller puts in whose token it is told to."""
+    tokens, done = world.facts.tokens, set[str]()
+    for scope in holder.together("edit secrets", "read secrets"):
+        edit, read = holder.can("edit secrets", scope), holder.can("read secrets", scope)
+        if edit and read and tokens is None:
+            evidence = f"{proof('edit secrets', edit)}; {proof('read secrets', read)}"
+            condition = "a Secret that it may change and read holds a token (Secrets were not read)"
+            yield Rewritten(scope, "token Secrets", evidence, condition)
+        for token in tokens or ():
+            edit = holder.can("edit secrets", token.namespace, token.name)
+            read = holder.can("read secrets", token.namespace, token.name)
+            if edit and read and scope in ("", token.namespace) and token.namespace not in done:
+                done.add(token.namespace)
+                evidence = f"{proof('edit secrets', edit)}; {proof('read secrets', read)}"
+                yield Rewritten(token.namespace, f"token Secret {token.namespace}/{token.name}", evidence, "")
 
 
 def _make_pods(holder: Holder, world: World) -> Iterator[Means]:
@@ -320,6 +354,10 @@ def _privileged_pods(holder: Holder, world: World) -> Iterator[Means]:
     """A pod that is root on its node, where the namespace's Pod Security level lets it; a pod may name its node."""
     for scope, evidence, condition in pod_makers(holder, world):
         choices = [_lets_root(holder, world, namespace) for namespace in ([scope] if scope else world.namespaces)]
+        # Whoever makes a namespace writes its labels, and so the level that it enforces.
+        new = not scope and any(holder.can(power, "") for power in _PODS)
+        makes = holder.can("create namespaces", "") if new else None
+        choices.append((proof("create namespaces", makes), "", "a namespace that it makes") if makes else None)
         open_ = sorted((choice for choice in choices if choice), key=lambda choice: (bool(choice[1]), choice))
         if open_:
             why, unless, namespace = open_[0]

@@ -11,14 +11,13 @@ from functools import cache
 
 import msgspec
 
-from auditkit.analysis.isolation import Direction, Rule, applies, rules, selects
+from auditkit.analysis.isolation import Direction, IPRange, Rule, applies, rules, selects
 from auditkit.analysis.selectors import every, matches, some
 from auditkit.kinds.network import IngressPolicyRule, IPBlock, NetworkPolicy, NetworkPolicySpec, Peer, PolicyPort
 from auditkit.kinds.platform import Namespace
 from auditkit.kinds.pods import LabelSelector
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-IPRange = ipaddress.IPv4Network | ipaddress.IPv6Network
 # (protocol, first port, last port)
 Span = tuple[str, int, int]
 

@@ -11,6 +11,8 @@ from auditkit.analysis.selectors import some
 from auditkit.kinds import Kind
 from auditkit.kinds.network import (
     AdminNetworkPolicy,
+    AntreaClusterNetworkPolicy,
+    AntreaNetworkPolicy,
     BaselineAdminNetworkPolicy,
     CalicoGlobalNetworkPolicy,
     CalicoNetworkPolicy,
@@ -30,6 +32,8 @@ ENGINES: Mapping[type[Kind], str] = MappingProxyType(
         CiliumClusterwideNetworkPolicy: "cilium",
         CalicoNetworkPolicy: "calico",
         CalicoGlobalNetworkPolicy: "calico",
+        AntreaNetworkPolicy: "antrea",
+        AntreaClusterNetworkPolicy: "antrea",
         AdminNetworkPolicy: "admin",
         BaselineAdminNetworkPolicy: "admin",
         ClusterNetworkPolicy: "admin",

@@ -53,6 +53,15 @@ class Owned:
         return self.pods or (pod_template(self.owner),)
 
     @property
+    def wanted(self) -> int | None:
+        """Pods that it asks for, 1 where no number is set (apps/v1/defaults.go); None where it asks for no number."""
+        owner = self.owner
+        if isinstance(owner, Deployment | StatefulSet | ReplicaSet | ReplicationController):
+            replicas = owner.spec.replicas if owner.spec else None
+            return 1 if replicas is None else replicas
+        return owner.status.desired_number_scheduled if isinstance(owner, DaemonSet) and owner.status else None
+
+    @property
     def specs(self) -> tuple[PodSpec, ...]:
         return tuple(made.spec for made in self.made if made.spec)
 

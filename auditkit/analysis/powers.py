@@ -100,10 +100,11 @@ POWERS: Mapping[str, Power] = {
         ("update", "patch"),
         ("nodes/status", "pods/status", "services/status"),
     ),
-    "writes_configmaps": Power("update or patch ConfigMaps", ("update", "patch"), ("configmaps",)),
+    # What is deleted can be made again as somebody else wants it.
+    "writes_configmaps": Power("update, patch or delete ConfigMaps", ("update", "patch", *DELETE), ("configmaps",)),
     "writes_network": Power(
-        "create, update or patch NetworkPolicies, Ingresses, Services or endpoints",
-        WRITE,
+        "create, update, patch or delete NetworkPolicies, Ingresses, Services or endpoints",
+        (*WRITE, *DELETE),
         ("networkpolicies", "ingresses", "services", "endpoints", "endpointslices"),
         ("networking.k8s.io", "", "discovery.k8s.io"),
     ),
@@ -153,6 +154,10 @@ def _covers(pattern: str, resource: str, base: str, sub: str) -> bool:
 
 def all_powerful(*rules: Rule) -> bool:
     """Whether rules together allow creating and changing every resource of every group: administration under any name."""
-    wide = [r for r in rules if "*" in (r.api_groups or ()) and "*" in (r.resources or ()) and not r.resource_names]
-    verbs = {verb for rule in wide for verb in rule.verbs or ()}
+    verbs = {verb for rule in rules if unbounded(rule) for verb in rule.verbs or ()}
     return "*" in verbs or ("create" in verbs and bool(verbs & {"update", "patch"}))
+
+
+def unbounded(rule: Rule) -> bool:
+    """Whether a rule is about every resource of every group, under any name."""
+    return "*" in (rule.api_groups or ()) and "*" in (rule.resources or ()) and not rule.resource_names

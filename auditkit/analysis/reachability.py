@@ -49,7 +49,7 @@ class Reachability:
 
     Policies isolate a pod in a direction where one that has the direction selects it; then only what one of them
     allows passes. A connection needs the source's egress and the target's ingress. Where policies of another engine
-    (Cilium, Calico, admin policies) may decide about a pod, where the network is not known to enforce policies, and
+    (Cilium, Calico, Antrea, admin policies) may decide about a pod, where the network is not known to enforce policies, and
     where something that could change the answer was not collected or is not known, the answer is None.
     """
 

@@ -110,5 +110,14 @@ def shipped_bindings() -> Mapping[str, Mapping[str, Bound]]:
     return found
 
 
+@cache
+def controllers() -> frozenset[str]:
+    """The users, ServiceAccounts of kube-system, that Kubernetes itself binds for its controllers."""
+    bound = (
+        subject for states in shipped_bindings().values() for *_, subjects in states.values() for subject in subjects
+    )
+    return frozenset(f"system:serviceaccount:{ns}:{name}" for kind, ns, name in bound if kind == "ServiceAccount")
+
+
 def _recorded() -> Any:
     return msgspec.json.decode((folder("data") / "stock-rbac-1.36.json").read_bytes())

@@ -19,7 +19,8 @@ SURROUNDINGS: tuple[type[Kind], ...] = (ServiceAccount, Namespace, Node, Pod, Co
 
 # Parts of a node's files that give the node away: its keys, the tokens of its pods, its container runtime.
 _KEYS = ("/etc/kubernetes", "/var/lib/kubelet/pods", "/run/containerd", "/run/crio", "/run/docker.sock")
-_CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
+# kubeadm's, the one that it set before 1.24, and that of RKE.
+CONTROL_PLANE = tuple(f"node-role.kubernetes.io/{role}" for role in ("control-plane", "master", "controlplane"))
 _TOKEN = "kubernetes.io/service-account-token"
 
 
@@ -80,7 +81,7 @@ class Surroundings:
         accounts = {(account.namespace, account.name): account for account in objects[ServiceAccount]}
         # A capture may read Secrets of one type only, with TLS certificates: that says nothing of tokens.
         listed = any(secret.type != "kubernetes.io/tls" for secret in objects[Secret])
-        nodes = frozenset(n.name for n in objects[Node] if any(label in n.labels for label in _CONTROL_PLANE))
+        nodes = frozenset(n.name for n in objects[Node] if any(label in n.labels for label in CONTROL_PLANE))
         return cls(
             accounts=frozenset(accounts) if known(ServiceAccount) else None,
             levels={n.name: _level(n) for n in objects[Namespace]} if known(Namespace) else None,

@@ -34,7 +34,7 @@ def creates_pods(rules: list[AdmissionRule] | None) -> bool:
 def covers(rules: list[AdmissionRule] | None, operation: str, group: str | None, resource: str) -> bool:
     """Whether a rule matches an operation on a resource of namespaces, `pods` or `pods/exec`; a group None is any.
 
-    A resource without a subresource is not its subresources; `*/*` and `pods/*` are both (apiserver,
+    A rule that is limited to names of objects matches none of others. A resource without a subresource is not its subresources; `*/*` and `pods/*` are both (apiserver,
     plugin/webhook/predicates/rules). Objects of the kind Namespace are of the scope Cluster.
     """
     wanted, _, sub = resource.partition("/")
@@ -48,6 +48,7 @@ def covers(rules: list[AdmissionRule] | None, operation: str, group: str | None,
 
     return any(
         has(rule.operations, operation)
+        and not rule.resource_names
         and (group is None or has(rule.api_groups, group))
         and (group != "" or has(rule.api_versions, "v1"))
         and any(map(named, rule.resources or ()))

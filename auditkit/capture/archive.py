@@ -25,12 +25,27 @@ def files(path: Path) -> Iterator[tuple[str, bytes | None]]:
     """Name (relative, with /) and bytes of every file of a folder, .zip, .tar (plain, .gz, .bz2, .xz) or a single file.
 
     The bytes are None where the name is not that of a JSON or YAML file; those compressed alone (.json.gz) are
-    unpacked. Hidden files are left out. Raises UsageError where there is nothing to read, where a folder holds a link
-    to another, or where an archive is truncated or hostile: names that lead out of it, links, devices, more than
+    unpacked. Hidden files are left out. Raises UsageError where there is nothing to read, where a name is no UTF-8, where
+    a folder holds a link to another, or where an archive is truncated or hostile: names that lead out of it, links, devices, more than
     4 GiB of content.
     """
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
+    _refuse_unwritable(path, path.resolve().name)
+    for name, raw in _files(path):
+        _refuse_unwritable(path, name)
+        yield name, raw
+
+
+def _refuse_unwritable(path: Path, name: str) -> None:
+    """Raises UsageError where a name is no text: it is written down, in UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{path}: the name {name} is no UTF-8; rename it") from None
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes | None]]:
     try:
         if path.is_dir():
             yield from _folder(path)
@@ -44,6 +59,8 @@ def files(path: Path) -> Iterator[tuple[str, bytes | None]]:
             yield _unpacked(path, path.name, raw) if path.suffix.casefold() == ".gz" else (path.name, raw)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise UsageError(f"{path}: the archive is damaged or truncated ({error}); copy it again") from None
+    except RuntimeError as error:  # of zipfile: a password, or a way to compress that it does not know
+        raise UsageError(f"{path}: the archive cannot be read ({error}); pack it anew, without a password") from None
     except PermissionError as error:
         raise UsageError(f"{error.filename}: not readable; check its permissions") from None
 

@@ -9,13 +9,12 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import msgspec
-import yaml
 
 from auditkit import kinds
 from auditkit.capture import answers
 from auditkit.capture.snapshot import Identity
 from auditkit.errors import UsageError
-from auditkit.kinds import Kind, ListMeta, Malformed
+from auditkit.kinds import Kind, ListMeta, Malformed, yamls
 
 
 @dataclass
@@ -85,16 +84,6 @@ class _Head(msgspec.Struct, rename="camel"):
     items: msgspec.Raw = msgspec.Raw()
 
 
-class _Loader(yaml.CSafeLoader):
-    """YAML as Kubernetes reads it: a timestamp stays a string."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
-
-
 def read_file(name: str, place: str, raw: bytes, reading: Reading) -> None:
     """Add what one file holds to `reading`.
 
@@ -108,7 +97,7 @@ def read_file(name: str, place: str, raw: bytes, reading: Reading) -> None:
         raise UsageError(
             f"{place}: not as Kubernetes writes it: {error}; take it again, or leave the file out"
         ) from None
-    except (msgspec.DecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         hint = (
             "render templates first, or leave the file out" if b"{{" in raw else "take it again, or leave the file out"
@@ -139,7 +128,7 @@ def _read(file: File, raw: bytes, reading: Reading) -> None:
         for line in filter(bytes.strip, raw.splitlines()):
             _read_document(file, msgspec.json.decode(line), reading)
     else:
-        for document in yaml.load_all(raw, _Loader):
+        for document in yamls.documents(raw):
             _read_document(file, document, reading)
 
 

@@ -39,7 +39,7 @@ def capture(path: Path, *, taken_at: datetime | None = None, options: Options = 
         )
     objects = {kind: _kept(kind, found, options) for kind, found in reading.found.items()}
     recorded = reading.recorded
-    dated = taken_at or (recorded.server_time if recorded else None)
+    taken_at, dated_by = _dated(taken_at, recorded)
     origin = Origin(
         cluster=_cluster_name(path, recorded),
         source=f"files:{path.resolve().name}",
@@ -47,12 +47,24 @@ def capture(path: Path, *, taken_at: datetime | None = None, options: Options = 
         cluster_uid=next((n.metadata.uid for n in objects.get(Namespace, ()) if n.name == "kube-system"), ""),
         version=reading.version,
         identity=reading.identity,
-        taken_at=dated.astimezone(UTC) if dated else None,
-        dated_by="--taken-at" if taken_at else ("recorded-as" if dated else "undated"),
+        taken_at=taken_at,
+        dated_by=dated_by,
         options=options,
         tool=tool(),
     )
     return Snapshot(origin=origin, coverage=[*_coverage(reading, objects, options)], objects=objects)
+
+
+def _dated(stated: datetime | None, recorded: RecordedAs | None) -> tuple[datetime | None, str]:
+    """When the files were taken, in UTC, and what says so; UsageError for a time at which there was no Kubernetes."""
+    when, by = stated or (recorded.server_time if recorded else None), "--taken-at" if stated else "recorded-as"
+    if when is None:
+        return None, "undated"
+    if not 2014 <= when.year < 9999:
+        raise UsageError(
+            f"{by} {when.isoformat()}: no time at which a cluster was read; write it as 2026-10-31T06:00:00Z"
+        )
+    return when.astimezone(UTC), by
 
 
 def _cluster_name(path: Path, recorded: RecordedAs | None) -> str:

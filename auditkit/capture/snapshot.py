@@ -13,7 +13,7 @@ import msgspec
 
 from auditkit import kinds
 from auditkit.errors import UsageError
-from auditkit.kinds import Kind, Malformed, Record, resource
+from auditkit.kinds import UNREADABLE, Kind, Malformed, Record, resource
 from auditkit.memory import collection_paused
 
 if TYPE_CHECKING:
@@ -307,6 +307,13 @@ def parts(folder: Path) -> dict[str, bytes]:
     }
 
 
+def incomplete(parts: Mapping[str, bytes], folder: Path) -> tuple[str, ...]:
+    """The kinds of which evidence was missing when these files were saved, by name."""
+    return tuple(
+        c.resource for c in _read(parts, folder, "coverage.json", tuple[Coverage, ...]) if c.state in INCOMPLETE
+    )
+
+
 def decoded(kind: type[K], lines: bytes) -> list[K]:
     """The objects of one file of objects/; raises msgspec.MsgspecError."""
     decoder = msgspec.json.Decoder(kind)
@@ -332,7 +339,7 @@ def of_parts(
         whole.update(lines)
         try:
             objects[kind] = decode(kind, lines)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise UsageError(f"{place}: damaged ({error}); copy the snapshot again") from None
     kept = _read(parts, folder, "fields.json", dict[str, str])
     coverage = tuple(_as_read_today(one, kept, origin.tool) for one in coverage)
@@ -385,5 +392,5 @@ def _read(parts: Mapping[str, bytes], folder: Path, name: str, type_: type[T]) -
         return msgspec.json.decode(parts[name], type=type_)
     except KeyError:
         raise UsageError(f"{folder}: not a snapshot, {name} is missing") from None
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise UsageError(f"{folder / name}: {error}") from None

@@ -5,13 +5,16 @@ import pandas as pd
 from auditkit.checks.audit_log import among
 from auditkit.declare import check
 
+CONTROL_PLANE = ("system:apiserver", "system:kube-controller-manager", "system:kube-scheduler")
+
 
 @check("RBAC-70", severity="high")
 def secrets_read(secret_reads: pd.DataFrame, *, agreed: tuple[str, ...] = ()) -> pd.Series:
     """No person reads Secrets through the API.
 
     Who has seen a password can use it anywhere, unseen. `agreed` names users for whom it is a duty, patterns allowed.
-    What a person reads in the name of another is that person's. A list gives the values too.
+    What a person reads in the name of another is that person's. A list gives the values too. A name that begins with
+    `system:` and is not Kubernetes' own may be a person's: undetermined.
 
     Fix: ask why; change the secret; take away the right.
     """
@@ -23,11 +26,13 @@ def went_in(ways_in: pd.DataFrame, *, agreed: tuple[str, ...] = ()) -> pd.Series
     """Nobody goes into pods, services or nodes through the API.
 
     What is done in a container leaves no trace in the log: data are read and programs changed there. `agreed` names
-    users for whom it is a duty, patterns allowed.
+    users for whom it is a duty, patterns allowed. Nodes and the control plane are none; a ServiceAccount of kube-system
+    is one as any other.
 
     Fix: agree each to an incident or ticket; take away the right, or give it for a time only.
     """
-    return ways_in.succeeded & ~ways_in.component & ~among(ways_in.user, agreed)
+    account = ways_in.user.str.startswith("system:serviceaccount:").fillna(False)
+    return ways_in.succeeded & (account | ~ways_in.component) & ~among(ways_in.user, agreed)
 
 
 @check("RBAC-73", severity="high")
@@ -77,10 +82,10 @@ def tokens_of_others(minted_tokens: pd.DataFrame) -> pd.Series:
 
 @check("RBAC-77", severity="high")
 def administration(grants_used: pd.DataFrame, *, agreed: tuple[str, ...] = ()) -> pd.Series:
-    """No person works with cluster-admin.
+    """No person works with cluster-admin by a ClusterRoleBinding.
 
     It is for emergencies: daily work under it has no bounds. `agreed` names users for whom it is a duty, patterns
-    allowed. Who acts in the name of another uses the other's binding.
+    allowed. Who acts in the name of another uses the other's binding. A member of system:masters needs none: RBAC-78.
 
     Fix: agree each use to an incident; give a role that fits the duty.
     """
@@ -97,4 +102,4 @@ def masters(subject_activity: pd.DataFrame) -> pd.Series:
 
     Fix: use named accounts with bindings; keep such a certificate for emergencies, sealed; rotate the CA where one is lost.
     """
-    return (subject_activity.as_master > 0) & ~subject_activity.component
+    return (subject_activity.as_master > 0) & ~subject_activity.identity.isin(CONTROL_PLANE)

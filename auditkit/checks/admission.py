@@ -14,7 +14,7 @@ def pod_security(tenant_psa: pd.DataFrame) -> pd.Series:
 
     Without the label the cluster's default holds. It is in a file of the API server, which a snapshot cannot see: what
     such a namespace enforces is not known, and that no label says it is the exception. A label that is not valid
-    enforces restricted, which nobody meant: undetermined.
+    enforces restricted, which nobody meant: undetermined. Rules of a version that is old are ADM-02's.
 
     Fix: label the namespace `pod-security.kubernetes.io/enforce: restricted` (or `baseline`).
     """
@@ -24,10 +24,10 @@ def pod_security(tenant_psa: pd.DataFrame) -> pd.Series:
 
 @check("ADM-02", severity="low")
 def pod_security_watched(tenant_psa: pd.DataFrame, origin: pd.DataFrame, *, behind: int = 4) -> pd.Series:
-    """A namespace audits and warns of Pod Security violations, by labels that are valid and current.
+    """A namespace audits and warns of Pod Security violations, and its Pod Security labels are valid and current.
 
-    The level privileged, or a value that is not known, audits nothing; a version pinned more than `behind` minors ago
-    misses later rules.
+    The level privileged, or a value that is not known, audits nothing; a version pinned more than `behind` minors ago,
+    that of enforce too, misses later rules.
 
     Fix: set the labels audit and warn to `restricted`, and their versions to `latest`.
     """
@@ -77,7 +77,8 @@ def webhook_bypass(webhooks: pd.DataFrame) -> pd.Series:
 
     Fix: set `failurePolicy: Fail`; leave out only the system's namespaces and the webhook's own.
     """
-    return (webhooks.failure_policy == "Ignore") | webhooks.skips_namespaces | webhooks.skips_objects
+    open_ = (webhooks.failure_policy == "Ignore").mask(~webhooks.failure_policy.isin(["Fail", "Ignore"]))
+    return open_ | webhooks.skips_namespaces | webhooks.skips_objects
 
 
 @check("ADM-06", severity="medium")

@@ -301,7 +301,7 @@ def etcd_authority(apiservers: pd.DataFrame) -> pd.Series:
 
     Otherwise whoever answers on that address receives every write. At an http:// URL there is none to verify.
 
-    Fix: set `--etcd-cafile`, and https:// in `--etcd-servers`.
+    Fix: set `--etcd-cafile`, and https:// in `--etcd-servers` and `--etcd-servers-overrides`.
     """
     return ~apiservers.etcd_cafile | apiservers.plain_etcd
 

@@ -10,10 +10,11 @@ from auditkit.declare import check
 
 @check("LOG-90", severity="medium")
 def no_silence(audit_days: pd.DataFrame, *, hours: int = 24) -> pd.Series:
-    """The audit log has no gap longer than `hours` hours.
+    """The audit log has no more than `hours` whole hours in a row without an event, up to when it was taken.
 
     The components of a cluster ask all the time: a log without an event for a day was switched off, lost, or is one
-    in which the policy leaves nearly all out. What happened then, nothing shows.
+    in which the policy leaves nearly all out. What happened then, nothing shows. Each API server writes a log of its own:
+    that one of several was not supplied leaves no gap, and is not seen.
 
     Fix: supply the missing files; find out what stopped the log, and say what else shows those days.
     """
@@ -22,7 +23,7 @@ def no_silence(audit_days: pd.DataFrame, *, hours: int = 24) -> pd.Series:
 
 @check("LOG-91", severity="medium")
 def recorded_rightly(audit_scope: pd.DataFrame) -> pd.Series:
-    """The audit log records changes of rights with their bodies, and Secrets and tokens without.
+    """The audit log records all changes of rights with their bodies, and Secrets and tokens without.
 
     Without the body the log does not say which rights were given to whom; with it, it holds the secrets that it
     should guard. What the log never has, the policy may leave out: undetermined.
@@ -31,7 +32,8 @@ def recorded_rightly(audit_scope: pd.DataFrame) -> pd.Series:
     """
     bodies = holds(audit_scope.levels, "Request", "RequestResponse")
     secret = audit_scope.name.isin(["secret read", "token"]).astype("boolean")
-    wrong = (secret & bodies) | ((audit_scope.name == "rbac") & ~bodies)
+    bare = ~bodies | holds(audit_scope.levels, "Metadata")
+    wrong = (secret & bodies) | ((audit_scope.name == "rbac") & bare)
     return wrong.mask(audit_scope.lines == 0)
 
 
@@ -50,7 +52,8 @@ def whole_files(audit_files: pd.DataFrame) -> pd.Series:
 def approved_changes(cluster_changes: pd.DataFrame, *, days: int = 30, deployers: tuple[str, ...] = ()) -> pd.Series:
     """Every change was approved by another person, in a ticket that names the object, within the `days` days before it.
 
-    A change without approval may be a mistake or an attack, and nobody would know. `deployers` are the accounts
+    A change without approval may be a mistake or an attack, and nobody would know. Another is neither who asked for the
+    ticket nor who made the change. `deployers` are the accounts
     that bring changes into the cluster; what other ServiceAccounts write is their own housekeeping, and
     undetermined while none is named. So is a request of which the log does not name the object.
 
@@ -60,7 +63,7 @@ def approved_changes(cluster_changes: pd.DataFrame, *, days: int = 30, deployers
     unapproved = cluster_changes.ticket.isna() | late.fillna(False).astype("boolean") | cluster_changes.own
     answerable = cluster_changes.person | among(cluster_changes.user, deployers)
     judged = unapproved.mask(cluster_changes.name == "")
-    return judged & answerable if deployers else judged.mask(~answerable & unapproved.fillna(True))
+    return judged & answerable if deployers else judged.mask((~answerable).fillna(True) & unapproved.fillna(True))
 
 
 @check("LOG-94", severity="medium")
@@ -111,7 +114,7 @@ def rights_by_deployers(rights_changes: pd.DataFrame, *, deployers: tuple[str, .
 
 def _by_others(changes: pd.DataFrame, deployers: tuple[str, ...]) -> pd.Series:
     others = ~among(changes.user, deployers)
-    return others if deployers else others.where(changes.person)
+    return others if deployers else others.where(changes.person.fillna(False))
 
 
 def among(users: pd.Series, names: tuple[str, ...]) -> pd.Series:

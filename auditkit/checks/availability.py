@@ -73,7 +73,7 @@ def readiness(long_running_containers: pd.DataFrame) -> pd.Series:
 
 @check("AVL-07", severity="low")
 def replicas(scalable_workloads: pd.DataFrame, *, least: int = 2) -> pd.Series:
-    """Workloads run in more than one pod.
+    """Workloads ask for more than one pod.
 
     A single pod is down while it moves, restarts or is replaced. Those scaled to none are not tested.
 
@@ -84,14 +84,15 @@ def replicas(scalable_workloads: pd.DataFrame, *, least: int = 2) -> pd.Series:
 
 @check("AVL-08", severity="low")
 def disruption_budgets(replicated_workloads: pd.DataFrame, budget_matches: pd.DataFrame) -> pd.Series:
-    """A PodDisruptionBudget covers each workload of several pods.
+    """A PodDisruptionBudget that holds a pod back covers each workload of several pods.
 
-    Without one a drain may evict all of its pods at once.
+    Without one a drain may evict all of its pods at once; so it may under a budget that lets all go, as with
+    `minAvailable: 0` or `maxUnavailable: 100%`.
 
     Fix: make a PodDisruptionBudget whose selector selects the pods.
     """
     key = ["namespace", "kind", "name"]
-    certain = budget_matches.groupby(key, as_index=False)["certain"].max()
+    certain = budget_matches[~budget_matches.lets_all_go].groupby(key, as_index=False)["certain"].max()
     covered = (
         replicated_workloads[key].merge(certain, on=key, how="left")["certain"].set_axis(replicated_workloads.index)
     )
@@ -99,14 +100,21 @@ def disruption_budgets(replicated_workloads: pd.DataFrame, budget_matches: pd.Da
 
 
 @check("AVL-60", severity="low")
-def blocking_budgets(disruption_budgets: pd.DataFrame) -> pd.Series:
+def blocking_budgets(disruption_budgets: pd.DataFrame, budget_matches: pd.DataFrame) -> pd.Series:
     """PodDisruptionBudgets let a pod be evicted while all are healthy.
 
-    One that allows nothing stops every drain: nodes are not patched, or by force.
+    One that allows nothing stops every drain: nodes are not patched, or by force. So do two that select the same pods:
+    the API server evicts no pod of several budgets (k8s.io/kubernetes pkg/registry/core/pod/storage/eviction.go).
 
-    Fix: set `maxUnavailable: 1`, or run more pods than `minAvailable`.
+    Fix: set `maxUnavailable: 1`, or run more pods than `minAvailable`; leave one budget of several.
     """
-    return disruption_budgets.blocks
+    workload = ["namespace", "kind", "name"]
+    sure = budget_matches[budget_matches.certain]
+    several, perhaps = (found[found.duplicated(workload, keep=False)] for found in (sure, budget_matches))
+    named = disruption_budgets.namespace + "/" + disruption_budgets.name
+    shared = named.isin(several.namespace + "/" + several.budget).astype("boolean")
+    maybe = named.isin(perhaps.namespace + "/" + perhaps.budget)
+    return disruption_budgets.blocks | shared.mask(~shared & maybe)
 
 
 @check("AVL-09", severity="low")
@@ -146,9 +154,9 @@ def rolling_update(replicated_workloads: pd.DataFrame) -> pd.Series:
 
 @check("AVL-72", severity="low")
 def room_to_scale(autoscalers: pd.DataFrame) -> pd.Series:
-    """An autoscaler does not ask for as many pods as it may.
+    """An autoscaler does not ask for as many pods as it may, unless its limits leave it no choice.
 
-    At its maximum, more load is not answered by more pods.
+    At its maximum, more load is not answered by more pods. One whose least and most are the same is somebody's decision.
 
     Fix: raise `maxReplicas` where nodes have room; look for what drives the load.
     """

@@ -20,7 +20,7 @@ def valid(tls_certificates: pd.DataFrame, origin: pd.DataFrame, *, days: int = 3
 
 @check("CERT-60", severity="medium")
 def in_a_chain(served_certificates: pd.DataFrame) -> pd.Series:
-    """A TLS Secret holds its server's certificate first, then that certificate's issuers.
+    """After its first certificate a TLS Secret holds only the issuers of it.
 
     Servers send the bundle as it is: clients cannot verify one whose parts do not belong together. Whether a
     certificate that stands alone needs an intermediate one cannot be seen; it is not an exception.
@@ -55,10 +55,11 @@ def for_the_host(ingress_certificates: pd.DataFrame) -> pd.Series:
 
 @check("CERT-62", severity="medium")
 def vouched_for(served_certificates: pd.DataFrame) -> pd.Series:
-    """The certificate of a TLS Secret is signed by an authority.
+    """The certificate of a TLS Secret is signed by another key than its own.
 
     Nobody vouches for a self-signed one and nobody can revoke it: clients must skip verification to accept it.
-    A self-signed authority may be kept to sign others, or be shown by a server: it is undetermined.
+    A self-signed authority may be kept to sign others, or be shown by a server: it is undetermined. Whether clients trust
+    who signed it is not seen.
 
     Fix: have it issued by your own authority or a public one.
     """
@@ -80,7 +81,7 @@ def kept_up_to_date(cert_manager_certificates: pd.DataFrame, origin: pd.DataFram
 
 @check("CERT-63", severity="medium")
 def issuers(certificate_issuers: pd.DataFrame) -> pd.Series:
-    """Issuers of cert-manager are ready and sign with the key of an authority.
+    """Issuers of cert-manager are ready, and do not sign each certificate with its own key.
 
     An issuer that is not ready renews nothing; what a self-signed one issues nobody vouches for.
 
@@ -91,7 +92,7 @@ def issuers(certificate_issuers: pd.DataFrame) -> pd.Series:
 
 @check("CERT-04", severity="medium")
 def bundles_valid(ca_bundles: pd.DataFrame, origin: pd.DataFrame, *, days: int = 30) -> pd.Series:
-    """The authorities by which the API server knows webhooks and aggregated APIs are valid for more than `days` days.
+    """The authorities by which the API server knows admission webhooks and aggregated APIs are valid for more than `days` days.
 
     When one ends, admission fails closed and nothing can be deployed, or fails open and nothing is checked.
 

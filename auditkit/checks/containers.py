@@ -204,7 +204,8 @@ def seccomp_off(containers: pd.DataFrame) -> pd.Series:
 
     Fix: set `seccompProfile.type: RuntimeDefault`.
     """
-    return (containers.seccomp == "Unconfined").fillna(False)
+    known = containers.seccomp.isna() | containers.seccomp.isin(["RuntimeDefault", "Localhost", "Unconfined"])
+    return (containers.seccomp == "Unconfined").fillna(False).mask(~known)
 
 
 @check("POD-29", severity="medium")

@@ -122,7 +122,7 @@ def etcd_serving(etcds: pd.DataFrame) -> pd.Series:
     Every Secret travels between API server and etcd. On an http:// URL etcd ignores its certificate; one of the
     host's own address does not count.
 
-    Fix: set `--cert-file` and `--key-file`, and https:// in `--listen-client-urls`.
+    Fix: set `--cert-file` and `--key-file`, and https:// in `--listen-client-urls` and `--listen-client-http-urls`.
     """
     return ~(etcds.cert_file & etcds.key_file) | etcds.plain_clients
 
@@ -133,7 +133,7 @@ def etcd_clients(etcds: pd.DataFrame) -> pd.Series:
 
     Otherwise whoever reaches its port reads and writes the whole cluster. On an http:// URL it asks nobody.
 
-    Fix: set `--client-cert-auth=true`, and https:// in `--listen-client-urls`.
+    Fix: set `--client-cert-auth=true`, and https:// in `--listen-client-urls` and `--listen-client-http-urls`.
     """
     return ~etcds.client_cert_auth | etcds.plain_clients
 

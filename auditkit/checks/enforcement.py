@@ -48,12 +48,14 @@ def ephemeral_containers(webhooks: pd.DataFrame) -> pd.Series:
     """A policy engine that is called for pods is also called for ephemeral containers.
 
     `kubectl debug` adds a container to a running pod by the subresource pods/ephemeralcontainers. A rule that names
-    `pods` alone does not match it: the container is not looked at.
+    `pods` alone does not match it: the container is not looked at. Whether a webhook of no known engine decides by
+    policies is not known: undetermined.
 
     Fix: add `pods/ephemeralcontainers` with the operation UPDATE to the webhook's rules, or let the engine do it.
     """
-    decides = webhooks.on_pods & webhooks.engine.notna() & (webhooks.kind == "ValidatingWebhookConfiguration")
-    return (decides & ~webhooks.on_ephemeral).astype("boolean")
+    decides = webhooks.on_pods & (webhooks.kind == "ValidatingWebhookConfiguration")
+    unseen = (decides & ~webhooks.on_ephemeral).astype("boolean")
+    return unseen.mask(unseen & webhooks.engine.isna())
 
 
 @check("ADM-64", severity="medium")

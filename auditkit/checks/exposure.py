@@ -31,10 +31,11 @@ def exposed_services(open_services: pd.DataFrame) -> pd.Series:
 
 @check("NET-13", severity="medium")
 def approved_routes(routes: pd.DataFrame, *, approved: Sequence[str] = ()) -> pd.Series:
-    """Every route from outside into the cluster is approved.
+    """Every Ingress, HTTPRoute and VirtualService that is open to the outside is approved.
 
-    Each Ingress, HTTPRoute or VirtualService at a gateway is a door. The setting `approved` lists those that
-    management knows, as NAMESPACE/NAME: until that list is supplied, doors are undetermined.
+    Each at a controller or gateway is a door. The setting `approved` lists those that management knows, as
+    NAMESPACE/NAME, of whichever of the kinds: until that list is supplied, doors are undetermined. Other kinds of routes
+    (GRPCRoute, TLSRoute, TCPRoute, those of single controllers) are not looked at.
 
     Fix: remove the route, or approve it.
     """

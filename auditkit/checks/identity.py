@@ -20,7 +20,8 @@ def default_service_account(workload_service_accounts: pd.DataFrame) -> pd.Serie
 def mounted_tokens(workload_tokens: pd.DataFrame) -> pd.Series:
     """Workloads hold no token of the API server.
 
-    A token in a pod is there for whoever takes it over. Workloads that use the API are accepted in writing.
+    A token in a pod is there for whoever takes it over. Workloads that use the API are accepted in writing. A token
+    Secret that is mounted elsewhere than at the usual place, or is a variable, is RBAC-45's.
 
     Fix: set `automountServiceAccountToken: false` for the pod or its ServiceAccount.
     """
@@ -31,15 +32,16 @@ def mounted_tokens(workload_tokens: pd.DataFrame) -> pd.Series:
 def powerful_workloads(workload_tokens: pd.DataFrame, escalation_paths: pd.DataFrame) -> pd.Series:
     """No workload holds a token that leads to cluster-admin.
 
-    Whoever takes over its container is, or becomes, cluster-admin: `escalation_paths` shows by which steps. A way
-    that hangs on what a snapshot cannot tell leaves the row undetermined.
+    Whoever takes over its container is, or becomes, cluster-admin: `escalation_paths` shows by which steps. What the
+    groups of all ServiceAccounts are given is its own too. A way that hangs on what a snapshot cannot tell leaves the
+    row undetermined. A token Secret that is mounted elsewhere than at the usual place, or is a variable, is RBAC-45's.
 
     Fix: give the ServiceAccount only what the workload asks of the API, in its own namespace; or mount no token.
     """
     certain = escalation_paths.condition.isna()
-    leads = workload_tokens.serviceaccount.isin(escalation_paths.serviceaccount[certain])
-    may = workload_tokens.serviceaccount.isin(escalation_paths.serviceaccount[~certain])
-    return leads.astype("boolean").mask(may) & workload_tokens.mounts_token
+    leads = _leads(workload_tokens, escalation_paths[certain])
+    may = _leads(workload_tokens, escalation_paths[~certain])
+    return leads.mask(may & ~leads) & workload_tokens.mounts_token
 
 
 @check("RBAC-41", severity="low")
@@ -79,3 +81,12 @@ def old_account_field(workload_service_accounts: pd.DataFrame) -> pd.Series:
     Fix: rename the field.
     """
     return workload_service_accounts.old_field
+
+
+def _leads(workload_tokens: pd.DataFrame, paths: pd.DataFrame) -> pd.Series:
+    """Whether one of these ways begins at the ServiceAccount, or at a group that it is in by its name."""
+    groups = paths.identity[paths.kind == "Group"]
+    all_accounts = bool(groups.isin(["system:serviceaccounts", "system:authenticated"]).any())
+    of_namespace = ("system:serviceaccounts:" + workload_tokens.namespace).isin(groups)
+    named = workload_tokens.serviceaccount.isin(paths.serviceaccount)
+    return (named | of_namespace | all_accounts).astype("boolean")

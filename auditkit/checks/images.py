@@ -63,18 +63,18 @@ def served_registry(images: pd.DataFrame) -> pd.Series:
 
     Fix: name the image at registry.k8s.io.
     """
-    host, path = images.registry.str.lower(), images.repository
+    host, path = images.registry.str.lower().str.removesuffix(":443"), images.repository
     behind = host.str.fullmatch(r"(.+\.)?gcr\.io") & path.str.match(r"(google[_-]containers|k8s-artifacts-prod)/")
     return (host == "k8s.gcr.io") | behind
 
 
 @check("IMG-08", severity="medium")
 def provenance(image_verification: pd.DataFrame) -> pd.Series:
-    """Images are verified at admission, and refused where that fails.
+    """A policy verifies images at admission, and each that does refuses what fails.
 
-    An image that nobody signed may be from anybody. Read are ClusterImagePolicies, verifyImages of Kyverno, webhooks
-    of Connaisseur and Portieris, and the plugin ImagePolicyWebhook; which images they are about, and the keys, a
-    reviewer reads.
+    An image that nobody signed may be from anybody. Read are ClusterImagePolicies, verifyImages and
+    ImageValidatingPolicies of Kyverno, webhooks of Connaisseur and Portieris, and the plugin ImagePolicyWebhook; which
+    images they are about, and the keys, a reviewer reads.
 
     Fix: set the policy to enforce (`mode: enforce`, `failureAction: Enforce`), or add one.
     """
@@ -87,11 +87,12 @@ def reported_vulnerabilities(vulnerability_reports: pd.DataFrame) -> pd.Series:
 
     What a scanner knows an intruder knows too. Counted are all findings of a report, also those without a
     correction yet; how long one may stay open is the entity's rule. Read are the reports of trivy-operator and the summaries
-    of Kubescape.
+    of Kubescape. None in an image whose distribution is no longer supported (EOSL) is undetermined: nobody publishes them.
 
     Fix: build the image anew on a corrected base, or update the package; `kubectl describe` of the report names it.
     """
-    return (vulnerability_reports.critical > 0) | (vulnerability_reports.high > 0)
+    found = (vulnerability_reports.critical > 0) | (vulnerability_reports.high > 0)
+    return found.mask(~found.fillna(False) & ~vulnerability_reports.whole)
 
 
 @check("IMG-10", severity="medium")

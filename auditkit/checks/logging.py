@@ -65,7 +65,7 @@ def runtime_detection(
 
 @check("LOG-07", severity="medium")
 def scanned_lately(vulnerability_reports: pd.DataFrame, origin: pd.DataFrame, *, days: int = 7) -> pd.Series:
-    """Images were scanned for vulnerabilities within the last `days` days.
+    """Vulnerability reports were written within the last `days` days.
 
     Vulnerabilities are published every day: an old report says nothing about them. Read are the reports of
     trivy-operator and Kubescape; a scanner outside the cluster is not seen here.
@@ -128,26 +128,28 @@ def retention(retention_settings: pd.DataFrame, *, days: int = 0) -> pd.Series:
     """Logs and metrics are kept for as long as management says.
 
     What is deleted before an incident is found cannot be investigated. The setting `days` is the least number of
-    days: until it is supplied rows are undetermined, and so is what is kept by size or switched on and off.
+    days: until it is supplied rows are undetermined, and so is what is kept by size or switched on and off, and 0, which
+    some programs read as for ever.
 
     Fix: raise the retention, or send a copy to a store that keeps it.
     """
     kept = retention_settings.days
-    return (kept < days).astype("boolean").mask(kept.isna() | (days == 0))
+    return (kept < days).astype("boolean").mask(kept.isna() | (kept == 0) | (days == 0))
 
 
 @check("LOG-66", severity="medium")
 def systems_ready(monitoring_systems: pd.DataFrame) -> pd.Series:
-    """What logs, measures, detects and alerts is running: every pod of it is ready.
+    """What logs, measures, detects and alerts is running: every pod that it asks for is there and ready.
 
     Such a system fails in silence: nobody is told by what should have told. It is known by its image
     (data/agents.toml); one scaled to none is an exception.
 
     Fix: look into the pods that are not ready; scale it up, or remove it.
     """
-    broken = monitoring_systems.ready + monitoring_systems.unreported < monitoring_systems.pods
-    idle = monitoring_systems.pods == 0
-    return (broken | idle).astype("boolean").mask(~(broken | idle) & (monitoring_systems.unreported > 0))
+    rows = monitoring_systems
+    working = rows.ready + rows.unreported
+    broken = (working < rows.pods) | (working < rows.wanted).fillna(False) | (rows.pods == 0)
+    return broken.astype("boolean").mask(~broken & (rows.unreported > 0))
 
 
 @check("LOG-63", severity="low")

@@ -102,8 +102,8 @@ def dangling_policy(network_policies: pd.DataFrame, isolation: pd.DataFrame) -> 
 def policies_enforced(policy_enforcement: pd.DataFrame) -> pd.Series:
     """The cluster's network enforces the policies that it is given.
 
-    The API server accepts policies that no component reads. A network that is not recognised, or whose
-    enforcement is an option, is undetermined.
+    The API server accepts policies that no component reads. A network that is not recognised, or that enforces only
+    where an option asks for it, is undetermined. That one which enforces by default was told not to is not seen.
 
     Fix: run a network that enforces the policy's kind on every node, or write the policy in a kind that it reads.
     """
@@ -130,7 +130,8 @@ def environments_apart(
 def mesh_encrypted(mesh_encryption: pd.DataFrame) -> pd.Series:
     """The mesh takes no plain text.
 
-    PERMISSIVE takes both: whoever is on the network may call without a certificate.
+    PERMISSIVE takes both: whoever is on the network may call without a certificate. The mesh is Istio's; of another
+    nothing is read.
 
     Fix: set mode STRICT for the mesh, and remove what makes exceptions of it.
     """
@@ -153,7 +154,7 @@ def metadata_service(metadata_access: pd.DataFrame) -> pd.Series:
     """No workload reaches the cloud's metadata service at 169.254.169.254.
 
     It answers whoever asks with the node's own credentials at the cloud. A hop limit of 1, or a provider's proxy,
-    may stop pods too, which the cluster does not show; hostNetwork pods always reach it.
+    may stop pods too, which the cluster does not show; no NetworkPolicy holds back hostNetwork pods.
 
     Fix: deny egress by default, and leave 169.254.169.254/32 out (`except`) of every wide ipBlock.
     """

@@ -87,7 +87,7 @@ def idle_timeout(kubelets: pd.DataFrame, *, hours: int = 4) -> pd.Series:
 
     Fix: remove `streamingConnectionIdleTimeout`, or set hours that you can answer for.
     """
-    return (kubelets.idle_timeout > hours * 3600) | (kubelets.idle_timeout < 0)
+    return kubelets.idle_timeout > hours * 3600
 
 
 @check("NODE-06", severity="low")

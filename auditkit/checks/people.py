@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from auditkit.analysis.access import MASTERS
+from auditkit.checks.lists import holds
 from auditkit.declare import check
 
 
@@ -10,13 +12,15 @@ def client_certificates(certificate_requests: pd.DataFrame) -> pd.Series:
     """No client certificate was issued to a user.
 
     Nobody can withdraw a certificate: it logs in until it ends, after its holder has left too, and no second factor
-    is asked for. Users named system: are nodes and components. The cluster forgets decided requests after an hour:
-    the population is what is left, not all that was issued.
+    is asked for. Users named system: are nodes and components, but for system:admin and members of system:masters. The
+    cluster forgets decided requests after an hour: the population is what is left, not all that was issued.
 
     Fix: let people sign in by the identity provider; deny such requests.
     """
-    user = certificate_requests.user_certificate & ~certificate_requests.subject.str.startswith("system:")
-    return certificate_requests.issued & user
+    subject = certificate_requests.subject
+    person = ~subject.str.startswith("system:") | (subject == "system:admin").astype("boolean")
+    user = person | holds(certificate_requests.organizations, MASTERS)
+    return certificate_requests.issued & certificate_requests.user_certificate & user
 
 
 @check("RBAC-63", severity="medium")
@@ -25,14 +29,19 @@ def certified_subjects(bindings: pd.DataFrame, certificate_requests: pd.DataFram
 
     The certificate's common name is the user, its organizations are groups, an identity provider's among them. A
     user or group that nothing marks as an identity provider's, by a prefix with a colon, and of whom no certificate
-    is left in the requests, may have one all the same: undetermined.
+    is left in the requests, may have one all the same: undetermined. So is one whose request may have become one.
 
     Fix: give the right to a group of the identity provider, and leave the certificate to end.
     """
-    issued = certificate_requests[
-        certificate_requests.issued.fillna(False) & certificate_requests.user_certificate.fillna(False)
-    ]
-    user = ((bindings.subject_kind == "User") & bindings.identity.isin(issued.subject)).fillna(False)
-    group = ((bindings.subject_kind == "Group") & bindings.identity.isin(issued.organizations.explode())).fillna(False)
-    plain = bindings.identity.notna() & ~bindings.identity.str.contains(":", regex=False)
-    return ((user | group) & ~bindings.stock).fillna(False).mask(plain & ~user & ~group)
+    found = _named_by(bindings, certificate_requests, unknown=False)
+    open_ = _named_by(bindings, certificate_requests, unknown=True)
+    plain = ~bindings.identity.str.contains(":", regex=False) | (bindings.identity == "system:admin").astype("boolean")
+    return (found & ~bindings.stock).mask(~found & (open_ | plain.fillna(False)))
+
+
+def _named_by(bindings: pd.DataFrame, requests: pd.DataFrame, *, unknown: bool) -> pd.Series:
+    """Whether a certificate of a user names the subject; what is not known of a request counts as `unknown`."""
+    issued = requests[requests.issued.fillna(unknown) & requests.user_certificate.fillna(unknown)]
+    user = (bindings.subject_kind == "User") & bindings.identity.isin(issued.subject.dropna())
+    group = (bindings.subject_kind == "Group") & bindings.identity.isin(issued.organizations.explode().dropna())
+    return (user | group).astype("boolean").fillna(False)

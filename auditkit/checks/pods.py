@@ -162,8 +162,9 @@ def sandboxes(
 ) -> pd.Series:
     """Workloads of the namespaces that call for it run in a sandbox.
 
-    A sandbox such as gVisor or Kata puts a second kernel between a workload and its node. Which namespaces call
-    for it is the entity's decision: until the setting names them, workloads without one are undetermined.
+    A sandbox such as gVisor or Kata puts a second kernel between a workload and its node. One is known by the name of
+    its RuntimeClass, as in `classes`; what nodes run under that name is not in the API. Which namespaces call for it is
+    the entity's decision: until the setting names them, workloads without one are undetermined.
 
     Fix: set `runtimeClassName` to a sandbox's class.
     """
@@ -176,12 +177,13 @@ def sandboxes(
 def secure_shell(service_ports: pd.DataFrame) -> pd.Series:
     """Services do not lead to SSH.
 
-    A shell that is reached over the network goes past the API server, its roles and its audit log.
+    A shell that is reached over the network goes past the API server, its roles and its audit log. It is known by the
+    ports 22 and 2222, of Service or pods, and by the names ssh and sshd.
 
     Fix: remove the port and the server; use `kubectl exec`.
     """
-    named = service_ports.port_name.str.lower().isin(["ssh", "sshd"])
-    return service_ports.port.isin([22, 2222]) | service_ports.target.isin(["22", "2222", "ssh", "sshd"]) | named
+    named = service_ports.port_name.str.lower().isin(["ssh", "sshd"]) | service_ports.target.isin(["ssh", "sshd"])
+    return service_ports.port.isin([22, 2222]) | holds(service_ports.numbers, "22", "2222") | named
 
 
 @check("POD-42", severity="low")
@@ -211,8 +213,8 @@ def default_namespace(workloads: pd.DataFrame) -> pd.Series:
 def system_namespace(system_workloads: pd.DataFrame, *, known: tuple[str, ...] = SYSTEM_WORKLOADS) -> pd.Series:
     """Only the cluster's own workloads lie in kube-system.
 
-    kube-system is exempt from many policies and holds the cluster's own tokens. Static pods are placed by their node,
-    not through the API, and pass.
+    kube-system is exempt from many policies and holds the cluster's own tokens. Its own workloads are known by their
+    names. Static pods are placed by their node, not through the API, and pass.
 
     Fix: move the workload to a namespace of its own; name add-ons of this cluster in the setting `known`.
     """

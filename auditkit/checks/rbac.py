@@ -38,15 +38,15 @@ def anonymous(bindings: pd.DataFrame) -> pd.Series:
 def everybody(bindings: pd.DataFrame) -> pd.Series:
     """Nothing is granted to all users or all ServiceAccounts.
 
-    system:authenticated is every user; system:serviceaccounts is every Pod of the cluster, with :NAMESPACE every
-    Pod of one namespace.
+    system:authenticated is every user, in OpenShift system:authenticated:oauth every person; system:serviceaccounts is
+    every Pod of the cluster, with :NAMESPACE every Pod of one namespace.
 
     Fix: bind the group or ServiceAccount that needs it.
     """
     group = bindings.subject_kind == "Group"
     name = bindings.subject
     wide = (
-        (name == "system:authenticated")
+        name.isin(["system:authenticated", "system:authenticated:oauth"])
         | (name == "system:serviceaccounts")
         | name.str.startswith("system:serviceaccounts:")
     )
@@ -180,15 +180,32 @@ def shipped_roles_create_pods(grants: pd.DataFrame, origin: pd.DataFrame) -> pd.
 def shipped_roles_escalate(grants: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
     """No binding gives a shipped role by which its holder can become more than it is.
 
-    To impersonate, bind, escalate, change RBAC or admission, mint tokens and reach kubelets by proxy is judged by
-    RBAC-17 to 25 of roles that Kubernetes did not ship. edit and admin, system:kubelet-api-admin and some roles of
-    controllers give it too. A role that manifests name and do not hold is undetermined.
+    To impersonate, bind, escalate, change RBAC or admission, mint tokens, reach kubelets by proxy and approve
+    certificates is judged by RBAC-17 to 25 of roles that Kubernetes did not ship. edit and admin,
+    system:kubelet-api-admin and some roles of controllers give it too. A role that gives one of the two rights to
+    approve counts where the subject has the other. A role that manifests name and do not hold is undetermined.
 
     Fix: bind view, or a role of what is needed; a kubelet's API to the API server only, accepted in writing.
     """
-    escalates = grants.binds_roles | grants.escalates_roles | grants.writes_rbac | grants.writes_admission
-    becomes = grants.impersonates | grants.impersonates_details | grants.creates_tokens | grants.proxies_nodes
-    return _by_shipped_roles(grants, escalates | becomes, origin)
+    anywhere = (
+        grants.binds_roles | grants.escalates_roles | grants.writes_rbac | grants.impersonates | grants.creates_tokens
+    )
+    # Nodes, admission, uids and extras lie in no namespace: a RoleBinding does not give them.
+    outside = grants.impersonates_details | grants.writes_admission | grants.proxies_nodes
+    certain, possible = (approving(grants, unknown=unknown) for unknown in (False, True))
+    gives = anywhere | (outside & (grants.kind == "ClusterRoleBinding")) | certain.mask(possible & ~certain)
+    return _by_shipped_roles(grants, gives, origin)
+
+
+def approving(grants: pd.DataFrame, *, unknown: bool) -> pd.Series:
+    """The rows that give a right to approve certificates to a subject of whom the rows together give both.
+
+    A right that could not be computed counts as `unknown`. Requests lie in no namespace: a RoleBinding gives neither.
+    """
+    held = (grants.kind == "ClusterRoleBinding") & grants.identity.notna() & grants.rule.notna()
+    subject = grants.subject_kind.replace("ServiceAccount", "User") + "/" + grants.identity
+    updates, approves = (held & grants[right].fillna(unknown) for right in ("updates_approval", "approves_signers"))
+    return (updates | approves) & subject.isin(subject[updates]) & subject.isin(subject[approves])
 
 
 def _by_shipped_roles(grants: pd.DataFrame, power: pd.Series, origin: pd.DataFrame) -> pd.Series:

@@ -5,6 +5,7 @@ import pandas as pd
 from auditkit.analysis.access import MASTERS
 from auditkit.analysis.provider import VERSIONS
 from auditkit.checks.lists import filled, holds
+from auditkit.checks.rbac import approving
 from auditkit.declare import check
 
 
@@ -86,7 +87,7 @@ def impersonate(roles: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:
     Constrained impersonation (`impersonate:user-info` and the like) means nothing before 1.35; since then a feature
     gate and a second right decide: such a row is undetermined.
 
-    Fix: drop impersonate, or limit it by resourceNames.
+    Fix: drop impersonate; or limit it by resourceNames and accept the row, which remains, in writing.
     """
     constrained = roles.impersonates_constrained & ~_before_1_35(roles, origin)
     return roles.impersonates | roles.impersonates_details | constrained
@@ -102,8 +103,7 @@ def approve_certificates(roles: pd.DataFrame, grants: pd.DataFrame) -> pd.Series
 
     Fix: leave approval to its controller, for its signer.
     """
-    held = grants[(grants.kind == "ClusterRoleBinding") & grants.identity.notna() & grants.rule.notna()]
-    certain, possible = _approvers(held, False), _approvers(held, True)
+    certain, possible = (set(grants.role_id[approving(grants, unknown=unknown)]) for unknown in (False, True))
     shared = roles.role_id.isin(certain).astype("boolean").mask(roles.role_id.isin(possible - certain))
     either = roles.updates_approval | roles.approves_signers
     return (roles.updates_approval & roles.approves_signers) | (either & shared)
@@ -119,7 +119,7 @@ def write_aws_auth(
     It counts where it is there. Where the server is EKS and it is not, the cluster's authentication mode decides
     whether one that is made counts; what manifests lack the cluster may have: undetermined.
 
-    Fix: use access entries (authentication mode API) and delete the ConfigMap, or drop update and patch on it.
+    Fix: use access entries (authentication mode API) and delete the ConfigMap, or drop update, patch and delete on it.
     """
     there = bool(((config_maps.namespace == "kube-system") & (config_maps.name == "aws-auth")).any())
     eks = origin.version.str.contains(VERSIONS["Amazon EKS"]).fillna(False) | (origin.basis == "as supplied")
@@ -160,13 +160,6 @@ def becomes_admin(escalation_paths: pd.DataFrame) -> pd.Series:
     masters = (escalation_paths.kind == "Group") & (escalation_paths.identity == MASTERS)
     own = ~escalation_paths.stock & ~masters
     return own.mask(own & escalation_paths.condition.notna())
-
-
-def _approvers(held: pd.DataFrame, unknown: bool) -> set[str]:
-    """The roles of subjects that are given both rights, where an unknown one counts as `unknown`."""
-    subject = held.subject_kind.replace("ServiceAccount", "User") + "/" + held.identity
-    updates, approves = held.updates_approval.fillna(unknown), held.approves_signers.fillna(unknown)
-    return set(held.role_id[subject.isin(subject[updates]) & subject.isin(subject[approves])])
 
 
 def _before_1_35(roles: pd.DataFrame, origin: pd.DataFrame) -> pd.Series:

@@ -53,7 +53,8 @@ def create_pods(roles: pd.DataFrame) -> pd.Series:
 def write_workloads(roles: pd.DataFrame) -> pd.Series:
     """Roles do not change workload controllers.
 
-    A Deployment or Job creates Pods for its author: the same power as creating them.
+    A Deployment or Job creates Pods for its author: the same power as creating them. Kubernetes' own are looked at,
+    not custom ones such as Rollouts of Argo.
 
     Fix: leave workload changes to the deployment pipeline.
     """
@@ -130,7 +131,8 @@ def escalate_roles(roles: pd.DataFrame) -> pd.Series:
 def write_rbac(roles: pd.DataFrame) -> pd.Series:
     """Roles do not change roles or bindings.
 
-    Who writes bindings decides who has access, outside the joiner and leaver process.
+    Who writes bindings decides who has access, outside the joiner and leaver process. To delete one gives no access
+    and is not counted.
 
     Fix: leave RBAC to reviewed configuration.
     """
@@ -176,7 +178,7 @@ def create_tokens(roles: pd.DataFrame) -> pd.Series:
 
     A token is the ServiceAccount, outside the cluster too.
 
-    Fix: drop create on serviceaccounts/token, or limit it by resourceNames.
+    Fix: drop create on serviceaccounts/token; or limit it by resourceNames and accept the row, which remains, in writing.
     """
     return roles.creates_tokens
 
@@ -199,7 +201,7 @@ def write_cluster_config(roles: pd.DataFrame) -> pd.Series:
     ConfigMap coredns decides where every name leads. A ClusterRole counts where its rule covers such a ConfigMap,
     a Role of kube-system whichever it names.
 
-    Fix: drop update and patch on configmaps, or name the ConfigMaps.
+    Fix: drop update, patch and delete on configmaps, or name others in a ClusterRole.
     """
     return roles.writes_cluster_config
 
@@ -208,7 +210,8 @@ def write_cluster_config(roles: pd.DataFrame) -> pd.Series:
 def write_network(roles: pd.DataFrame) -> pd.Series:
     """Roles do not change networking.
 
-    NetworkPolicies, Services, endpoints and Ingresses decide which traffic reaches what.
+    NetworkPolicies, Services, endpoints and Ingresses decide which traffic reaches what. To delete a NetworkPolicy
+    lets everything through. What meshes, gateways and network plugins bring of their own is not looked at.
 
     Fix: leave them to the deployment pipeline.
     """

@@ -49,11 +49,11 @@ def restores_complete(restores: pd.DataFrame) -> pd.Series:
 
 
 @check("AVL-62", severity="low")
-def jobs_complete(jobs: pd.DataFrame) -> pd.Series:
-    """Jobs complete.
+def jobs_not_failed(jobs: pd.DataFrame) -> pd.Series:
+    """No Job has failed.
 
-    A batch that failed may be a backup, a reconciliation or a deletion that did not happen. One that waits between
-    two attempts is undetermined.
+    A batch that failed may be a backup, a reconciliation or a deletion that did not happen. One that runs has not
+    failed yet, and one that waits between two attempts is undetermined.
 
     Fix: look into its logs, run it again, and alert on failed Jobs.
     """
@@ -66,13 +66,16 @@ def copied_lately(volume_copies: pd.DataFrame, *, days: int = 7) -> pd.Series:
     """Data in volumes was copied within the last `days` days.
 
     What changed since the last copy is lost with the disk. A copy is a completed Velero Backup that holds the volume,
-    or a VolumeSnapshot that is ready. In a cluster with neither, other means may copy, which a snapshot cannot see.
+    or a VolumeSnapshot that is ready, made since the claim is there: an earlier one is of another volume. A claim of so few
+    days without a copy is undetermined, and all are in a cluster with neither: other means may copy.
 
     Fix: add the namespace to a Schedule that runs daily, or snapshot the volume on a schedule.
     """
     late = (volume_copies.age_days > days).fillna(volume_copies.copied_at.isna())
     dated = volume_copies.age_days.notna() | volume_copies.copied_at.isna()
-    return late.mask(late & volume_copies.maybe_at.notna()).mask(~volume_copies.known | ~dated)
+    young = (volume_copies.claim_days <= days).fillna(False) & volume_copies.copied_at.isna()
+    maybe = (volume_copies.maybe_days <= days).fillna(volume_copies.maybe_at.notna())
+    return late.mask(late & (maybe | young)).mask(~volume_copies.known | ~dated)
 
 
 @check("AVL-71", severity="medium")

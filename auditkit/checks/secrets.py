@@ -83,10 +83,10 @@ def secrets_renewed(held_secrets: pd.DataFrame, origin: pd.DataFrame, *, days: i
 def external_secrets_fresh(external_secrets: pd.DataFrame, origin: pd.DataFrame, *, times: int = 3) -> pd.Series:
     """An ExternalSecret was read again within `times` times its interval.
 
-    What was rotated or revoked in the store lives on in the cluster until it is read again. With the interval 0 it
-    is read once and never again. Stores themselves are not tested.
+    What was rotated or revoked in the store lives on in the cluster until it is read again. With the interval 0, or a
+    `refreshPolicy` other than Periodic, time alone never has it read again. Stores themselves are not tested.
 
-    Fix: look into the operator and the store; set `refreshInterval`.
+    Fix: look into the operator and the store; set `refreshInterval`, and `refreshPolicy: Periodic`.
     """
     age = -days_left(external_secrets.refreshed_at, origin)
     late = (age > external_secrets.interval_days * times).astype("boolean")

@@ -10,7 +10,8 @@ def volumes_encrypted(persistent_volumes: pd.DataFrame) -> pd.Series:
     """Volumes are encrypted at rest.
 
     A disk, or a snapshot of one, that leaves the provider's hands can be read. Encryption shows in the parameters of
-    the StorageClass; of file systems, disks of nodes, and classes that are gone, it does not show in the cluster.
+    the StorageClass; of file systems, disks of nodes, volumes made by hand, and classes that are gone or were made anew
+    since, it does not show in the cluster.
 
     Fix: move the data to a volume of an encrypting StorageClass; parameters of a volume cannot be changed.
     """

@@ -44,7 +44,8 @@ def settings_by_kube_bench(node_settings: pd.DataFrame) -> pd.Series:
     """Settings that kube-bench tested did not fail.
 
     It reads the flags and files of a node itself, where a snapshot sees the ConfigMap that nodes are given. WARN is to be
-    judged by hand: undetermined. A PASS takes nothing from an exception of our own test of the same item.
+    judged by hand: undetermined, as is a node whose report leaves out what that of another node has, or that has none. A
+    PASS takes nothing from an exception of our own test of the same item.
 
     Fix: as the item says.
     """
@@ -61,4 +62,4 @@ def passed_kubescape(control_tests: pd.DataFrame) -> pd.Series:
     Fix: as the control says; what is accepted is a waiver with a reason here.
     """
     said = control_tests.status.map({"failed": True, "passed": False}).astype("boolean")
-    return said.mask(control_tests.sub_status.eq("w/exceptions").fillna(False))
+    return said.mask(control_tests.sub_status.eq("w/exceptions").fillna(False) & ~said.fillna(False))

@@ -47,7 +47,8 @@ def runtime_socket(host_paths: pd.DataFrame) -> pd.Series:
 def sensitive_path(host_paths: pd.DataFrame) -> pd.Series:
     """Volumes open no folder by which a node can be taken over.
 
-    Configuration, devices, programs and the kubelet's state are in /etc, /dev, /usr, /var/lib/kubelet and the like.
+    Configuration, devices, programs, what runs by a timer, keys of who signs in and the kubelet's state are in /etc,
+    /dev, /usr, /var/spool/cron, /home, /var/lib/kubelet and the like. /var/log is not among them.
 
     Fix: mount the single file or folder that is needed, elsewhere.
     """
@@ -56,9 +57,10 @@ def sensitive_path(host_paths: pd.DataFrame) -> pd.Series:
 
 @check("POD-21", severity="medium")
 def cloud_credentials(host_paths: pd.DataFrame) -> pd.Series:
-    """Volumes do not open credentials that lie on the node.
+    """Volumes do not open credentials of a cloud, or kubeconfigs, that lie on the node.
 
-    The node's cloud credentials act for the node, in the cloud account and on all of its pods.
+    The node's cloud credentials act for the node, in the cloud account and on all of its pods. Keys of the control
+    plane, which its own pods mount, are POD-20's.
 
     Fix: give the workload an identity of its own.
     """

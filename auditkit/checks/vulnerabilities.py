@@ -18,7 +18,8 @@ def scanned(running_scans: pd.DataFrame) -> pd.Series:
 
     An image that nobody scanned has no findings, and no less vulnerabilities. A scan is about the digest that runs: one of the
     same tag and another digest looked at other software. Undetermined are all where there is no scan at all, and an image in
-    which the scanner recognised no list of packages, or whose summary by Kubescape is not whole.
+    which the scanner recognised no list of packages, whose distribution is no longer supported, as Trivy says (EOSL: nobody
+    publishes its vulnerabilities), or whose summary by Kubescape is not whole.
 
     Fix: scan every image that runs by its digest, and supply the reports (`imports.image_scans`), or run trivy-operator.
     """
@@ -100,7 +101,7 @@ def statements_agree(image_vulnerabilities: pd.DataFrame) -> pd.Series:
 
 @check("IMG-86", severity="low")
 def scans_of_what_runs(scans: pd.DataFrame) -> pd.Series:
-    """Scans are about the images that run.
+    """No scan is of another image than the one that runs under its name.
 
     A scan of the same name and another digest gives an assurance about software that does not run: the tag was moved, or
     it was scanned before the build that was rolled out. Scans of images that run nowhere (`runs` is false) are

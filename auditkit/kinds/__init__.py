@@ -19,6 +19,7 @@ from auditkit.kinds import (
 )
 from auditkit.kinds.base import (
     BUILT_IN,
+    UNREADABLE,
     Closed,
     Kind,
     ListMeta,
@@ -43,6 +44,7 @@ __all__ = [
     "ALL",
     "BUILT_IN",
     "BY_RESOURCE",
+    "UNREADABLE",
     "Closed",
     "Kind",
     "ListMeta",

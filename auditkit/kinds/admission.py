@@ -56,10 +56,13 @@ class ClientConfig(Struct):
 
 
 class AdmissionRule(Struct):
+    """A rule of a webhook, or of a built-in policy: only the latter can be limited to names of objects."""
+
     operations: list[str] | None = None
     api_groups: list[str] | None = None
     api_versions: list[str] | None = None
     resources: list[str] | None = None
+    resource_names: list[str] | None = None
     scope: str | None = None
 
 

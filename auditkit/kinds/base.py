@@ -209,11 +209,24 @@ def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
+# What decoding raises of bytes that are not as they were written.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
 def decode_page(kind: type[K], raw: bytes) -> tuple[ListMeta, list[K], list[Malformed]]:
     """Decode one page of a list; a page that fails is decoded again item by item.
 
-    Raises msgspec.DecodeError where the bytes are not a JSON list document at all.
+    Raises msgspec.DecodeError where the bytes are not a JSON list document at all, or hold an object nested too deeply.
     """
+    try:
+        return _page(kind, raw)
+    except RecursionError:
+        raise msgspec.DecodeError("it holds an object that is nested too deeply") from None
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
+
+
+def _page(kind: type[K], raw: bytes) -> tuple[ListMeta, list[K], list[Malformed]]:
     try:
         page = _decoder(Page[kind]).decode(raw)  # type: ignore[valid-type]
         return page.metadata, page.items or [], []

@@ -10,18 +10,17 @@ import msgspec
 
 from auditkit.kinds.base import Closed, Kind, Present, Struct
 
-_PEM = re.compile(
-    r"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(.*?)-----END (?:TRUSTED |X509 )?CERTIFICATE-----", re.S
-)
+_BEGIN, _END = (re.compile(rf"-----{word} (?:TRUSTED |X509 )?CERTIFICATE-----") for word in ("BEGIN", "END"))
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 def public_certificates(text: str) -> tuple[list[str], int]:
-    """The certificates of a text as canonical PEM, each once and in order, and how many blocks are none.
+    """The certificates of a text as canonical PEM, each once and in order, and how many blocks are none, or have no end.
 
     What is not shaped as a DER certificate is dropped: somebody may have put a key between the markers.
     """
-    found = [_certificate(body) for body in _PEM.findall(text)]
+    blocks = [_END.split(block, maxsplit=1) for block in _BEGIN.split(text)[1:]]
+    found = [_certificate(body) if rest else None for body, *rest in blocks]
     return list(dict.fromkeys(pem for pem in found if pem)), found.count(None)
 
 

@@ -8,15 +8,17 @@ from typing import Any
 
 import msgspec
 
-from auditkit.kinds import judge
+from auditkit.kinds import judge, yamls
 from auditkit.kinds.base import Struct
 
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+# No repetition is tried twice over the same text: whoever may write a ConfigMap must not make the search slow.
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----(?:(?!-----BEGIN ).)+?-----END CERTIFICATE-----", re.DOTALL)
 # Nothing but base64 between its lines: what else hides there is judged.
-_PUBLIC = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/\s]+={0,2}\s*-----END CERTIFICATE-----")
-# A setting by that name, where its value is a time, a size, a number or a switch: Loki, Kafka, Elasticsearch and others.
-_RETENTION = re.compile(
-    r"^[\s-]*([\w.-]*retention[\w.-]*)\s*[:=]\s*[\"']?(\d[\d.]*[A-Za-z]{0,8}|true|false)[\"']?\s*(?:#.*)?$", re.M | re.I
+_PUBLIC = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/\s]++={0,2}+\s*+-----END CERTIFICATE-----")
+# A line's setting, where its value is a time, a size, a number or a switch.
+_SETTING = re.compile(
+    r"^[ \t-]*+([\w.-]++)[ \t]*+[:=][ \t]*+[\"']?(\d[\d.]*+[A-Za-z]{0,8}|true|false)[\"']?[ \t\r]*+(?:#.*)?$",
+    re.M | re.I,
 )
 _CA_DATA = re.compile(r"certificate-authority-data['\"]?\s*:\s*['\"]?([A-Za-z0-9+/=]+)")
 _ABOUT_ENCRYPTION = re.compile(r"encrypt|kms|luks|^secure$", re.IGNORECASE)
@@ -132,13 +134,13 @@ def extracts(namespace: str, name: str, data: Mapping[str, str]) -> tuple[dict[s
     for key, text in data.items():
         try:
             if namespace == "kube-system" and name.startswith("kubelet-config") and key == "kubelet":
-                found["kubelet"] = msgspec.yaml.decode(text, type=Kubelet)
+                found["kubelet"] = yamls.decode(text, Kubelet)
             elif namespace == "kube-system" and (name, key) in _KUBE_PROXY:
-                found["kube_proxy"] = msgspec.yaml.decode(text, type=KubeProxy)
+                found["kube_proxy"] = yamls.decode(text, KubeProxy)
             elif key == "mesh" and (name == "istio" or name.startswith("istio-")):
-                found["mesh"] = msgspec.yaml.decode(text, type=Mesh)
+                found["mesh"] = yamls.decode(text, Mesh)
             elif namespace == "kube-system" and name == "aws-auth" and key in ("mapRoles", "mapUsers"):
-                entries = msgspec.yaml.decode(text, type=list[_AwsEntry] | None) or []
+                entries = yamls.decode(text, list[_AwsEntry] | None) or []
                 found.setdefault("aws_auth", []).extend(
                     AwsMapping(arn=e.rolearn or e.userarn, username=e.username, groups=e.groups) for e in entries
                 )
@@ -162,8 +164,12 @@ def _kyverno(data: Mapping[str, str]) -> Kyverno | None:
 
 
 def _retention(text: str) -> list[tuple[str, str]]:
-    """Settings of how long data is kept; the cheap test first, as most texts have none."""
-    return _RETENTION.findall(text) if "retention" in text.lower() else []
+    """Settings of how long data is kept, by that name: of Loki, Kafka, Elasticsearch and others.
+
+    The cheap test first, as most texts have none.
+    """
+    found = _SETTING.findall(text) if "retention" in text.lower() else []
+    return [(setting, value) for setting, value in found if "retention" in setting.lower()]
 
 
 def _line_looks_secret(text: str) -> bool:

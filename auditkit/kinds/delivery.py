@@ -75,6 +75,7 @@ class ExternalSecretSpec(Struct):
 
     secret_store_ref: StoreRef | None = None
     refresh_interval: str | None = None
+    refresh_policy: str | None = None
 
 
 class ExternalSecret(Kind):
@@ -140,9 +141,16 @@ class Vulnerability(Struct):
     package_purl: str | None = field(default=None, name="packagePURL")
 
 
+class System(Struct):
+    """The distribution of an image; `eosl` where its maker no longer supports it."""
+
+    eosl: bool | None = None
+
+
 class Report(Struct):
     """What was scanned, when, and what was found."""
 
+    os: System | None = None
     artifact: Artifact | None = None
     registry: Registry | None = None
     summary: Found | None = None

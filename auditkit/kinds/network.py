@@ -85,6 +85,17 @@ class CalicoGlobalNetworkPolicy(Kind):
     spec: EngineSpec | None = None
 
 
+class AntreaNetworkPolicy(Kind):
+    group, plural, kind, versions = "crd.antrea.io", "networkpolicies", "NetworkPolicy", ("v1beta1", "v1alpha1")
+    spec: EngineSpec | None = None
+
+
+class AntreaClusterNetworkPolicy(Kind):
+    group, plural, kind = "crd.antrea.io", "clusternetworkpolicies", "ClusterNetworkPolicy"
+    versions, namespaced = ("v1beta1", "v1alpha1"), False
+    spec: EngineSpec | None = None
+
+
 class AdminNetworkPolicy(Kind):
     group, plural, kind = "policy.networking.k8s.io", "adminnetworkpolicies", "AdminNetworkPolicy"
     versions, namespaced = ("v1alpha1",), False

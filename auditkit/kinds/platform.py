@@ -171,14 +171,16 @@ class MetricTarget(Struct):
 
 class ResourceMetric(Struct):
     name: str | None = None
+    container: str | None = None
     target: MetricTarget | None = None
 
 
 class Metric(Struct):
-    """What an autoscaler watches: CPU or memory of whole pods; other metrics are kept by their type."""
+    """What an autoscaler watches: CPU or memory of whole pods or of one container; other metrics are kept by their type."""
 
     type: str | None = None
     resource: ResourceMetric | None = None
+    container_resource: ResourceMetric | None = None
 
 
 class AutoscalerSpec(Struct):
@@ -225,8 +227,28 @@ class StorageClass(Kind):
         self.parameters = kept or None
 
 
+class SecretReference(Struct):
+    name: str | None = None
+    namespace: str | None = None
+
+
 class CSIDriver(Struct):
+    """A volume of a CSI driver: which, and the Secrets by which it is opened."""
+
     driver: str = ""
+    controller_publish_secret_ref: SecretReference | None = None
+    controller_expand_secret_ref: SecretReference | None = None
+    node_stage_secret_ref: SecretReference | None = None
+    node_publish_secret_ref: SecretReference | None = None
+    node_expand_secret_ref: SecretReference | None = None
+
+    @property
+    def secret_refs(self) -> tuple[SecretReference, ...]:
+        refs = (
+            self.controller_publish_secret_ref, self.controller_expand_secret_ref, self.node_stage_secret_ref,
+            self.node_publish_secret_ref, self.node_expand_secret_ref,
+        )  # fmt: skip
+        return tuple(ref for ref in refs if ref)
 
 
 class PersistentVolumeSpec(Struct):

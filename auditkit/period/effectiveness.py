@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 
 from auditkit import evaluate, frameworks
@@ -22,6 +23,14 @@ from auditkit.tally import ManagementResult
 
 NOT_CONCLUDED: frozenset[Conclusion] = frozenset({"error", "not collected", "undetermined"})
 Moment = tuple[datetime, str]
+# What holds for several clusters: the first that one of them has.
+RESULTS: tuple[ManagementResult, ...] = (
+    *("Exceptions noted", "Incomplete evidence", "Not tested", "Manual part open", "No exceptions noted"),
+)
+COUNTS = (
+    *("expected", "captured", "with_exceptions", "clean", "not_concluded", "nothing_to_test"),
+    *("deviations", "open"),
+)
 
 
 class SlotCounts:
@@ -91,7 +100,7 @@ class DeviationRow(SpanColumns, _Deviation):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effectiveness:
-    """The frames of a period: ledger (SlotRow), gaps (GapRow), checks, controls, deviations (the rows above)."""
+    """The frames of a cluster over a period: ledger (SlotRow), gaps (GapRow), checks, controls, deviations (the rows above)."""
 
     ledger: pd.DataFrame
     gaps: pd.DataFrame
@@ -162,37 +171,45 @@ def effectiveness(
     return tested.frames(controls=controls, until=until)
 
 
+_UNBOUNDED = Times()
+
+
 class _Followed:
     """The exceptions of each check over captures."""
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._spans: dict[str, Spans[str]] = {id: Spans() for id in ids}
         self._rows: dict[str, tuple[str | None, str]] = {}
-        self._waivers: dict[str, str | None] = {}
+        self._waivers: dict[str, str] = {}
         self._ended: list[tuple[str, Span[str]]] = []
 
     def step(self, at: datetime, results: Iterable[Result], tables: Tables) -> None:
         for result in results:
-            check, population = result.check, result.population
-            # A wide table is not copied for the few columns that are followed.
-            followed = ["exception_id", "waiver", *_place(check, population)]
-            found = population.loc[population["verdict"] == evaluate.EXCEPTION, followed]
-            there = dict.fromkeys(found["exception_id"].tolist())
-            if there.keys() - self._rows.keys():
-                self._rows |= zip(found["exception_id"], _named(check, found), strict=True)
-            if there:
-                waivers = found["waiver"].astype(object)
-                self._waivers |= zip(found["exception_id"], waivers.where(waivers.notna(), None), strict=True)
-            doubtful = population.index[population["verdict"] == evaluate.UNDETERMINED]
-            ids = tables.row_ids(check.population) if len(doubtful) else pd.Series(dtype="string")
+            check = result.check
+            there = self._found(result) if result.counts[evaluate.EXCEPTION] else []
+            doubtful = result.places(evaluate.UNDETERMINED)
+            ids = tables.row_ids(check.population).iloc[doubtful] if doubtful.size else ()
             ended = self._spans[check.id].step(
                 at,
                 there,
-                lambda _: Times(),
+                lambda _: _UNBOUNDED,
                 whole=result.conclusion not in ("error", "not collected") and not tables.incomplete(check.reads),
-                doubtful={f"{check.id}-{id}" for id in ids.loc[doubtful]},
+                doubtful={f"{check.id}-{id}" for id in ids},
             )
             self._ended += [(check.id, span) for span in ended]
+
+    def _found(self, result: Result) -> list[str]:
+        """The ids of the exceptions; what names their rows, and the waivers that cover them, is kept."""
+        columns = ["exception_id", "waiver", *_place(result.check, result.population)]
+        found = result.population[columns].iloc[result.places(evaluate.EXCEPTION)]
+        there: list[str] = found["exception_id"].tolist()
+        new = found[np.fromiter((id not in self._rows for id in there), bool, len(there))]
+        self._rows |= zip(new["exception_id"], _named(result.check, new), strict=True)
+        for id in self._waivers.keys() & set(there):
+            del self._waivers[id]
+        covered = found[found["waiver"].notna()]
+        self._waivers |= zip(covered["exception_id"], covered["waiver"], strict=True)
+        return there
 
     def frame(self, controls: Iterable[Control]) -> pd.DataFrame:
         """The deviations, sorted by check, exception and time."""
@@ -219,7 +236,7 @@ class _Followed:
                 tested.get(id, []),
                 span.key,
                 *self._rows[span.key],
-                self._waivers[span.key],
+                self._waivers.get(span.key),
                 number,
                 last[span.key] != n,
                 None if state == "unknown" else state == "present",
@@ -297,3 +314,23 @@ def _first(conclusions: Iterable[Conclusion]) -> Conclusion:
     """The first in order of precedence."""
     present = set(conclusions)
     return next(one for one in CONCLUSIONS if one in present)
+
+
+def together(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of checks or controls by cluster as one row each over all clusters, without `cluster`: its counts are sums.
+
+    The result is the first of RESULTS that one of the clusters has; the note says that of each.
+    """
+    rows = frame.drop(columns="cluster")
+    if frame["cluster"].nunique() < 2:
+        return rows
+    by, counts = rows.columns[0], list(COUNTS)
+    grouped = rows.groupby(by, sort=False)
+    found = rows.drop_duplicates(by).set_index(by)
+    found[counts] = grouped[counts].sum()
+    judged = found["with_exceptions"] + found["clean"]
+    found["rate"] = (found["with_exceptions"] / judged.where(judged > 0)).astype("Float64")
+    found["result"] = grouped["result"].agg(lambda results: min(results, key=RESULTS.index)).astype("string")
+    said = frame["cluster"] + ": " + frame["result"] + (", " + frame["note"]).where(frame["note"] != "", "")
+    found["note"] = (said + ".").groupby(frame[by]).agg("\n".join).astype("string")
+    return found.reset_index()[list(rows)]

@@ -73,24 +73,30 @@ class Sample:
     seed: str
     size: int
     population: int
+    by: tuple[str, ...] = ()
     rows: pd.DataFrame = field(repr=False)
     replaced: pd.DataFrame = field(repr=False)
 
 
 def keys(population: pd.DataFrame, key: Sequence[str]) -> pd.Series:
     """The key of each row as one text; UsageError where a column is missing or two rows have the same key."""
-    columns = [str(name) for name in population]
-    missing = [name for name in key if name not in columns]
-    if missing:
-        raise UsageError(f"the population has no column {', '.join(missing)}; it has {', '.join(columns)}")
-    texts = [population[name].astype("string").fillna("").tolist() for name in key]
-    found = pd.Series([BETWEEN.join(parts) for parts in zip(*texts, strict=True)], population.index, dtype="object")
+    found = _texts(population, key, BETWEEN)
     if found.duplicated().any():
         twice = found[found.duplicated()].iloc[0].replace(BETWEEN, " / ")
         raise UsageError(
             f"{', '.join(key)} does not name one row: {twice} stands there more than once; give more --key"
         )
     return found
+
+
+def _texts(population: pd.DataFrame, columns: Sequence[str], between: str) -> pd.Series:
+    """The values of these columns in each row as one text."""
+    known = [str(name) for name in population]
+    missing = [name for name in columns if name not in known]
+    if missing:
+        raise UsageError(f"the population has no column {', '.join(missing)}; it has {', '.join(known)}")
+    texts = [population[name].astype("string").fillna("").tolist() for name in columns]
+    return pd.Series([between.join(parts) for parts in zip(*texts, strict=True)], population.index, dtype="object")
 
 
 def order(seed: str, key: str) -> str:
@@ -105,20 +111,20 @@ def draw(
     size: int,
     seed: str,
     method: Method = "random",
-    by: str = "",
+    by: Sequence[str] = (),
     replace: Mapping[str, str] | None = None,
     listed: Sequence[str] = (),
 ) -> Sample:
     """Draw a sample of rows; the order of the rows in the population does not matter.
 
-    `random` takes the first `size` by `order`; `stratified` gives each value of column `by` its share, one at least;
+    `random` takes the first `size` by `order`; `stratified` gives each value of the columns `by` its share, one at least;
     `systematic` takes every n-th row by key from a start that the seed gives; `list` those whose keys the auditor names;
     `all` every row. `replace` takes items out by key for a reason: the next of the draw takes the place.
     """
     names = keys(population, key)
     if method not in ("all", "list") and not 1 <= size <= len(names):
         raise UsageError(f"a sample of {size:,} cannot be drawn from {len(names):,} rows")
-    strata = population[by].astype("string").fillna("") if by else pd.Series("", population.index, dtype="string")
+    strata = _texts(population, by, " / ") if by else pd.Series("", population.index, dtype="object")
     frame = pd.DataFrame({"key": names, "stratum": strata}).sort_values("key")
     chosen, spare = _chosen(frame, size, seed, method, listed)
     chosen, replaced = _replaced(chosen, spare, frame, replace or {})
@@ -131,6 +137,7 @@ def draw(
         seed=seed if method not in ("all", "list") else "",
         size=len(rows),
         population=len(population),
+        by=tuple(by),
         rows=rows.reset_index(drop=True),
         replaced=replaced,
     )

@@ -35,6 +35,7 @@ class SpanColumns:
     unknown: Annotated[int, "Captures in between, or since, in which it was not seen and its kind not completely read."]
     began: Annotated[str, "How the beginning is known, in words."]
     ended: Annotated[str | None, "How the end is known, in words."]
+    month: Annotated[str, "Month of `first_seen`, as 2026-08: samples can be drawn of each."]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -145,6 +146,7 @@ class Spans(Generic[Key]):
                 open_.unknown,
                 _began(open_, earliest, latest),
                 _ended(state, seen, gone, at),
+                f"{open_.first_seen:%Y-%m}",
             ),
         )
 

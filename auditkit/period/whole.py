@@ -1,17 +1,18 @@
-"""The evidence of a period: every frame of it, computed in one pass over its captures."""
+"""The evidence of a period: every frame of it, computed in one pass over the captures of each cluster."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 
 from auditkit import evaluate
-from auditkit.capture.imports import Loaded
+from auditkit.capture.imports import Loaded, of_clusters
 from auditkit.capture.imports.tickets import Ticket
 from auditkit.capture.snapshot import Snapshot
+from auditkit.declare import Column, columns_of
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.period import tickets as _tickets
@@ -20,7 +21,7 @@ from auditkit.period.coverage import GapRow, SlotRow, slots
 from auditkit.period.departures import DepartureRow, Departures
 from auditkit.period.effectiveness import CheckRow, ControlRow, DeviationRow, Tested
 from auditkit.period.frames import Capture, framed
-from auditkit.period.intervals import BindingRow, GrantRow, GrantSpans, ObjectRow, ObjectSpans
+from auditkit.period.intervals import BindingRow, GrantRow, GrantSpans, ObjectRow, ObjectSpans, Pairs
 
 
 class CaptureRow:
@@ -35,40 +36,49 @@ class CaptureRow:
         list[str], "Imports that are partial when judged by its time: too old or too new, undated, or not all read."
     ]
     objects: Annotated[int, "Objects kept."]
-    cluster: Annotated[str, "Name of the cluster, as the capture has it."]
     cluster_uid: Annotated[str | None, "UID of the namespace kube-system."]
     version: Annotated[str | None, "Version of the API server."]
     dated_by: Annotated[str, "How the time is known."]
     tool: Annotated[str, "What read the cluster."]
 
 
+class _OfCluster:
+    cluster: Annotated[str, "Name of the cluster, in a store that of its folder."]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """What a frame of a period is: the class of its rows, and the columns that tell a row from others."""
+    """What a frame of a period is: the class of its rows within a cluster, and the columns that tell a row from others."""
 
     rows: type
     key: tuple[str, ...]
 
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The cluster, and the columns of the rows."""
+        return (*columns_of(_OfCluster), *columns_of(self.rows))
 
-_BOUND = ("kind", "namespace", "name", "uid", "role_kind", "role", "subject_kind", "identity")
+
+_BOUND = ("cluster", "kind", "namespace", "name", "uid", "role_kind", "role", "subject_kind", "identity")
 # The frames of a period by name, as the files of a pack are named.
 LISTINGS: Mapping[str, Listing] = MappingProxyType(
     {
-        "captures": Listing(rows=CaptureRow, key=("taken_at", "digest")),
-        "coverage": Listing(rows=SlotRow, key=("slot",)),
-        "gaps": Listing(rows=GapRow, key=("start",)),
-        "controls": Listing(rows=ControlRow, key=("control",)),
-        "checks": Listing(rows=CheckRow, key=("check",)),
-        "deviations": Listing(rows=DeviationRow, key=("exception_id", "occurrence")),
-        "changes": Listing(rows=ChangeRow, key=("seen_at", "change", "group", "kind", "namespace", "name")),
-        "objects": Listing(rows=ObjectRow, key=("group", "kind", "namespace", "name", "uid", "first_seen")),
+        "captures": Listing(rows=CaptureRow, key=("cluster", "taken_at", "digest")),
+        "coverage": Listing(rows=SlotRow, key=("cluster", "slot")),
+        "gaps": Listing(rows=GapRow, key=("cluster", "start")),
+        "controls": Listing(rows=ControlRow, key=("cluster", "control")),
+        "checks": Listing(rows=CheckRow, key=("cluster", "check")),
+        "deviations": Listing(rows=DeviationRow, key=("cluster", "exception_id", "occurrence")),
+        "changes": Listing(rows=ChangeRow, key=("cluster", "seen_at", "change", "group", "kind", "namespace", "name")),
+        "objects": Listing(rows=ObjectRow, key=("cluster", "group", "kind", "namespace", "name", "uid", "first_seen")),
         "bindings": Listing(rows=BindingRow, key=(*_BOUND, "first_seen")),
         "grants": Listing(
             rows=GrantRow,
             key=(*_BOUND, "verbs", "api_groups", "resources", "resource_names", "paths", "first_seen"),
         ),
         "departures": Listing(
-            rows=DepartureRow, key=("person", "kind", "namespace", "name", "role", "identity", "first_seen")
+            rows=DepartureRow,
+            key=("cluster", "person", "kind", "namespace", "name", "role", "identity", "first_seen"),
         ),
     }
 )
@@ -76,10 +86,10 @@ LISTINGS: Mapping[str, Listing] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Period:
-    """The evidence of one cluster over a period: its frames, each with the columns of LISTINGS, and the imports as read.
+    """The evidence of clusters over a period: frames with the columns of LISTINGS, by cluster, and the imports as read.
 
-    `until` is the time of judging. `last` is the last snapshot with the imports beside it, None where the period was read
-    from a pack or has no capture.
+    `until` is the time of judging. `lasts` are the last snapshots of clusters that have a capture, without objects and with
+    the imports beside; empty where the period was read from a pack.
     """
 
     until: datetime
@@ -95,7 +105,7 @@ class Period:
     grants: pd.DataFrame
     departures: pd.DataFrame
     imports: Sequence[Loaded] = ()
-    last: evaluate.Snapshot | None = field(default=None, repr=False)
+    lasts: Mapping[str, evaluate.Snapshot] = field(default_factory=dict, repr=False)
 
     @property
     def frames(self) -> Mapping[str, pd.DataFrame]:
@@ -103,62 +113,107 @@ class Period:
         return {name: getattr(self, name) for name in LISTINGS}
 
     @property
-    def cluster(self) -> str:
-        return str(self.captures["cluster"].iloc[-1])
+    def clusters(self) -> tuple[str, ...]:
+        """The names of the clusters, also of one without a capture: its slots are missed."""
+        return tuple(sorted(set(self.checks["cluster"])))
+
+    def with_cluster(self, *columns: str) -> list[str]:
+        """These columns, after that of the cluster where there are several."""
+        return ["cluster", *columns] if len(self.clusters) > 1 else [*columns]
+
+    def start(self, frame: pd.DataFrame) -> pd.Series:
+        """For each row of a frame the first capture of its cluster."""
+        return self._of_cluster(frame, "min")
+
+    def end(self, frame: pd.DataFrame) -> pd.Series:
+        """For each row of a frame the last capture of its cluster."""
+        return self._of_cluster(frame, "max")
+
+    def _of_cluster(self, frame: pd.DataFrame, which: Literal["min", "max"]) -> pd.Series:
+        taken = self.captures.groupby("cluster")["taken_at"].agg(which)
+        return frame["cluster"].map(taken).astype(taken.dtype)
 
     def __repr__(self) -> str:
-        first, last = (self.captures["taken_at"].iloc[n] for n in (0, -1))
+        first, last = self.captures["taken_at"].min(), self.captures["taken_at"].max()
         return (
-            f"<Period of {self.cluster}: {len(self.captures)} captures from {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
+            f"<Period of {', '.join(self.clusters)}: {len(self.captures)} captures from {first:%Y-%m-%d} to {last:%Y-%m-%d}, "
             f"{len(self.deviations):,} deviations, {len(self.changes):,} changes>"
         )
 
 
 def whole(
-    pairs: Iterable[tuple[Capture, Snapshot]],
+    clusters: Mapping[str, Pairs],
     engagement: Engagement,
     *,
     imports: Sequence[Loaded] = (),
     until: datetime,
 ) -> Period:
-    """Everything that the captures of a period tell. `pairs` are read once, oldest first, one at a time.
+    """Everything that the captures of a period tell. `clusters` gives by name those of each, oldest first, read once.
 
-    `imports` are laid beside each capture and judged by its time. Per capture it costs the tables and all checks, and a
-    comparison with the one before; in memory are two snapshots, the tables of one, and a record of what is there or was.
-    Captures outside the period are passed over. Raises UsageError where the engagement states no period or schedule,
-    where no capture lies in it, and where captures are undated, not in order, or of two clusters.
+    `imports` are laid beside each capture and judged by its time; of_clusters says of which cluster. Per capture it costs
+    the tables and all checks, and a comparison with the one before; in memory are two snapshots, the tables of one, and of
+    one cluster a record of what is there or was. Captures outside the period are passed over; of a cluster without any every slot
+    is missed. Raises UsageError where the engagement states no period or schedule, where no cluster has a capture in it, where
+    captures of a cluster are undated, not in order, or of two, and where it is not known of which an import is.
     """
-    tested = Tested(engagement)
     if engagement.period:
         slots(engagement.period)  # raises, before every capture is read for nothing
-    following = _Following(engagement, imports)
+    beside = of_clusters(imports, sorted(clusters))
+    found: dict[str, Mapping[str, pd.DataFrame]] = {}
+    lasts: dict[str, evaluate.Snapshot] = {}
+    for name in sorted(clusters):
+        found[name], last = _followed(clusters[name], engagement, beside[name], until)
+        lasts |= {name: last} if last else {}
+    if not lasts:
+        period = engagement.period
+        raise UsageError(
+            f"no capture lies in the period {period.start if period else ''} to {period.end if period else ''}"
+        )
+    frames = {listing: _joined({name: frames[listing] for name, frames in found.items()}) for listing in LISTINGS}
+    return Period(until=until, imports=tuple(imports), lasts=lasts, **frames)
+
+
+def _followed(
+    pairs: Pairs, engagement: Engagement, imports: Sequence[Loaded], until: datetime
+) -> tuple[Mapping[str, pd.DataFrame], evaluate.Snapshot | None]:
+    """The frames of one cluster, without its name, and its last snapshot as in Period."""
+    tested, following = Tested(engagement), _Following(engagement, imports)
     last: evaluate.Snapshot | None = None
     for capture, snapshot in _within(pairs, engagement):
         last = _beside(snapshot, imports)
         tested.step(capture, last)
         following.step(capture, snapshot, last)
-    if last is None:
-        period = engagement.period
-        raise UsageError(
-            f"no capture lies in the period {period.start if period else ''} to {period.end if period else ''}"
-        )
+    if last:
+        last = evaluate.Snapshot(origin=last.origin, coverage=last.coverage, objects={}, imports=last.imports)
     found = tested.frames(until=until)
-    return Period(
-        until=until,
-        coverage=found.ledger,
-        gaps=found.gaps,
-        controls=found.controls,
-        checks=found.checks,
-        deviations=found.deviations,
+    frames = {
+        "coverage": found.ledger,
+        "gaps": found.gaps,
+        "controls": found.controls,
+        "checks": found.checks,
+        "deviations": found.deviations,
         **following.frames(),
-        imports=tuple(imports),
-        last=last,
-    )
+    }
+    return frames, last
 
 
-def _within(pairs: Iterable[tuple[Capture, Snapshot]], engagement: Engagement) -> Iterable[tuple[Capture, Snapshot]]:
-    period, before = engagement.period, None
+def _joined(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The frames of clusters as one, in the order given, with the cluster's name as first column."""
+    for name, frame in frames.items():
+        frame.insert(0, "cluster", pd.Series(name, frame.index, "string"))
+    one, *others = frames.values()
+    return pd.concat([one, *others], ignore_index=True) if others else one
+
+
+def _within(pairs: Pairs, engagement: Engagement) -> Pairs:
+    period, before, uid = engagement.period, None, ""
     for capture, snapshot in pairs:
+        if uid and snapshot.origin.cluster_uid not in ("", uid):
+            raise UsageError(
+                f"{snapshot.origin.cluster} at {capture.taken_at:%Y-%m-%dT%H:%M:%SZ} is another cluster than before "
+                f"(UIDs of kube-system: {uid}, {snapshot.origin.cluster_uid})"
+            )
+        uid = uid or snapshot.origin.cluster_uid
         if before and capture.taken_at <= before:
             raise UsageError(
                 f"captures are not in order: {capture.taken_at:%Y-%m-%dT%H:%M:%SZ} after {before:%Y-%m-%dT%H:%M:%SZ}; name the oldest first"
@@ -218,7 +273,6 @@ def _capture_row(capture: Capture, snapshot: Snapshot) -> tuple[Any, ...]:
         list(capture.incomplete),
         [one.about.source for one in snapshot.imports if one.about.state != "collected"],
         sum(len(snapshot.objects[kind]) for kind in snapshot.objects),
-        origin.cluster,
         origin.cluster_uid or None,
         origin.version or None,
         origin.dated_by,

@@ -23,6 +23,24 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path, compression="zstd")
 
 
+# The dtypes of declare.DTYPES by the Arrow types that are written; times have theirs of themselves.
+_DTYPES = {
+    pa.string(): pd.StringDtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+}
+
+
+def read_frame(table: pa.Table) -> pd.DataFrame:
+    """The frame that `write_parquet` wrote, in its dtypes; a list is a list again."""
+    names: list[str] = table.column_names
+    lists = [field.name for field in table.schema if pa.types.is_list(field.type)]
+    frame: pd.DataFrame = table.drop_columns(lists).to_pandas(types_mapper=_DTYPES.get)
+    frame = frame.assign(**{name: pd.Series(table[name].to_pylist(), frame.index, dtype=object) for name in lists})
+    return frame[names]
+
+
 def _arrow(values: pd.Series, type_: pa.DataType) -> pa.Array:
     found = pa.array(_plain(values) if values.dtype == object else values.array, type=type_)
     # Text is handed over in the chunks that it was put together from: equal values shall give equal bytes.

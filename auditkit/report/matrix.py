@@ -61,7 +61,7 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
         listings.access(pack, snapshot, engagement),
         requests.sheet(snapshot),
         provenance.ipe(pack, snapshot, tests),
-        provenance.imports(snapshot),
+        provenance.imports(snapshot.imports),
         provenance.index(pack, tests, without=NAME),
         provenance.dictionary(snapshot),
         provenance.glossary(),

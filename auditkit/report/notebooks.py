@@ -14,6 +14,7 @@ from typing import Any
 from auditkit.errors import AuditkitError, KernelDied, UsageError
 from auditkit.report.workpaper import END, Notebook, notebooks
 from auditkit.resources import folder
+from auditkit.store.publish import place
 
 # One cell that computes longer than this has hung.
 CELL_SECONDS = 600
@@ -31,6 +32,7 @@ class Executed:
 
 def copy(to: Path) -> list[Path]:
     """Copy the notebooks of this installation into a folder; existing files are never overwritten."""
+    to = place(to)
     sources = sorted(folder("notebooks").rglob("*.ipynb"))
     copies = {to / source.relative_to(folder("notebooks")): source for source in sources}
     taken = [copy_ for copy_ in copies if copy_.exists()]

@@ -1,14 +1,14 @@
 """Sheets that say where the numbers come from: IPE, evidence index, data dictionary, glossary and tickmarks."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from auditkit import seal
-from auditkit.capture.imports import READERS, Import
+from auditkit.capture.imports import READERS, Import, Loaded
 from auditkit.capture.snapshot import file_of
 from auditkit.declare import TABLES, kinds_of, spine_of
 from auditkit.evaluate import Snapshot, declared
@@ -178,9 +178,9 @@ def _count_cluster(own: Sequence[type[Kind]], snapshot: Snapshot) -> str:
     return f"kubectl get {','.join(read)} -A -o name | wc -l" if read else ""
 
 
-def imports(snapshot: Snapshot) -> Sheet:
+def imports(loaded: Iterable[Loaded]) -> Sheet:
     """One row per import, those that nobody supplied among them: files and hashes, tool, date, counts, what is missing."""
-    there = {one.about.source: one.about for one in snapshot.imports}
+    there = {one.about.source: one.about for one in loaded}
     rows = []
     for source_, reader in sorted(READERS.items()):
         about = there.get(source_) or Import(source=source_, state="not supplied")

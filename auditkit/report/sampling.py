@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from auditkit import seal
+from auditkit import seal, store
 from auditkit.capture import tool
 from auditkit.declare import CHECKS, TABLES
 from auditkit.errors import UsageError
@@ -18,7 +18,7 @@ from auditkit.period.samples import BETWEEN, METHODS, RISKS, Sample, Sizes, draw
 from auditkit.period.whole import LISTINGS
 from auditkit.report.frames import flat, unguarded
 from auditkit.report.period.saved import FOLDER
-from auditkit.report.workbook import Cover, Sheet, write
+from auditkit.report.workbook import Cover, Sheet, made
 
 _DRAWN = {
     "random": "the first items by sha256(seed, line break, key), in hexadecimal",
@@ -81,15 +81,14 @@ def _known(path: Path) -> tuple[str, ...]:
 
 
 def write_sample(path: Path, sample: Sample, population: Population, *, size_from: str, seed_from: str) -> None:
-    """Write the workbook; the same sample gives the same bytes. UsageError where the file exists."""
-    if path.exists():
-        raise UsageError(f"{path}: exists already; choose another --out")
+    """Write the workbook; the same sample gives the same bytes. Raises as store.publish_file."""
     facts = [
         ("Population", population.path.name),
         ("Rows in the population", f"{sample.population:,}"),
         ("sha256 of the population", population.sha256),
         ("Key", ", ".join(population.key)),
         ("Method", f"{sample.method}: {_DRAWN[sample.method]}"),
+        *([("Strata", f"each {' and '.join(sample.by)}")] if sample.by else []),
         ("Seed", f"{sample.seed} ({seed_from})" if sample.seed else "none is needed"),
         ("Size", f"{sample.size:,} ({size_from})"),
         ("Replaced", f"{len(sample.replaced):,}"),
@@ -109,7 +108,8 @@ def write_sample(path: Path, sample: Sample, population: Population, *, size_fro
     replaced = Sheet(
         name="Replaced", note="Items that were taken out, why, and what took their place.", frame=sample.replaced
     )
-    write(path, Cover(title="Sample", rows=facts, footer=population.path.name), [items, replaced], created=None)
+    cover = Cover(title="Sample", rows=facts, footer=population.path.name)
+    store.publish_file(path, made(cover, [items, replaced], created=None))
 
 
 def sample(
@@ -129,7 +129,7 @@ def sample(
 ) -> Sample:
     """Draw a sample of a file and write its workbook; see period.samples.draw for what the methods do.
 
-    `key` are comma-separated columns, `replace` texts KEY=REASON, `listed` a CSV with the key columns. Raises UsageError for
+    `key` and `by` are comma-separated columns, `replace` texts KEY=REASON, `listed` a CSV with the key columns. Raises UsageError for
     what does not fit together.
     """
     if method not in METHODS or risk not in RISKS:
@@ -137,22 +137,30 @@ def sample(
     if (method == "list") != (listed is not None):
         raise UsageError("--method list and --list FILE go together")
     if (method == "stratified") != bool(by):
-        raise UsageError("--method stratified and --by COLUMN go together")
-    found = Population.read(population, [part.strip() for part in key.split(",")] if key else ())
+        raise UsageError("--method stratified and --by COLUMNS go together")
+    found = Population.read(population, _columns(key))
     wanted, size_from = _size(method, size, frequency, risk, sizes, len(found.rows))
     chosen = seed or secrets.token_hex(8)
+    try:
+        chosen.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"--seed {chosen}: is no UTF-8; write another") from None
     done = draw(
         found.rows,
         key=found.key,
         size=wanted,
         seed=chosen,
         method=method,
-        by=by,
+        by=_columns(by),
         replace=dict(_reason(text, {*keys(found.rows, found.key)}) for text in replace),
         listed=[] if listed is None else keys(Population.read(listed, found.key).rows, found.key).tolist(),
     )
     write_sample(out, done, found, size_from=size_from, seed_from="supplied" if seed else "made by auditkit")
     return done
+
+
+def _columns(text: str | None) -> list[str]:
+    return [part.strip() for part in text.split(",")] if text else []
 
 
 def _size(

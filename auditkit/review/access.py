@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.activity import is_person
 from auditkit.capture.imports.audit_events import Use
 from auditkit.capture.imports.identity import IdpGroup, IdpUser
 from auditkit.engagement import Engagement, in_scope
@@ -222,7 +223,7 @@ def _unlisted(kind: str, identity: str, tables: Tables) -> str:
         return "nobody: the binding has no subjects"
     if kind == "ServiceAccount" or identity.startswith("system:serviceaccount:"):
         return "no person: a ServiceAccount"
-    if identity.startswith("system:"):
+    if identity.startswith("system:") and not (kind == "User" and is_person(identity) is not False):
         return "no list has its members: a name of Kubernetes itself"
     record = IdpGroup if kind == "Group" else IdpUser
     state = tables.snapshot.state(record).state
@@ -258,9 +259,8 @@ def _began(spans: pd.DataFrame | None) -> Mapping[tuple[str, ...], tuple[datetim
 
 def _used(tables: Tables, snapshot: Snapshot) -> tuple[dict[tuple[str, ...], pd.Timestamp], str]:
     """The last use by binding and user, with "" for users whom the binding does not name; and what a missing one means."""
-    state = snapshot.state(Use)
-    covers = next((one.about.covers for one in snapshot.imports if one.about.source == Use.source), None)
-    if state.state != "collected" or covers is None:
+    state, files = snapshot.state(Use), tables["audit_files"]
+    if state.state != "collected" or files.empty:
         return {}, f"not known: audit log {state.state}"
     bound = set(zip(*(tables["bindings"][c] for c in (*BINDING, "identity")), strict=True))
     grants = tables["grants_used"]
@@ -269,7 +269,8 @@ def _used(tables: Tables, snapshot: Snapshot) -> tuple[dict[tuple[str, ...], pd.
     for *binding, user, at in zip(*(grants[c] for c in BINDING), who, grants["last"], strict=True):
         key = (*binding, user if (*binding, user) in bound else "")
         last[key] = max(at, last.get(key, at))
-    return last, f"no use from {covers[0]:%Y-%m-%d} to {covers[1]:%Y-%m-%d}"
+    # Of the time after its last event the log shows nothing, whenever it was taken.
+    return last, f"no use from {files['first'].min():%Y-%m-%d} to {files['last'].max():%Y-%m-%d}"
 
 
 def content(rules: object, members: object) -> str:

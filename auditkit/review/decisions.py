@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from auditkit.analysis.activity import is_person
 from auditkit.period.frames import framed
 from auditkit.report.frames import records
 from auditkit.review.access import Held
@@ -175,7 +176,7 @@ def _independent(row: Any, reviewer: str, names: Mapping[str, str], terms: Terms
         )
     if row.subject_kind == "Group" and not (isinstance(row.members, list) or row.identity.startswith(_NO_LIST)):
         return Said(UNDETERMINED, f"whether {reviewer} is a member of {row.identity} is not known: {row.standing}")
-    if row.subject_kind == "User" and not (row.people or row.identity.startswith("system:")):
+    if row.subject_kind == "User" and not row.people and is_person(row.identity) is not False:
         return Said(UNDETERMINED, f"who {row.identity} is, is not known to the identity provider")
     if not row.granters_known:
         unknown = f"who granted it is not known ({row.granted_by})"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from auditkit import seal
-from auditkit.errors import UsageError
+from auditkit import seal, store
+from auditkit.errors import UsageError, VerificationError
 from auditkit.report import matrix
 from auditkit.report.workbook import Sheet, entries
 from auditkit.report.workbook.entries import Grid, Key
@@ -105,12 +105,17 @@ def _people(column: str, source: Grid | None, key: Key) -> bool:
 def edited_by_hand(
     edited: Mapping[str, Grid], original: Mapping[str, Grid]
 ) -> Iterator[tuple[str, str, str, str, Any, Any]]:
-    """Computed cells of `original` that `edited` has otherwise, and rows that it lacks or has beside: columns of REPORT."""
+    """Computed cells of `original` that `edited` has otherwise, and rows that it lacks or has beside: columns of REPORT.
+
+    A heading that stands there twice is one that was edited: which of its columns was read nobody could tell.
+    """
     for name, source in original.items():
         grid = edited.get(name)
         if grid is None:
             yield MISSING, name, "(the whole sheet)", "", None, None
             continue
+        for column in grid.repeated:
+            yield TAMPERED, name, "(heading)", column, None, None
         for key, computed in source.rows.items():
             found = grid.rows.get(key)
             if found is None:
@@ -149,8 +154,8 @@ def _there(key: Key, grid: Grid | None) -> Key:
 def merge(edited: Path, original: Path, newer: Path, out: Path) -> Merge:
     """Write `newer` with what people wrote into `edited` as a new file; its last sheet is the report.
 
-    `original` and `newer` are packs, or workbooks of packs. Raises UsageError where one is no workbook, a pack's workbook is
-    not as it was sealed, or `out` exists.
+    `original` and `newer` are packs, or workbooks of packs. Raises UsageError where one is no workbook or `out` exists,
+    VerificationError where a pack is not as it was sealed.
     """
     source, target = _workbook(original), _workbook(newer)
     if not edited.is_file():
@@ -158,15 +163,16 @@ def merge(edited: Path, original: Path, newer: Path, out: Path) -> Merge:
     done = merged(entries.read(edited), entries.read(source), entries.read(target))
     note = "What the merge of people's cells did, row by row. Texts that found no place stay here, and are tried again at the next merge."
     report = Sheet(name=REPORT, note=note, frame=done.report, widest=50, fixed=1)
-    entries.write(out, entries.fill(target, done.cells, [report]))
+    store.publish_file(out, entries.fill(target, done.cells, [report]))
     return done
 
 
 def _workbook(place: Path) -> Path:
     if not place.is_dir():
         return place
-    path = place / matrix.NAME
-    sealed = {file.path: file.sha256 for file in seal.read(place).files}
-    if not path.is_file() or sealed.get(matrix.NAME) != seal.sha256(path):
-        raise UsageError(f"{path}: is not the workbook that was sealed; `auditkit verify {place}` says what changed")
-    return path
+    verdict = seal.verify(place)
+    if not verdict.ok:
+        raise VerificationError(str(verdict))
+    if not (place / matrix.NAME).is_file():
+        raise UsageError(f"{place}: holds no {matrix.NAME}; give the pack of a run, or the workbook")
+    return place / matrix.NAME

@@ -21,6 +21,7 @@ from auditkit.capture import tool
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError, VerificationError
 from auditkit.evaluate import Snapshot
+from auditkit.kinds import UNREADABLE
 from auditkit.period.frames import framed
 from auditkit.report.frames import said, write_csv, write_parquet
 from auditkit.report.workbook import entries
@@ -111,7 +112,7 @@ class Closed:
 
 def quarter_of(text: str) -> tuple[date, date]:
     """First and last day of a calendar quarter, 2026Q3; UsageError for another text."""
-    found = re.fullmatch(r"(\d{4})Q([1-4])", text)
+    found = re.fullmatch(r"(20[0-9]{2})Q([1-4])", text)
     if not found:
         raise UsageError(f"--quarter {text}: write it as 2026Q3")
     year, month = int(found[1]), 3 * int(found[2])
@@ -240,7 +241,7 @@ def read(prepared: Path) -> Review:
     _verified(prepared)
     try:
         return msgspec.json.decode((prepared / RECORD).read_bytes(), type=Review)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (FileNotFoundError, *UNREADABLE):
         raise UsageError(f"{prepared}: holds no prepared review; give the folder that `review prepare` wrote") from None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from auditkit.errors import UsageError, VerificationError
+from auditkit.kinds import UNREADABLE
 from auditkit.seal import signature
 
 MANIFEST, SUMS, ENVELOPE = "manifest.json", "SHA256SUMS", "manifest.dsse.json"
@@ -100,11 +101,11 @@ def read(pack: Path) -> Manifest:
         raise VerificationError(f"{MANIFEST}: {fault}")
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{pack}: no {MANIFEST}; this is no pack, or its run did not end") from None
     except OSError as error:
         raise VerificationError(f"{MANIFEST}: cannot be read ({error.strerror})") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise VerificationError(f"{MANIFEST}: changed, it cannot be read ({error})") from None
     if manifest.schema != SCHEMA:
         raise VerificationError(f"{MANIFEST}: schema {manifest.schema!r}; this version reads {SCHEMA}")

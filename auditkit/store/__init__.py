@@ -2,7 +2,7 @@
 
 from auditkit.store.adding import Added, add
 from auditkit.store.history import RECORD, Capture, History, histories
-from auditkit.store.publish import publishing
+from auditkit.store.publish import publish_file, publishing
 from auditkit.store.purging import Purge, plan, purge
 from auditkit.store.tables import refresh
 
@@ -15,6 +15,7 @@ __all__ = [
     "add",
     "histories",
     "plan",
+    "publish_file",
     "publishing",
     "purge",
     "refresh",

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-import msgspec
 import pyarrow as pa
 
 from auditkit.capture import snapshot as snapshots
@@ -19,8 +18,8 @@ from auditkit.errors import UsageError
 from auditkit.resources import folder
 from auditkit.seal import leaks
 from auditkit.store import delta
-from auditkit.store.history import CHANGES, RECORD, WHOLE, Capture, History, content, named
-from auditkit.store.publish import MARK, locked, publishing
+from auditkit.store.history import CHANGES, RECORD, WHOLE, Capture, History, content, named, written
+from auditkit.store.publish import discard, locked, place, publishing
 
 # A whole one twice in a year of daily captures: a second whole one a year is what the store may cost beside the changes.
 WHOLE_AFTER = timedelta(days=200)
@@ -48,29 +47,35 @@ def add(store: Path, snapshot: Snapshot, engagement: Engagement) -> Added:
     the name is another cluster's or no name of a folder, or another snapshot of that time is stored; RetryLater where
     another run writes to this cluster's folder; LeakError where a kept object holds a secret.
     """
-    home = store.resolve() / _cluster(snapshot, engagement)
+    home = place(store) / _cluster(snapshot, engagement)
     taken_at = snapshot.origin.taken_at
     if taken_at is None:
         raise UsageError("the snapshot is undated, and a store is in order of time; say when it was taken: --taken-at")
     with locked(home):
         (home / "snapshots").mkdir(parents=True, exist_ok=True)
-        for draft in (home / "snapshots").glob(f"*.incomplete/{MARK}"):
-            shutil.rmtree(draft.parent)
+        for draft in (home / "snapshots").glob("*.incomplete"):
+            discard(draft)
         readme = store / "README.md"
         if not readme.exists():
             readme.write_text((folder("templates") / "STORE.md").read_text(encoding="utf-8"), encoding="utf-8")
         history = History(home)
         _refuse_other(history, snapshot)
-        name, note = named(taken_at), ""
-        if new := name not in history:
-            note = _write(history, name, snapshot, taken_at, engagement)
-            history = History(home)
-        elif history[name].digest != snapshot.digest:
+        name = named(taken_at)
+        if not history.place(name).exists():
+            capture, note = _write(history, name, snapshot, taken_at, engagement)
+            return Added(history=History(home), capture=capture, new=True, note=note)
+        stored = history[name]
+        if stored.digest != snapshot.digest or stored.incomplete != _incomplete(snapshot):
             raise UsageError(
-                f"{history.place(name)}: another snapshot of that time is stored (digest {history[name].digest[:16]}, "
+                f"{history.place(name)}: another snapshot of that time is stored ({stored.state}, digest {stored.digest[:16]}, "
                 f"this is {snapshot.digest[:16]}); a capture is never overwritten"
             )
-    return Added(history=history, capture=history[name], new=new, note=note)
+    return Added(history=history, capture=stored, new=False)
+
+
+def _incomplete(snapshot: Snapshot) -> tuple[str, ...]:
+    """The kinds of which evidence is missing; documents of others that lie beside a snapshot are not stored with it."""
+    return tuple(c.resource for c in snapshot.coverage if c.state in snapshots.INCOMPLETE)
 
 
 def _cluster(snapshot: Snapshot, engagement: Engagement) -> str:
@@ -84,7 +89,7 @@ def _cluster(snapshot: Snapshot, engagement: Engagement) -> str:
 
 def _refuse_other(history: History, snapshot: Snapshot) -> None:
     """Raises UsageError where the captures are of another cluster, as far as both say which."""
-    known = next((c.cluster_uid for c in reversed(history.captures) if c.cluster_uid), "")
+    known = next((c.cluster_uid for c in reversed(history.sound()) if c.cluster_uid), "")
     uid = snapshot.origin.cluster_uid
     if known and uid and uid != known:
         raise UsageError(
@@ -93,11 +98,12 @@ def _refuse_other(history: History, snapshot: Snapshot) -> None:
         )
 
 
-def _write(history: History, name: str, snapshot: Snapshot, taken_at: datetime, engagement: Engagement) -> str:
-    """Publish the capture; returns what the user should know of how it was stored."""
-    before = max((c.name for c in history.captures if c.name < name), default="")
-    # The cluster's own: documents of others that lie beside a snapshot are not stored with it.
-    incomplete = tuple(c.resource for c in snapshot.coverage if c.state in snapshots.INCOMPLETE)
+def _write(
+    history: History, name: str, snapshot: Snapshot, taken_at: datetime, engagement: Engagement
+) -> tuple[Capture, str]:
+    """Publish the capture; returns it, and what the user should know of how it was stored."""
+    before = max((c.name for c in history.sound() if c.name < name), default="")
+    incomplete = _incomplete(snapshot)
     with publishing(history.place(name)) as draft:
         snapshots.save(snapshot, draft / WHOLE)
         leaks.refuse(draft)
@@ -122,9 +128,9 @@ def _write(history: History, name: str, snapshot: Snapshot, taken_at: datetime, 
             keep_days=engagement.retention.keep_days,
             legal_hold=engagement.retention.legal_hold,
         )
-        (draft / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record, order="sorted"), indent=1) + b"\n")
+        (draft / RECORD).write_bytes(written(record))
         settle(draft)
-    return note
+    return record, note
 
 
 def _changes(history: History, before: str, taken_at: datetime, files: Mapping[str, bytes], draft: Path) -> bool:

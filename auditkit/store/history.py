@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,9 @@ import msgspec
 import pyarrow as pa
 
 from auditkit.capture import snapshot as snapshots
-from auditkit.errors import UsageError
+from auditkit.errors import RetryLater, UsageError
 from auditkit.evaluate import Snapshot
+from auditkit.kinds import UNREADABLE
 from auditkit.memory import collection_paused
 from auditkit.store import delta
 
@@ -28,7 +30,8 @@ class Capture(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     `name` is `taken_at` to the second. `state` is "partial" where evidence of a kind is missing, `incomplete` names
     those kinds. `added_at` is when it was stored, by the clock of the machine that did: a late one shows. `tool` captured
     it. `after` is the capture that its changes rest on, "" where it was stored whole; `content` is the sha256 of its
-    files, see `content`. The last three are the retention of the engagement when it was stored.
+    files, see `content`. The last three are the retention of the engagement when it was stored. `sha256` is that of
+    this document with `sha256` empty, so that a change of it shows in it.
     """
 
     name: str
@@ -41,9 +44,24 @@ class Capture(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     cluster_uid: str = ""
     after: str = ""
     content: str
+    sha256: str = ""
     retention_class: str = ""
     keep_days: int | None = None
     legal_hold: bool = False
+
+
+def _purged(place: Path) -> RetryLater:
+    return RetryLater(f"{place}: was purged while the store was read; try again")
+
+
+def written(capture: Capture) -> bytes:
+    """A capture.json, with its own hash."""
+    whole = hashlib.sha256(_encoded(msgspec.structs.replace(capture, sha256=""))).hexdigest()
+    return _encoded(msgspec.structs.replace(capture, sha256=whole))
+
+
+def _encoded(capture: Capture) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(capture, order="sorted"), indent=1) + b"\n"
 
 
 def named(taken_at: datetime) -> str:
@@ -78,10 +96,21 @@ class History:
     @cached_property
     def captures(self) -> tuple[Capture, ...]:
         """In order of `taken_at`; raises UsageError where the record of one is missing or damaged."""
+        return tuple(self._record(path) for path in self._folders())
+
+    def sound(self) -> tuple[Capture, ...]:
+        """Those whose record can be read: what is stored today does not wait for others to be mended."""
+        found = []
+        for path in self._folders():
+            with suppress(UsageError):
+                found.append(self._record(path))
+        return tuple(found)
+
+    def _folders(self) -> list[Path]:
         folder = self.path / "snapshots"
         if not folder.is_dir():
             raise UsageError(f"{self.path}: holds no snapshots/ of a cluster; name a folder STORE/CLUSTER")
-        return tuple(self._record(path) for path in sorted(folder.iterdir()) if _NAME.fullmatch(path.name))
+        return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
     def load(self, name: str) -> Snapshot:
         """The snapshot of one capture, checked; raises UsageError where it is not there or a part is damaged."""
@@ -136,11 +165,11 @@ class History:
         """The captures that this one is made of: a whole one first, itself last."""
         chain = [self[name]]
         while not self.whole(chain[-1].name):
-            after = chain[-1].after
+            after, place = chain[-1].after, self.place(chain[-1].name)
+            if not place.exists():
+                raise _purged(place)
             if after not in self:
-                raise UsageError(
-                    f"{self.place(chain[-1].name)}: rests on {after or WHOLE}, which is missing; copy it again from a backup"
-                )
+                raise UsageError(f"{place}: rests on {after or WHOLE}, which is missing; copy it again from a backup")
             chain.append(self[after])
         return chain[::-1]
 
@@ -159,6 +188,14 @@ class History:
 
     def _next(self, capture: Capture, before: delta.Files | None) -> delta.Files:
         """The files of a capture, from those of the one that it rests on where they are at hand."""
+        try:
+            return self._made(capture, before)
+        except (UsageError, FileNotFoundError):
+            if self.place(capture.name).exists():
+                raise
+            raise _purged(self.place(capture.name)) from None
+
+    def _made(self, capture: Capture, before: delta.Files | None) -> delta.Files:
         place = self.place(capture.name)
         if self.whole(capture.name):
             return delta.split(snapshots.parts(place / WHOLE))
@@ -178,11 +215,16 @@ class History:
 
     def _record(self, folder: Path) -> Capture:
         try:
-            capture = msgspec.json.decode((folder / RECORD).read_bytes(), type=Capture)
+            raw = (folder / RECORD).read_bytes()
+            capture = msgspec.json.decode(raw, type=Capture)
         except FileNotFoundError:
+            if not folder.exists():
+                raise _purged(folder) from None
             raise UsageError(f"{folder}: {RECORD} is missing; copy the capture again from a backup") from None
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise UsageError(f"{folder / RECORD}: damaged ({error}); copy the capture again from a backup") from None
+        if raw != written(capture):
+            raise UsageError(f"{folder / RECORD}: changed since it was written; copy the capture again from a backup")
         if capture.name != folder.name or named(capture.taken_at) != folder.name:
             raise UsageError(f"{folder}: holds the capture {capture.name}; a capture's folder has its own name")
         return capture
@@ -201,8 +243,19 @@ class _Reader:
         self._objects: dict[type[Any], tuple[bytes, list[Any]]] = {}
 
     def snapshot(self, history: History, capture: Capture, files: delta.Files) -> Snapshot:
-        parts = self.parts(history, capture, files)
-        return Snapshot.of(snapshots.of_parts(parts, history.place(capture.name), self._decode))
+        parts, place = self.parts(history, capture, files), history.place(capture.name)
+        snapshot = Snapshot.of(snapshots.of_parts(parts, place, self._decode))
+        origin, incomplete = snapshot.origin, snapshots.incomplete(parts, place)
+        if (origin.taken_at, origin.cluster_uid, origin.tool, incomplete) != (
+            capture.taken_at,
+            capture.cluster_uid,
+            capture.tool,
+            capture.incomplete,
+        ):
+            raise UsageError(
+                f"{place / RECORD}: is not of the snapshot beside it; copy the capture again from a backup"
+            )
+        return snapshot
 
     def parts(self, history: History, capture: Capture, files: delta.Files) -> Mapping[str, bytes]:
         self._joined = {name: self._join(name, lines) for name, lines in files.items()}

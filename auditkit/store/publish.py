@@ -22,10 +22,7 @@ def publishing(out: Path) -> Iterator[Path]:
     Raises UsageError where `out` exists, lies within a sealed pack or cannot be written, RetryLater where another
     run writes it now.
     """
-    out = out.resolve()
-    sealed = next((folder for folder in out.parents if (folder / "manifest.json").exists()), None)
-    if sealed:
-        raise UsageError(f"{out}: lies within {sealed}, a sealed pack, which would change; choose another --out")
+    out = place(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         what = "already holds a pack; a new run is a new folder" if (out / "manifest.json").exists() else "is not empty"
         raise UsageError(f"{out}: {what}; choose another --out")
@@ -51,13 +48,61 @@ def publishing(out: Path) -> Iterator[Path]:
             ) from error
 
 
+def place(out: Path) -> Path:
+    """Where a path leads; UsageError where that is nowhere, no text, or within a sealed pack."""
+    try:
+        found = out.resolve()
+        str(found).encode()
+    except RuntimeError:
+        raise UsageError(f"{out}: a link that leads to itself; choose another --out") from None
+    except UnicodeEncodeError:
+        raise UsageError(f"{out}: the name is no UTF-8; choose another --out") from None
+    sealed = next((folder for folder in found.parents if (folder / "manifest.json").exists()), None)
+    if sealed:
+        raise UsageError(f"{found}: lies within {sealed}, a sealed pack, which would change; choose another --out")
+    return found
+
+
+def publish_file(out: Path, content: bytes) -> None:
+    """Write a file that does not exist yet, whole or not at all; UsageError where it does, or cannot be written."""
+    path = place(out)
+    try:
+        with path.open("xb") as stream:
+            try:
+                stream.write(content)
+                stream.flush()
+            except OSError:
+                path.unlink()
+                raise
+    except FileExistsError:
+        raise UsageError(f"{out}: exists already; choose another --out") from None
+    except OSError as error:
+        raise AuditkitError(f"{out}: cannot be written ({error.strerror})") from None
+
+
 def _remove(draft: Path) -> None:
     """Delete what a run before left; raises UsageError where no run of auditkit made it."""
-    if not (draft / MARK).is_dir():
-        if draft.exists() or draft.is_symlink():
-            raise UsageError(f"{draft}: is in the way and no draft of auditkit; move it, or choose another --out")
-        return
-    shutil.rmtree(draft)
+    if not discard(draft):
+        raise UsageError(f"{draft}: is in the way and no draft of auditkit; move it, or choose another --out")
+
+
+def discard(draft: Path) -> bool:
+    """Delete a draft; False where something is there that no run of auditkit made."""
+    if (draft / MARK).is_dir():
+        # The mark last: cut off at any place, what is left is still a draft, or empty.
+        for inner in draft.iterdir():
+            if inner.is_symlink() or not inner.is_dir():
+                inner.unlink()
+            elif inner.name != MARK:
+                shutil.rmtree(inner)
+        (draft / MARK).rmdir()
+    try:
+        draft.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Takes the captures before a day out of a store: asked for, allowed, and written down."""
 
+import errno
 import json
 import os
 import pwd
@@ -7,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -70,9 +72,9 @@ def purge(history: History, before: date, retention: Retention | None = None) ->
         for capture in planned.whole:
             _make_whole(planned.history, capture)
         if planned.gone:
-            with (home / LOG).open("a", encoding="utf-8") as log:
-                log.write(json.dumps(_entry(planned)) + "\n")
-        for capture in planned.gone:
+            _write_down(home / LOG, json.dumps(_entry(planned)))
+        # The newest first: what is left when it is cut off rests on nothing that is gone.
+        for capture in reversed(planned.gone):
             place = planned.history.place(capture.name)
             # Renamed first: half a capture must not read as one.
             shutil.rmtree(place.rename(place.with_name(f"{capture.name}{_GONE}")))
@@ -110,6 +112,20 @@ def _make_whole(history: History, capture: Capture) -> None:
         path.write_bytes(pa.compress(content, codec="zstd", asbytes=True) if packed else content)
     settle(draft)
     draft.rename(place / WHOLE)
+
+
+def _write_down(log: Path, entry: str) -> None:
+    """Append a line, on the disk before anything is deleted; a full disk leaves no half of it."""
+    line = f"{entry}\n".encode()
+    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        before = os.fstat(out).st_size
+        if os.write(out, line) < len(line):
+            os.ftruncate(out, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(log))
+        os.fsync(out)
+    finally:
+        os.close(out)
 
 
 def _entry(planned: Purge) -> Mapping[str, Any]:

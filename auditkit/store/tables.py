@@ -43,12 +43,22 @@ def refresh(history: History) -> int:
     """Bring tables/ up to the captures; returns how many were read for it.
 
     What is there is kept up to the first capture that it does not know or that is no more; all is made again where
-    another version of auditkit or other columns made it. A run that is cut off is made good by the next. Raises
-    UsageError where a capture is damaged, RetryLater where another run writes to the cluster's folder.
+    another version of auditkit or other columns made it, or a file cannot be read. A run that is cut off is made good by
+    the next. Raises UsageError where a capture is damaged, RetryLater where another run writes to the cluster's folder.
     """
+    folder = history.path / "tables"
     with locked(history.path.resolve()):
         # Looked at again: another run may have added a capture since.
-        return _refreshed(History(history.path), history.path / "tables")
+        current = History(history.path)
+        try:
+            return _refreshed(current, folder)
+        except _Damaged:
+            shutil.rmtree(folder)
+            return _refreshed(current, folder)
+
+
+class _Damaged(Exception):
+    """A file of tables/ is no Parquet."""
 
 
 def _refreshed(history: History, folder: Path) -> int:
@@ -150,14 +160,16 @@ def _states(log: pa.Table) -> Mapping[str, frozenset[str]]:
 
 
 def _read(folder: Path, schema: pa.Schema) -> pa.Table:
-    return pa.concat_tables([schema.empty_table(), *(pq.read_table(path) for path in sorted(folder.glob("*.parquet")))])
+    return pa.concat_tables(
+        [schema.empty_table(), *(_table(path, schema) for path in sorted(folder.glob("*.parquet")))]
+    )
 
 
 def _cut(folder: Path, schema: pa.Schema, start: datetime) -> pa.Table:
     """The rows of a folder before `start`, the others deleted."""
     kept = [schema.empty_table()]
     for path in sorted(folder.glob("*.parquet")):
-        there = pq.read_table(path, schema=schema)
+        there = _table(path, schema)
         before = there.filter(pc.less(there[rows.WHEN.name], pa.scalar(start, rows.WHEN.type)))
         if not before.num_rows:
             path.unlink()
@@ -169,13 +181,21 @@ def _cut(folder: Path, schema: pa.Schema, start: datetime) -> pa.Table:
 
 def _append(path: Path, found: Sequence[pa.Table]) -> None:
     if found:
-        _write(path, pa.concat_tables([*([pq.read_table(path)] if path.exists() else []), *found]))
+        _write(path, pa.concat_tables([*([_table(path, found[0].schema)] if path.exists() else []), *found]))
+
+
+def _table(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path, schema=schema)
+    except (pa.ArrowException, OSError):
+        raise _Damaged(path) from None
 
 
 def _write(path: Path, table: pa.Table) -> None:
     """Replace a file at once: who reads it meanwhile has the old one or the new one."""
     path.parent.mkdir(exist_ok=True)
-    draft = path.with_suffix(".draft")
+    # Hidden: who reads the folder as a whole passes over it.
+    draft = path.with_name(f".{path.stem}.draft")
     pq.write_table(table, draft, compression="zstd", store_schema=False)
     draft.replace(path)
 

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from auditkit.analysis import gatekeeper
+from auditkit.analysis import builtin, gatekeeper
 from auditkit.analysis.effects import listed, together
 from auditkit.analysis.podsecurity import Mode, effective
-from auditkit.analysis.selectors import EVERYTHING, every, selects_all, some
+from auditkit.analysis.selectors import every, some
 from auditkit.analysis.webhooks import covers, creates_pods, engine_of, in_reach, skips_objects
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
@@ -22,8 +22,9 @@ from auditkit.kinds.admission import (
     ValidatingWebhookConfiguration,
 )
 from auditkit.kinds.network import EndpointSlice, Service
-from auditkit.kinds.platform import Namespace
+from auditkit.kinds.platform import ConfigMap, Namespace
 from auditkit.kinds.policies import Constraint, GatekeeperConfig
+from auditkit.tables.enforcement import left_out_by_kyverno, looked_at
 from auditkit.tables.namespaces import SYSTEM
 
 
@@ -194,6 +195,7 @@ class WebhookBackend:
         ValidatingAdmissionPolicyBinding,
         GatekeeperConfig,
         Constraint,
+        ConfigMap,
         Service,
     ),
     key=("name",),
@@ -202,8 +204,8 @@ class NamespaceEngine:
     """One row per namespace that Kubernetes did not make itself: which policy engines decide about its pods.
 
     An engine decides where its validating webhook is called for the creation of pods, or a ValidatingAdmissionPolicy
-    about pods is bound with Deny; Gatekeeper where one of its constraints refuses pods besides. A webhook of an engine
-    that is not known, or with conditions, may or may not. Pod Security is not counted: it is in `psa`; what each
+    about pods is bound with Deny; Gatekeeper where one of its constraints refuses pods besides, Kyverno where its
+    ConfigMap does not filter them out. A webhook of an engine that is not known, or with conditions, may or may not. Pod Security is not counted: it is in `psa`; what each
     policy does is in `enforcement`.
     """
 
@@ -232,11 +234,17 @@ def _webhook_engines(
         called, engine = hook.client_config.service if hook.client_config else None, engine_of(hook)
         gone = called is not None and (called.namespace, called.name) not in services
         if not gone:
-            decides = (
-                _by_constraints(objects, namespace) if engine == "gatekeeper" else None if engine is None else True
-            )
             whole = True if skips_objects(hook) is False else None
-            yield engine or "unknown", every([in_reach(hook, namespace), whole, decides])
+            yield engine or "unknown", every([in_reach(hook, namespace), whole, _decides(objects, engine, namespace)])
+
+
+def _decides(objects: Objects, engine: str | None, namespace: Namespace) -> bool | None:
+    """Whether an engine that is asked about the pods of a namespace looks at them."""
+    if engine == "gatekeeper":
+        return _by_constraints(objects, namespace)
+    if engine == "kyverno":
+        return looked_at(objects.once(left_out_by_kyverno), ("Pod",), namespace)
+    return True if engine else None
 
 
 def _by_constraints(objects: Objects, namespace: Namespace) -> bool | None:
@@ -255,11 +263,7 @@ def _policy_engines(objects: Objects, namespace: Namespace) -> Iterator[tuple[st
         if spec is None or policy is None or "Deny" not in (spec.validation_actions or ()):
             continue
         wanted, limited = policy.match_constraints or MatchResources(), spec.match_resources or MatchResources()
-        bound = limited.resource_rules is None or creates_pods(limited.resource_rules)
+        bound = not limited.resource_rules or creates_pods(limited.resource_rules)
         if creates_pods(wanted.resource_rules) and bound:
-            conditional = bool(
-                policy.match_conditions or wanted.exclude_resource_rules or limited.exclude_resource_rules
-            )
-            objects_all = every(selects_all(one.object_selector or EVERYTHING) for one in (wanted, limited))
-            whole = True if objects_all and not conditional else None
-            yield "kubernetes", every([in_reach(wanted, namespace), in_reach(limited, namespace), whole])
+            effect = builtin.by_binding(policy, spec, namespace)
+            yield "kubernetes", None if effect is None else effect == "enforced"

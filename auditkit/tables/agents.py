@@ -1,8 +1,9 @@
 """What logs, detects and monitors: agents on nodes and the nodes that they reach, and the systems behind them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated, Any
 
 import pandas as pd
@@ -14,13 +15,18 @@ from auditkit.kinds.workloads import DaemonSet, Pod
 from auditkit.resources import data
 
 
-def recognise(image: str) -> Iterator[tuple[str, str]]:
-    """What an image is for and its name, by data/agents.toml; nothing where it is not known."""
-    for purpose, patterns in data("agents.toml").items():
-        for pattern, name in patterns.items():
-            if matches(image, pattern):
-                yield purpose, name
-                break
+def recognise(images: Iterable[str]) -> dict[str, str]:
+    """What images are for, and their names, by data/agents.toml; of two for the same the last counts."""
+    return {purpose: name for image in images for purpose, name in _known(image)}
+
+
+@lru_cache(maxsize=10_000)
+def _known(image: str) -> tuple[tuple[str, str], ...]:
+    found = (
+        (purpose, next((name for pattern, name in patterns.items() if matches(image, pattern)), None))
+        for purpose, patterns in data("agents.toml").items()
+    )
+    return tuple((purpose, name) for purpose, name in found if name)
 
 
 def matches(image: str, pattern: str) -> bool:
@@ -91,7 +97,7 @@ class AgentRow:
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         running = objects.once(_ready)
         for found in objects[DaemonSet]:
-            known = dict(agent for image in _images(found) for agent in recognise(image))
+            known = recognise(_images(found))
             status = found.status
             counts = (status.desired_number_scheduled, status.number_ready) if status else (None, None)
             nodes, unreported = map(sorted, running[found.namespace, found.name])
@@ -149,6 +155,7 @@ class MonitoringSystem:
     name: Annotated[str, "Name of the workload."]
     purpose: Annotated[str, "log, detection, monitoring, metrics, alerting, dashboards or storage."]
     system: Annotated[str, "Name of the system."]
+    wanted: Annotated[int | None, "Pods that it asks for; missing where no number is set."]
     pods: Annotated[int, "Pods that have not ended."]
     ready: Annotated[int, "Pods that are ready."]
     unreported: Annotated[int, "Pods that do not say whether they are ready."]
@@ -156,8 +163,7 @@ class MonitoringSystem:
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for one in objects.once(owned):
-            images = [c.image or "" for spec in one.specs for c in spec.containers or ()]
-            known = dict(found for image in images for found in recognise(image))
+            known = recognise(c.image or "" for spec in one.specs for c in spec.containers or ())
             ready = [pod.status.ready if pod.status else None for pod in one.pods]
             for purpose, system in known.items():
-                yield (*one.key, purpose, system, len(ready), ready.count(True), ready.count(None))
+                yield (*one.key, purpose, system, one.wanted, len(ready), ready.count(True), ready.count(None))

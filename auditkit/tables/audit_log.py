@@ -21,15 +21,18 @@ class Requests:
     what: Annotated[str, "What it was, e.g. secret read, exec, rbac, policy, workload (analysis/activity.py)."]
     user: Annotated[str | None, "Who asked, by the name that authentication gave; missing where it failed."]
     person: Annotated[
-        bool, "The name is no ServiceAccount's nor a component's: a person, or a robot with its own account."
+        bool | None,
+        "The name is no ServiceAccount's nor a component's: a person, or a robot with its own account. Missing for one that begins with system: and is not Kubernetes' own.",
     ]
-    component: Annotated[bool, "The name is that of a node, the control plane, or a controller in kube-system."]
+    component: Annotated[bool, "The name is that of a node, the control plane, or a controller that Kubernetes binds."]
     impersonated: Annotated[str | None, "In whose name, where the user acted as another."]
     verb: Annotated[str, "Verb of the request."]
     resource: Annotated[str, "Resource as kubectl prints it, with its subresource: pods/exec, deployments.apps."]
     kind: Annotated[str, "Kind of the object; the resource where auditkit does not read that kind."]
     namespace: Annotated[str, "Namespace of the object; empty where it lies in none, or all were asked for."]
-    name: Annotated[str, "Name of the object; empty of a list, and where requests of components are summed up."]
+    name: Annotated[
+        str, "Name of the object; empty of a list, and where requests of ServiceAccounts of kube-system are summed up."
+    ]
     path: Annotated[str, "Path of an anonymous request that is about no object."]
     code: Annotated[int | None, "Code of the answer."]
     succeeded: Annotated[bool | None, "The answer was no error; missing where the log does not say."]
@@ -94,7 +97,9 @@ class GrantUsed:
     role_kind: Annotated[str, "Kind of its role."]
     role: Annotated[str, "Name of its role."]
     user: Annotated[str, "Who asked."]
-    person: Annotated[bool, "The name is no ServiceAccount's nor a component's."]
+    person: Annotated[
+        bool | None, "The name is no ServiceAccount's nor a component's; missing where that is not known."
+    ]
     impersonated: Annotated[str | None, "In whose name, where the user acted as another: the binding is that one's."]
     first: Annotated[datetime, "Time of the first request, UTC."]
     last: Annotated[datetime, "Time of the last request, UTC."]
@@ -132,8 +137,10 @@ class SubjectActivity:
     kind: Annotated[str, "User or ServiceAccount."]
     namespace: Annotated[str, "Namespace of the ServiceAccount; empty for a User."]
     name: Annotated[str, "Name of the user or ServiceAccount."]
-    person: Annotated[bool, "The name is no ServiceAccount's nor a component's."]
-    component: Annotated[bool, "The name is that of a node, the control plane, or a controller in kube-system."]
+    person: Annotated[
+        bool | None, "The name is no ServiceAccount's nor a component's; missing where that is not known."
+    ]
+    component: Annotated[bool, "The name is that of a node, the control plane, or a controller that Kubernetes binds."]
     first_seen: Annotated[datetime, "Time of the first request, UTC."]
     last_seen: Annotated[datetime, "Time of the last request, UTC."]
     requests: Annotated[int, "How many requests."]
@@ -196,7 +203,10 @@ def _overlap(one: LogFile, other: LogFile) -> bool:
 
 @table("audit_days", records=(Hour,), key=("name",))
 class AuditLogDay(_OfTheLog):
-    """One row per day from the first event of the audit log to its last, those without an event too."""
+    """One row per day from the first event of the audit log to when it was taken, those without an event too.
+
+    When it was taken is what the user states, else its last event.
+    """
 
     name: Annotated[str, "Day, UTC."]
     lines: Annotated[int, "Lines of the log."]
@@ -207,7 +217,7 @@ class AuditLogDay(_OfTheLog):
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         lines, hours, silence = _days(objects[Hour])
         day = min(lines, default=None)
-        while day is not None and day <= max(lines):
+        while day is not None and day <= max([*lines, *silence]):
             yield *OF_THE_LOG, f"{day:%Y-%m-%d}", lines.get(day, 0), hours.get(day, 0), silence.get(day, 0)
             day += timedelta(days=1)
 
@@ -217,7 +227,7 @@ def _days(found: tuple[Hour, ...]) -> tuple[dict[datetime, int], dict[datetime, 
     lines: dict[datetime, int] = {}
     hours: dict[datetime, int] = {}
     silence: dict[datetime, int] = {}
-    for one in found:
+    for one in (hour for hour in found if hour.lines):
         day = one.hour.replace(hour=0)
         lines[day], hours[day] = lines.get(day, 0) + one.lines, hours.get(day, 0) + 1
     for before, after in pairwise(found):

@@ -27,7 +27,8 @@ class ClusterChange(Requests):
     ]
     approved_at: Annotated[datetime | None, "When it was approved, UTC."]
     own: Annotated[
-        bool | None, "Who asked for the ticket approved it; missing where there is no ticket or it does not say."
+        bool | None,
+        "Who asked for the ticket, or made the change, approved it; missing where there is no ticket or it does not say.",
     ]
 
     @staticmethod
@@ -38,8 +39,8 @@ class ClusterChange(Requests):
             (str(id), _or_none(requester), _or_none(approver), _or_none(at), _or_none(objects))
             for id, requester, approver, at, objects in zip(*(tickets[c] for c in columns), strict=True)
         )
-        places = zip(rows.kind, rows.namespace, rows.name, rows["first"], strict=True)
-        found = [approval(approvals, kind, namespace, name, at) for kind, namespace, name, at in places]
+        places = zip(rows.kind, rows.namespace, rows.name, rows["first"], rows.user.fillna(""), strict=True)
+        found = [approval(approvals, *place) for place in places]
         return rows.assign(
             ticket=pd.array([one.ticket if one else None for one in found], dtype="string"),
             approved_at=pd.Series([one.approved_at if one else None for one in found], dtype="datetime64[us, UTC]"),

@@ -98,7 +98,7 @@ class ServedCertificate(_Columns):
 
 @table("ca_bundles", kinds=(*_WEBHOOKS, APIService), key=_KEY)
 class CaBundle(_Columns):
-    """One row per certificate by which the API server knows a webhook or the server behind an APIService."""
+    """One row per certificate by which the API server knows an admission webhook or the server behind an APIService."""
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:

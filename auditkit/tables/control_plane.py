@@ -9,6 +9,7 @@ import pandas as pd
 from auditkit.analysis import flags, provider
 from auditkit.analysis.flags import Settings
 from auditkit.analysis.owners import ended
+from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.pods import Container
@@ -66,18 +67,24 @@ def _local(settings: Settings) -> bool | None:
 def _unencrypted(settings: Settings, flag: str) -> bool | None:
     """Whether a URL of the list is plain HTTP and not of the host itself: etcd ignores certificates for it.
 
-    The scheme is visible where the container resolves the address (`http://$(POD_IP):2379`). Source: go.etcd.io/etcd
-    server/embed/etcd.go, configurePeerListeners and configureClientListeners.
+    The scheme is visible where the container resolves the address (`http://$(POD_IP):2379`). Sources: go.etcd.io/etcd
+    server/embed/etcd.go, configurePeerListeners and configureClientListeners; client/pkg/types/urls.go trims each URL.
     """
     given = settings.given(flag)
     values = settings.flags.get(flag) or [settings.text(flag) or ""]
-    urls = ",".join(values if flag in flags.LISTS else values[-1:]).split(",")
+    whole = ",".join(values if flag in flags.LISTS else values[-1:])
+    # In overrides a resource and # go before the URLs, and semicolons stand between these.
+    urls = [part.rpartition("#")[2].strip().lower() for part in re.split("[,;]", whole)]
     return given and any(u.startswith("http://") and not flags.loopback(u.removeprefix("http://")) for u in urls)
 
 
-def _plain(flag: str) -> Reading:
+def _plain(*names: str) -> Reading:
+    said = " or ".join(f"`--{name}`" for name in names)
     return Reading(
-        bool, flag, lambda s: _unencrypted(s, flag), f"`--{flag}` holds an http:// URL that is not the host's own."
+        bool,
+        names[0],
+        lambda s: some(_unencrypted(s, name) for name in names),
+        f"{said} holds an http:// URL that is not the host's own.",
     )
 
 
@@ -124,7 +131,7 @@ APISERVER = {
     **_named(_OIDC_PREFIX, *map(_text, ("oidc-groups-prefix", "oidc-signing-algs")), _given("oidc-ca-file")),
     **_named(*map(_given, ("authentication-config", "authentication-token-webhook-config-file"))),
     "client_ca": _text("client-ca-file"),
-    "plain_etcd": _plain("etcd-servers"),
+    "plain_etcd": _plain("etcd-servers", "etcd-servers-overrides"),
     "weak_tls": _CIPHERS,
     "always_allow": _mode("AlwaysAllow"),
     "authorizes_nodes": _mode("Node"),
@@ -148,7 +155,7 @@ SCHEDULER = {**_named(_true("profiling")), "local": _LOCAL}
 ETCD = {
     **_named(*map(_true, ("client-cert-auth", "auto-tls", "peer-client-cert-auth", "peer-auto-tls"))),
     **_named(*map(_given, ("cert-file", "key-file", "peer-cert-file", "peer-key-file")), _text("trusted-ca-file")),
-    "plain_clients": _plain("listen-client-urls"),
+    "plain_clients": _plain("listen-client-urls", "listen-client-http-urls"),
     "plain_peers": _plain("listen-peer-urls"),
 }
 COMPONENTS: Mapping[str, Mapping[str, Reading]] = {
@@ -192,8 +199,8 @@ def _unseen(container: Container, component: str) -> bool:
 
     The image of etcd also holds etcdctl, which backups run.
     """
-    image = re.search(r"([^/:@]+)(:[^/@]*)?(@|$)", container.image or "")
-    return component != "etcd" and not container.component and image is not None and image[1] == component
+    name = (container.image or "").partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return component != "etcd" and not container.component and name == component
 
 
 def _rows(objects: Objects, component: str) -> Iterator[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ from auditkit.analysis.durations import days
 from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
-from auditkit.kinds.delivery import Application, ClusterSecretStore, ExternalSecret, SecretStore
+from auditkit.kinds.delivery import Application, ClusterSecretStore, ExternalSecret, ExternalSecretSpec, SecretStore
 
 # Field managers of controllers that write what Git says: Argo CD and Flux.
 GITOPS = frozenset({"argocd-controller", "argocd-application-controller", "kustomize-controller", "helm-controller"})
@@ -99,7 +99,8 @@ class ExternalSecretRow(_Place):
     reason: Annotated[str | None, "Reason of the condition, e.g. SecretSynced."]
     refreshed_at: Annotated[datetime | None, "When the ExternalSecret was last read from its store."]
     interval_days: Annotated[
-        float | None, "Days between two readings, an hour by default; 0 is never again; missing for a store."
+        float | None,
+        "Days between two readings, an hour by default; 0 is never again by itself, as with the policies CreatedOnce and OnChange; missing for a store.",
     ]
     anywhere: Annotated[
         bool | None,
@@ -121,7 +122,10 @@ class ExternalSecretRow(_Place):
             store = f"{ref.kind or 'SecretStore'} {ref.name}" if ref else None
             place = (one.namespace, one.kind, one.name, store, ready, said.reason if said else None)
             if isinstance(one, ExternalSecret):
-                every = (one.spec.refresh_interval if one.spec else None) or "1h"
+                spec = one.spec or ExternalSecretSpec()
+                # external-secrets.io/v1 ExternalSecretRefreshPolicy: Periodic where none is said.
+                periodic = spec.refresh_policy in (None, "", "Periodic")
+                every = (spec.refresh_interval or "1h") if periodic else "0"
                 yield (*place, one.status.refresh_time if one.status else None, days(every), None)
             else:
                 yield (*place, None, None, _anywhere(one))

@@ -55,6 +55,7 @@ class BudgetMatch:
     name: Annotated[str, "Name of the workload."]
     budget: Annotated[str, "Name of the PodDisruptionBudget."]
     certain: Annotated[bool, "The selector was understood; otherwise it may or may not select the pods."]
+    lets_all_go: Annotated[bool, "It lets all pods that it counts be evicted at once."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -67,7 +68,7 @@ class BudgetMatch:
             for budget in budgets[one.owner.namespace]:
                 selected = matches(budget.spec.selector if budget.spec else None, labels)
                 if selected is not False:
-                    yield *one.key, budget.name, selected is True
+                    yield *one.key, budget.name, selected is True, _lets_all_go(budget)
 
 
 @table("autoscalers", kinds=(HorizontalPodAutoscaler,), key=("namespace", "name"))
@@ -86,7 +87,9 @@ class Autoscaler:
     at_maximum: Annotated[
         bool | None, "It asks for as many as it may, and may ask for more than the least; missing without a status."
     ]
-    needs: Annotated[list[str], "Resources that it compares with what containers request: cpu, memory."]
+    needs: Annotated[
+        list[str], "Resources that it compares with what containers request: cpu, memory; CONTAINER: cpu of one alone."
+    ]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
@@ -117,10 +120,11 @@ def _compared(spec: AutoscalerSpec | None) -> list[str]:
 
     (k8s.io/kubernetes/pkg/apis/autoscaling/v2/defaults.go SetDefaults_HorizontalPodAutoscaler)
     """
-    if spec is None or spec.metrics is None:
+    if spec is None or not spec.metrics:
         return ["cpu"]
-    resources = [metric.resource for metric in spec.metrics if metric.resource]
-    return sorted({r.name for r in resources if r.name and r.target and r.target.type == "Utilization"})
+    resources = [r for metric in spec.metrics for r in (metric.resource, metric.container_resource) if r]
+    shares = [r for r in resources if r.name and r.target and r.target.type == "Utilization"]
+    return sorted({f"{r.container}: {r.name}" if r.container else str(r.name) for r in shares})
 
 
 @view("autoscaled_containers", key=("namespace", "kind", "name", "role", "container", "variant", "autoscaler"))
@@ -149,12 +153,15 @@ class AutoscaledContainer:
         parts = parts.assign(autoscaler=scaling.name, needs=scaling.needs)
         counted = containers[containers.role.isin(["main", "sidecar"])]
         rows = counted.merge(parts, on=["namespace", "kind", "name"])
-        missing = pd.Series(False, index=rows.index, dtype="boolean")
+        missing, compared = (pd.Series(False, index=rows.index, dtype="boolean") for _ in range(2))
         for resource in ("cpu", "memory"):
-            needed = pd.Series([resource in needs for needs in rows.needs], index=rows.index, dtype="boolean")
+            pairs = zip(rows.container, rows.needs, strict=True)
+            watched = [not {resource, f"{container}: {resource}"}.isdisjoint(needs) for container, needs in pairs]
+            needed = pd.Series(watched, index=rows.index, dtype="boolean")
             # A limit alone is the request too (core/v1 SetDefaults_Pod).
             missing |= needed & rows[f"{resource}_request"].isna() & rows[f"{resource}_limit"].isna()
-        return rows.assign(missing=missing.mask(missing & ~rows.running))
+            compared |= needed
+        return rows.assign(missing=missing.mask(missing & ~rows.running))[compared]
 
 
 @table("scale_targets", kinds=_TARGETS, key=("target",))
@@ -193,3 +200,11 @@ def _blocks(least: int | str | None, most: int | str | None, counted: int | None
     share = isinstance(least, str) and least.endswith("%")
     needed = ceil(int(str(least).rstrip("%")) * counted / 100) if share else int(least)
     return counted > 0 and needed >= counted
+
+
+def _lets_all_go(budget: PodDisruptionBudget) -> bool:
+    least, most = (budget.spec.min_available, budget.spec.max_unavailable) if budget.spec else (None, None)
+    if most is None:
+        return str(least) in ("0", "0%")
+    counted = budget.status.expected_pods if budget.status else None
+    return most == "100%" or (bool(counted) and isinstance(most, int) and most >= (counted or 0))

@@ -64,7 +64,7 @@ class Enforcement:
 
     Engines are Pod Security (pod-security), the ValidatingAdmissionPolicies of Kubernetes, Kyverno and Gatekeeper, and
     any other of which a webhook is registered: what that decides is not read. A policy counts where it is about
-    objects of namespaces, pods or others; one that mutates or generates refuses nothing and is not counted. Kyverno and
+    the making of objects of namespaces, pods or others; one that mutates or generates refuses nothing and is not counted. Kyverno and
     Gatekeeper refuse only where their webhook is called for objects of the policy's kinds; elsewhere they scan and report.
     Kyverno lets pass what its ConfigMap filters out (resourceFilters), whatever its webhook is called for; whom that leaves
     out is among the exceptions, and leaves the engine open where it is everybody. Not in the API, and so not seen:
@@ -152,7 +152,7 @@ def _kyverno(objects: Objects, namespace: Namespace) -> Iterator[Found]:
         *objects[KyvernoClusterPolicy],
         *(one for one in objects[KyvernoPolicy] if one.namespace == namespace.name),
     ]
-    call, asking = _admitted(objects, namespace), objects.once(_left_out_by_kyverno).asking
+    call, asking = _admitted(objects, namespace), objects.once(left_out_by_kyverno).asking
     for policy in policies:
         spec = policy.spec or KyvernoSpec()
         name = f"{policy.namespace}/{policy.name}" if policy.namespace else policy.name
@@ -161,7 +161,7 @@ def _kyverno(objects: Objects, namespace: Namespace) -> Iterator[Found]:
 
 
 def _cel(objects: Objects, namespace: Namespace) -> Iterator[Found]:
-    call, asking = _admitted(objects, namespace), objects.once(_left_out_by_kyverno).asking
+    call, asking = _admitted(objects, namespace), objects.once(left_out_by_kyverno).asking
     for policy in cel_policies(objects):
         if policy.namespace in ("", namespace.name):
             effect = kyverno.cel_effect(policy.spec or CelPolicySpec(), call, namespace)
@@ -179,7 +179,7 @@ def _calls(objects: Objects, engine: str, namespace: Namespace) -> kyverno.Calle
     return lambda about: call(tuple(about))
 
 
-class _LeftOut(NamedTuple):
+class LeftOut(NamedTuple):
     """What Kyverno leaves out by its ConfigMap: objects, who asks as exceptions of a part, and whether that is everybody."""
 
     filters: list[str]
@@ -187,27 +187,28 @@ class _LeftOut(NamedTuple):
     everybody: bool
 
 
-def _left_out_by_kyverno(objects: Objects) -> _LeftOut:
-    """Of the ConfigMaps beside Kyverno: it reads that of its own namespace (pkg/config, KyvernoNamespace)."""
+def left_out_by_kyverno(objects: Objects) -> LeftOut:
+    """By the ConfigMaps beside Kyverno: it reads that of its own namespace (pkg/config, KyvernoNamespace)."""
     hooks = [h for c in objects[ValidatingWebhookConfiguration] for h in c.webhooks or () if engine_of(h) == "kyverno"]
     home = {h.client_config.service.namespace for h in hooks if h.client_config and h.client_config.service}
     found = [(one.name, one.kyverno) for one in objects[ConfigMap] if one.namespace in home and one.kyverno]
     lists = [(name, key, names) for name, own in found for key, names in (own.asking or {}).items()]
     asking = [(f"ConfigMap {name}: {key} {', '.join(names)}", False) for name, key, names in lists]
     everybody = any(not EVERYBODY.isdisjoint(names) for _, key, names in lists)
-    return _LeftOut([text for _, own in found for text in own.filters or ()], asking, everybody)
+    return LeftOut([text for _, own in found for text in own.filters or ()], asking, everybody)
 
 
 def _admitted(objects: Objects, namespace: Namespace) -> kyverno.Called:
     """Whether Kyverno decides about objects of some kinds: its webhook is called, and it does not let them pass unseen."""
-    call, left_out = _calls(objects, "kyverno", namespace), objects.once(_left_out_by_kyverno)
+    call, left_out = _calls(objects, "kyverno", namespace), objects.once(left_out_by_kyverno)
 
-    def admitted(about: Sequence[str]) -> bool | None:
-        passed = kyverno.left_out(left_out.filters, about, namespace.name)
-        open_ = None if left_out.everybody else True
-        return every([call(about), None if passed is None else not passed, open_])
+    return lambda about: every([call(about), looked_at(left_out, about, namespace)])
 
-    return admitted
+
+def looked_at(left_out: LeftOut, about: Sequence[str], namespace: Namespace) -> bool | None:
+    """Whether Kyverno looks at objects of these kinds that its webhook brings; None where it does at some of them."""
+    passed = kyverno.left_out(left_out.filters, about, namespace.name)
+    return every([None if passed is None else not passed, None if left_out.everybody else True])
 
 
 def _excepted(name: str, effect: Effect, exceptions: list[tuple[str, bool]]) -> Found:

@@ -11,11 +11,11 @@ from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 
 ACTIVE, SUSPENDED, TERMINATED = "active", "suspended", "terminated"
-# The words of exports (Okta, Microsoft Entra ID, Google Workspace, Keycloak) for them, in lower case.
+# The words of exports (Okta, Microsoft Entra ID, Google Workspace, Keycloak) for them, in lower case. Not among them are
+# those of accounts that open again without anybody's decision (locked out) or are not set up yet (staged, provisioned).
 STATUS = {
     **dict.fromkeys([ACTIVE, "enabled", "true", "password_expired", "recovery"], ACTIVE),
-    **dict.fromkeys([SUSPENDED, "disabled", "inactive", "locked", "locked_out", "blocked", "archived"], SUSPENDED),
-    **dict.fromkeys(["false", "deactivated", "staged", "provisioned"], SUSPENDED),
+    **dict.fromkeys([SUSPENDED, "disabled", "inactive", "blocked", "archived", "false", "deactivated"], SUSPENDED),
     **dict.fromkeys([TERMINATED, "deprovisioned", "deleted", "left", "removed"], TERMINATED),
 }
 

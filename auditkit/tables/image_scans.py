@@ -26,7 +26,10 @@ class ImageScanRow:
     version: Annotated[str | None, "Its version; missing where the report does not say."]
     database_at: Annotated[datetime | None, "When its database was made; reports of Trivy do not say."]
     scanned_at: Annotated[datetime | None, "When it was scanned."]
-    targets: Annotated[int, "Lists of packages that were recognised in it."]
+    targets: Annotated[
+        int,
+        "Lists of packages that were recognised in it; 0 where its distribution is no longer supported (Trivy's EOSL).",
+    ]
     secrets: Annotated[int, "Secrets that the scanner reported; they are not read."]
     suppressed: Annotated[int, "Findings that the scanner's settings took out and that the report lists apart."]
 
@@ -121,7 +124,7 @@ class Scan:
     name: Annotated[str, "Name of the file, or of the report."]
     place: Annotated[str, "File, or kind of the report with its namespace and name."]
     reference: Annotated[str | None, "What was scanned, spelled out: registry, repository and tag."]
-    digests: Annotated[list[str], "Digests that were scanned."]
+    digests: Annotated[list[str], "Digests that were scanned, with the one by which the scanner was given the image."]
     scanner: Annotated[str, "Trivy, grype, trivy-operator or Kubescape."]
     version: Annotated[str | None, "Version of the scanner."]
     database_at: Annotated[datetime | None, "When its database was made."]
@@ -144,12 +147,17 @@ class Scan:
         running_images: pd.DataFrame, image_scans: pd.DataFrame, vulnerability_reports: pd.DataFrame
     ) -> pd.DataFrame:
         reports = vulnerability_reports
+        digests = [
+            sorted({*listed, *filter(None, [_parts(text)[1]])})
+            for text, listed in zip(image_scans.reference, image_scans.digests, strict=True)
+        ]
         supplied = image_scans.assign(
             namespace="",
             kind="Scan",
             name=image_scans.file,
             place=image_scans.file,
             reference=_spelled(image_scans.reference),
+            digests=pd.Series(digests, index=image_scans.index, dtype=object),
             scanner=image_scans.tool,
             listed=True,
         )
@@ -183,7 +191,7 @@ class RunningScan:
     pods: Annotated[int, "Pods that name it."]
     scanned: Annotated[
         bool | None,
-        "A scan is about it; missing where there are no scans at all, or none recognised a list of packages in it.",
+        "A scan is about it; missing where there are no scans at all, or none recognised a list of packages that somebody supports.",
     ]
     matched_by: Annotated[str | None, "digest; or reference, where image or scan has no digest."]
     scanners: Annotated[list[str], "Who scanned it."]
@@ -253,8 +261,12 @@ def _spelled(references: pd.Series) -> pd.Series:
 
 
 def _parts(text: str) -> tuple[str | None, str | None]:
-    """Reference with registry and tag, and digest; both None where it is none (a file, an id)."""
+    """Reference with registry and tag, and digest; both None where it is none (a file, an id).
+
+    A digest without a tag is no reference: what it names need not be what `latest` names.
+    """
     found = parsed(text)
     if found is None:
         return None, None
-    return f"{found.domain.lower()}/{found.path}:{found.tag or 'latest'}", found.digest or None
+    tag = found.tag or (None if found.digest else "latest")
+    return tag and f"{found.domain.lower()}/{found.path}:{tag}", found.digest or None

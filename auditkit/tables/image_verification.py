@@ -11,11 +11,14 @@ from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.admission import MutatingWebhookConfiguration, ValidatingWebhookConfiguration
 from auditkit.kinds.policies import (
+    CelPolicySpec,
     ClusterImagePolicy,
     ClusterImagePolicySpec,
+    ImageValidatingPolicy,
     KyvernoClusterPolicy,
     KyvernoPolicy,
     KyvernoSpec,
+    NamespacedImageValidatingPolicy,
 )
 
 # Engines that do nothing but verify images, and are called by a webhook.
@@ -36,6 +39,8 @@ class _Verification:
         ClusterImagePolicy,
         KyvernoClusterPolicy,
         KyvernoPolicy,
+        ImageValidatingPolicy,
+        NamespacedImageValidatingPolicy,
         ValidatingWebhookConfiguration,
         MutatingWebhookConfiguration,
     ),
@@ -56,6 +61,12 @@ class ImagePolicyRow(_Verification):
             actions = _kyverno(policy.spec or KyvernoSpec())
             if actions:
                 yield (policy.namespace, policy.kind, policy.name, "kyverno", every(actions))
+        cel: list[ImageValidatingPolicy | NamespacedImageValidatingPolicy] = [
+            *objects[ImageValidatingPolicy],
+            *objects[NamespacedImageValidatingPolicy],
+        ]
+        for one in cel:
+            yield (one.namespace, one.kind, one.name, "kyverno", _cel(one.spec or CelPolicySpec()))
         configurations: list[ValidatingWebhookConfiguration | MutatingWebhookConfiguration] = [
             *objects[ValidatingWebhookConfiguration],
             *objects[MutatingWebhookConfiguration],
@@ -72,6 +83,13 @@ def _sigstore(spec: ClusterImagePolicySpec) -> bool | None:
     if any(a.static and a.static.action == "pass" for a in spec.authorities or ()):
         return False
     return {"enforce": True, "warn": False}.get(spec.mode or "enforce")
+
+
+def _cel(spec: CelPolicySpec) -> bool:
+    """Deny where no action is said, at admission unless that is switched off (policies.kyverno.io v1)."""
+    admission = spec.evaluation.admission if spec.evaluation else None
+    idle = admission is not None and admission.enabled is False
+    return not idle and "Deny" in (spec.validation_actions or ("Deny",))
 
 
 def _kyverno(spec: KyvernoSpec) -> list[bool | None]:

@@ -246,7 +246,8 @@ class MeshAuthorization:
         policies: dict[str, list[AuthorizationPolicy]] = defaultdict(list)
         for a in objects[AuthorizationPolicy]:
             policies[a.namespace].append(a)
-            open_ = mesh.matches_all(a) if mesh.action(a) == "ALLOW" else False
+            closes = False if mesh.action(a) in ("DENY", "CUSTOM", "AUDIT") else None
+            open_ = mesh.matches_all(a) if mesh.action(a) == "ALLOW" else closes
             yield (a.namespace, a.kind, a.name, mesh.action(a), open_)
         for name in mesh_namespaces(objects):
             found = [p for p in objects[AuthorizationPolicy] if mesh.applies(p, root, name, {})]

@@ -17,6 +17,9 @@ from auditkit.kinds.monitoring import Alertmanager, Prometheus, PrometheusRule, 
 from auditkit.kinds.platform import ConfigMap
 from auditkit.resources import data
 
+# What the Prometheus operator sets where neither time nor size is said (its API reference, monitoring.coreos.com/v1).
+UNSET = {"Prometheus": "24h", "ThanosRuler": "24h", "Alertmanager": "120h"}
+
 
 class Topic(Struct):
     """One entry of data/alerts.toml."""
@@ -131,7 +134,10 @@ class RetentionRow:
     namespace: Annotated[str, "Namespace."]
     kind: Annotated[str, "Prometheus, Alertmanager, ThanosRuler, ConfigMap, or kind of the workload."]
     name: Annotated[str, "Name of the object."]
-    setting: Annotated[str, "Field, flag as CONTAINER: FLAG, or KEY: SETTING of a ConfigMap."]
+    setting: Annotated[
+        str,
+        "Field, or `retention (unset)` for the operator's default; flag as CONTAINER: FLAG; KEY: SETTING of a ConfigMap.",
+    ]
     value: Annotated[str, "As it is written."]
     days: Annotated[float | None, "Days, where it is a time; missing for a size, a number and a switch."]
 
@@ -145,7 +151,8 @@ class RetentionRow:
         )
         for one in servers:
             said = {"retention": one.spec.retention, "retentionSize": one.spec.retention_size} if one.spec else {}
-            found |= {(one.namespace, one.kind, one.name, k): v for k, v in said.items() if v}
+            given = {k: v for k, v in said.items() if v} or {"retention (unset)": UNSET[one.kind]}
+            found |= {(one.namespace, one.kind, one.name, k): v for k, v in given.items()}
         for config in objects[ConfigMap]:
             place = (config.namespace, config.kind, config.name)
             found |= {(*place, setting): value for setting, value in (config.retention or {}).items()}

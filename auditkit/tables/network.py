@@ -50,11 +50,11 @@ def _workloads(objects: Objects) -> list[Workload]:
 
 
 def _over(owner: Kind) -> bool:
-    """Whether a Job or a pod of its own has ended."""
+    """Whether a Job or a pod of its own has ended; a Job that waits to try again, or for its other pods, has not."""
     if isinstance(owner, Pod):
         return ended(owner)
-    status = owner.status if isinstance(owner, Job) else None
-    return status is not None and not status.active and bool(status.succeeded or status.failed)
+    conditions = (owner.status and owner.status.conditions) if isinstance(owner, Job) else None
+    return any(one.type in ("Complete", "Failed") and one.status == "True" for one in conditions or ())
 
 
 def _touched(objects: Objects) -> frozenset[str]:
@@ -108,7 +108,7 @@ class Isolation:
 
     Isolated means that a policy of the direction selects every pod and none that selects one allows all. These
     are facts of policies, not of packets: whether the cluster's network enforces them is in `policy_enforcement`.
-    Policies do nothing to hostNetwork pods. Where policies of another engine (Cilium, Calico, admin policies) may
+    Policies do nothing to hostNetwork pods. Where policies of another engine (Cilium, Calico, Antrea, admin policies) may
     touch the namespace, isolation is missing.
     """
 

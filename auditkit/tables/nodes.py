@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import pandas as pd
 
 from auditkit.analysis import flags, kubelet
+from auditkit.analysis.surroundings import CONTROL_PLANE
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.platform import ConfigMap, Node, NodeInfo, NodeSpec, NodeStatus
@@ -20,7 +21,7 @@ class NodeRow:
     namespace: Annotated[str, "Empty: a node lies in no namespace."]
     kind: Annotated[str, "Node."]
     name: Annotated[str, "Name of the node."]
-    control_plane: Annotated[bool, "Carries the label node-role.kubernetes.io/control-plane."]
+    control_plane: Annotated[bool, f"Carries one of the labels {', '.join(CONTROL_PLANE)}."]
     kubelet_version: Annotated[str | None, "Version of the kubelet."]
     kubelet_minor: Annotated[int | None, "Minor version of the kubelet: 36 of v1.36.2."]
     os: Annotated[str | None, "linux or windows."]
@@ -49,7 +50,7 @@ class NodeRow:
                 "",
                 "Node",
                 node.name,
-                "node-role.kubernetes.io/control-plane" in node.labels,
+                not node.labels.keys().isdisjoint(CONTROL_PLANE),
                 info.kubelet_version,
                 flags.minor(info.kubelet_version),
                 info.operating_system or node.labels.get("kubernetes.io/os"),

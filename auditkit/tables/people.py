@@ -1,10 +1,11 @@
 """Whom bindings reach: their users and groups joined to the identity provider's, and to those who left."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.activity import is_person
 from auditkit.analysis.membership import members
 from auditkit.declare import view
 from auditkit.tables.identity import group_names, user_names
@@ -32,11 +33,14 @@ class _Reached(_Account, BindingColumns):
 
 @view("bound_users", key=("kind", "namespace", "name", "number"))
 class BoundUser(BindingColumns):
-    """One row per binding and user whom it names, without ServiceAccounts and the users of Kubernetes itself (system:)."""
+    """One row per binding and user whom it names, without ServiceAccounts and the users that Kubernetes itself has.
+
+    Others named `system:` may be a provider's components, or people whose certificates say so.
+    """
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        return _named(bindings, "User")
+        return bindings[(bindings["subject_kind"] == "User").fillna(False) & bindings["identity"].map(_may_be_person)]
 
 
 @view("bound_groups", key=("kind", "namespace", "name", "number"))
@@ -49,12 +53,12 @@ class BoundGroup(BindingColumns):
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        return _named(bindings, "Group")
+        own = bindings["identity"].str.startswith("system:").fillna(True).astype(bool)
+        return bindings[(bindings["subject_kind"] == "Group").fillna(False) & ~own]
 
 
-def _named(bindings: pd.DataFrame, kind: str) -> pd.DataFrame:
-    own = bindings["identity"].str.startswith("system:").fillna(True).astype(bool)
-    return bindings[(bindings["subject_kind"] == kind).fillna(False) & ~own]
+def _may_be_person(name: Any) -> bool:
+    return isinstance(name, str) and is_person(name) is not False
 
 
 @view("user_identities", key=("kind", "namespace", "name", "number", "identity"))
@@ -64,7 +68,10 @@ class UserIdentity(_Account, BindingColumns):
     Names are compared as Kubernetes does, letter by letter: one that differs in case alone is another user.
     """
 
-    known: Annotated[bool | None, "The identity provider has the user; missing where the names cannot be compared."]
+    known: Annotated[
+        bool | None,
+        "The identity provider has the user; missing where the names cannot be compared, or it may be a component.",
+    ]
     other_case: Annotated[str | None, "User of the identity provider whose name differs in the case of letters alone."]
 
     @staticmethod
@@ -77,7 +84,8 @@ class UserIdentity(_Account, BindingColumns):
         known = found["person"].notna().astype("boolean")
         alike = dict(zip(named["identity"].str.casefold(), named["person"], strict=True))
         other = found["identity"].str.casefold().map(alike).where(~known.astype(bool))
-        return found.assign(known=known if comparable else known.mask(~known), other_case=other)
+        component = found["identity"].map(lambda name: is_person(name) is None).astype(bool)
+        return found.assign(known=known.mask(~known & (component | (not comparable))), other_case=other)
 
 
 @view("group_identities", key=("kind", "namespace", "name", "number", "identity"))
@@ -97,6 +105,8 @@ class GroupIdentity(BindingColumns):
         comparable = len(groups) > 0 and bool(groups["identity"].notna().all())
         counts = {group: len(people) for group, people in _members(idp_groups, idp_users).items()}
         groups["members"] = groups["group"].map(counts).astype("Int64")
+        if not (idp_groups["members"].notna().any() or idp_users["groups"].notna().any()):
+            groups["members"] = pd.NA  # exports without memberships: no group is known to be empty
         named = groups.dropna(subset="identity").drop_duplicates("identity")
         found = bound_groups.merge(named, on="identity", how="left")
         known = found["group"].notna().astype("boolean")
@@ -186,10 +196,13 @@ class UserDeparture(BindingColumns):
     """One row per binding and user whom it names, with the last working day of who left.
 
     A name is a leaver's where it is the one that Kubernetes gives that person, or, whatever stands before it up to a
-    colon, # or /, the address or name of the list: people write both in either case.
+    colon, # or /, the address or name of the list: people write both in either case. One that is a leaver's up to the @,
+    as certificates have it, may be that person's.
     """
 
-    listed: Annotated[bool | None, "In the list of leavers; missing where the names cannot be compared."]
+    listed: Annotated[
+        bool | None, "In the list of leavers; missing where the names cannot be compared, or agree up to the @ alone."
+    ]
     last_working_day: Annotated[datetime | None, "Last working day."]
 
     @staticmethod
@@ -200,7 +213,8 @@ class UserDeparture(BindingColumns):
         tail = whole.str.split(r"[:#/]", regex=True).str[-1].astype("string")
         day = _day(whole, days).fillna(_day(tail, days))
         listed = day.notna().astype("boolean")
-        return bound_users.assign(last_working_day=day, listed=listed if named.notna().all() else listed.mask(~listed))
+        near = tail.isin({name.partition("@")[0] for name in days})
+        return bound_users.assign(last_working_day=day, listed=listed.mask(~listed & (near | bool(named.isna().any()))))
 
 
 @view("member_departures", key=("kind", "namespace", "name", "number", "identity", "person"))
@@ -275,11 +289,13 @@ def _people(idp_users: pd.DataFrame) -> pd.DataFrame:
 
 
 def _members(idp_groups: pd.DataFrame, idp_users: pd.DataFrame) -> dict[str, list[str]]:
-    """The people of each group: those that the group's list names, and those whose own groups name it."""
+    """The people of each group: those that the group's list names, and those whose own groups name it, in either case."""
     direct = {g: set(m if isinstance(m, list) else ()) for g, m in idp_groups[["group", "members"]].to_numpy()}
+    alike = {group.casefold(): group for group in direct}
     for user, groups in idp_users[["user", "groups"]].to_numpy():
-        for group in groups if isinstance(groups, list) else ():
-            if group in direct:
+        for named in groups if isinstance(groups, list) else ():
+            group = named if named in direct else alike.get(named.casefold())
+            if group is not None:
                 direct[group].add(user)
     return members(direct)
 

@@ -11,6 +11,7 @@ from auditkit.analysis.selectors import EVERYTHING, every, some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.admission import (
+    AdmissionPolicySpec,
     MutatingAdmissionPolicy,
     MutatingAdmissionPolicyBinding,
     ValidatingAdmissionPolicy,
@@ -80,8 +81,13 @@ class AdmissionPolicyRow:
             yield (policy.namespace, policy.kind, policy.name, "kyverno", action, _all_enforce(actions))
         yield from _gatekeeper(objects[ConstraintTemplate], objects[Constraint])
         for cel in cel_policies(objects):
-            said = sorted((cel.spec and cel.spec.validation_actions) or ("Deny",))
-            yield (cel.namespace, cel.kind, cel.name, "kyverno", ", ".join(said), "Deny" in said)
+            said, how = set((cel.spec and cel.spec.validation_actions) or ("Deny",)), cel.spec and cel.spec.evaluation
+            # Of other documents than a cluster's objects it decides nothing here.
+            if how and how.mode not in (None, "Kubernetes"):
+                continue
+            idle = bool(how and how.admission and how.admission.enabled is False)
+            action = ", ".join(sorted(said | ({"Background"} if idle else set())))
+            yield (cel.namespace, cel.kind, cel.name, "kyverno", action, "Deny" in said and not idle)
         for image in objects[ClusterImagePolicy]:
             mode = (image.spec and image.spec.mode) or "enforce"
             yield ("", image.kind, image.name, "sigstore", mode, {"enforce": True, "warn": False}.get(mode))
@@ -98,9 +104,9 @@ def _built_in(policies: Sequence[Any], bindings: Sequence[Any]) -> Iterator[tupl
     """Rows of policies and bindings of one of the two built-in kinds.
 
     A policy without a binding has no effect, nor has a binding without its policy; of a validating one only Deny
-    refuses (admissionregistration/v1 ValidationAction).
+    refuses (admissionregistration/v1 ValidationAction), and one without validations writes to the audit log alone.
     """
-    existing = {policy.name for policy in policies}
+    existing = {policy.name: policy.spec for policy in policies}
     actions: dict[str, set[str]] = {name: set() for name in existing}
     for binding in bindings:
         named = binding.spec.policy_name if binding.spec else None
@@ -109,14 +115,15 @@ def _built_in(policies: Sequence[Any], bindings: Sequence[Any]) -> Iterator[tupl
         bound = named in existing
         if bound:
             actions[str(named)] |= found
-        yield _effect(binding, found if bound else set())
+        yield _effect(binding, found if bound else set(), existing.get(named))
     for policy in policies:
-        yield _effect(policy, actions[policy.name])
+        yield _effect(policy, actions[policy.name], policy.spec)
 
 
-def _effect(obj: Any, actions: set[str]) -> tuple[Any, ...]:
+def _effect(obj: Any, actions: set[str], spec: AdmissionPolicySpec | None) -> tuple[Any, ...]:
     action = ", ".join(sorted(actions)) or "unbound"
-    return ("", obj.kind, obj.name, "kubernetes", action, bool(actions & {"Deny", "Mutate"}))
+    refuses = "Mutate" in actions or ("Deny" in actions and bool(spec and spec.validations))
+    return ("", obj.kind, obj.name, "kubernetes", action, refuses)
 
 
 def _gatekeeper(
@@ -241,5 +248,5 @@ def _end(day: str | None) -> datetime | None:
     """The end of a day in UTC; None where there is none or the calendar does not have it."""
     try:
         return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1) if day else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -30,7 +30,12 @@ class PrometheusQuery:
             yield "", "Answer", q.file, q.metric, q.begins, q.ends, days, q.step, q.series
 
 
-@table("alerts_fired", records=(Fired,), key=("name", "place", "began", "file"))
+def _begins(objects: Objects) -> dict[str, datetime | None]:
+    """The first sample of each answer: what is there already may have begun before."""
+    return {q.file: q.begins for q in objects[Query]}
+
+
+@table("alerts_fired", records=(Fired, Query), key=("name", "place", "began", "file"))
 class AlertFired:
     """One row per span in which an alert fired."""
 
@@ -41,6 +46,7 @@ class AlertFired:
     severity: Annotated[str | None, "Its label severity; missing where it has none."]
     place: Annotated[str, "Its labels that say where: job, instance and the like."]
     began: Annotated[datetime, "First sample in which it fires."]
+    cut: Annotated[bool, "That is the first sample of the answer: it may have begun earlier."]
     last: Annotated[datetime, "Last sample in which it fires."]
     ended: Annotated[bool, "It did not fire any more in the samples after."]
     minutes: Annotated[float | None, "Samples times step, in minutes; missing where there is one time alone."]
@@ -48,12 +54,14 @@ class AlertFired:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        begins = objects.once(_begins)
         for f in objects[Fired]:
             minutes = f.samples * f.step / 60 if f.step else None
-            yield f.namespace, "Alert", f.alert, f.file, f.severity, f.place, f.began, f.last, f.ended, minutes, f.step
+            place = (f.namespace, "Alert", f.alert, f.file, f.severity, f.place, f.began)
+            yield *place, f.began == begins.get(f.file), f.last, f.ended, minutes, f.step
 
 
-@table("scrape_targets", records=(Target, Outage), key=("job", "instance", "file"))
+@table("scrape_targets", records=(Target, Outage, Query), key=("job", "instance", "file"))
 class ScrapeTarget:
     """One row per target of Prometheus: how long it was up, down and without a sample."""
 
@@ -71,9 +79,11 @@ class ScrapeTarget:
     longest_down_minutes: Annotated[
         float | None, "Most minutes of one such span of which a sample says that it was down."
     ]
+    cut: Annotated[bool, "Such a span begins with the answer: it may have begun earlier."]
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
+        begins = objects.once(_begins)
         spans: dict[tuple[str, str, str], list[Outage]] = {}
         for o in objects[Outage]:
             spans.setdefault((o.file, o.job, o.instance), []).append(o)
@@ -82,9 +92,10 @@ class ScrapeTarget:
             longest = max((o.down + o.missing for o in found), default=0) * t.step / 60
             down = max((o.down for o in found), default=0) * t.step / 60
             known = bool(t.step) or not found
+            cut = any(o.began == begins.get(o.file) for o in found)
             yield (
                 "", "Target", f"{t.job} {t.instance}", t.file, t.job, t.instance, t.samples, t.up, t.down, t.missing,
-                longest if known else None, down if known else None,
+                longest if known else None, down if known else None, cut,
             )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from auditkit.kinds.rbac import ClusterRole, ClusterRoleBinding, Role, RoleBindi
 
 # ConfigMaps of kube-system that configure the cluster: who changes one changes DNS, networking or authentication.
 CLUSTER_CONFIG = frozenset(
-    ["coredns", "kube-proxy", "kubeadm-config", "kubelet-config", "aws-auth", "extension-apiserver-authentication"]
+    ["coredns", "coredns-custom", "kube-dns", "node-local-dns", "kube-proxy", "kubeadm-config", "kubelet-config"]
+    + ["aws-auth", "extension-apiserver-authentication"]
 )
 
 # A rule, the columns of _Powers for it, and whether it is Kubernetes' own.
@@ -42,7 +43,7 @@ class _Powers:
         "wildcard_paths": Annotated[bool | None, "A nonResourceURL ends in `*`."],
         "all_powerful": Annotated[bool | None, "Creates and changes every resource of every API group."],
         "writes_cluster_config": Annotated[
-            bool | None, "Updates or patches ConfigMaps of kube-system that configure the cluster."
+            bool | None, "Updates, patches or deletes ConfigMaps of kube-system that configure the cluster."
         ],
         **{name: Annotated[bool | None, f"May {power.doc}."] for name, power in POWERS.items()},
     }
@@ -151,7 +152,8 @@ class Binding(BindingColumns):
                 namespace = (subject.namespace or binding.namespace or None) if account else None
                 who = identity(subject.kind, subject.name, subject.namespace or "", binding.namespace)
                 alias = who[1].split(":") if who and who[0] == "User" else []
-                named = "/".join(alias[2:]) if len(alias) == 4 and alias[:2] == ["system", "serviceaccount"] else None
+                whole = len(alias) == 4 and all(alias) and alias[:2] == ["system", "serviceaccount"]
+                named = "/".join(alias[2:]) if whole else None
                 yield (*head, number, subject.kind, subject.name, namespace, who[1] if who else None, named, *tail)
             if not binding.subjects:
                 yield (*head, 0, None, None, None, None, None, *tail)

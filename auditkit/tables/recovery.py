@@ -1,6 +1,6 @@
 """Recovery: backups, their schedules, restores, and jobs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
@@ -43,7 +43,7 @@ class _Run:
 
 def _run(status: JobStatus | None) -> tuple[Any, ...]:
     status = status or JobStatus()
-    return (status.phase, status.start_timestamp, status.completion_timestamp, status.errors)
+    return (status.phase or None, status.start_timestamp, status.completion_timestamp, status.errors)
 
 
 @table("backups", kinds=(Backup,), key=("namespace", "name"))
@@ -121,16 +121,22 @@ class ScheduleRow(_Place):
 
 def _holds_volumes(template: BackupSpec) -> bool | None:
     """Velero has two ways to list resources, by scope and without (velero pkg/apis/velero/v1 BackupSpec)."""
-    claims, volumes = {"*", "persistentvolumeclaims", "pvc"}, {"*", "persistentvolumes", "pv"}
+    claims = {"*", "persistentvolumeclaims", "persistentvolumeclaim", "pvc"}
+    volumes = {"*", "persistentvolumes", "persistentvolume", "pv"}
     selected = template.label_selector is None and not template.or_label_selectors
     switched_off = template.snapshot_volumes is False and not template.default_volumes_to_fs_backup
     lists = (template.included_resources, template.included_namespace_scoped_resources)
-    included = all(claims & set(listed or ["*"]) for listed in lists)
-    dropped = {*(template.excluded_resources or ()), *(template.excluded_namespace_scoped_resources or ())}
-    excluded = (claims | volumes) & dropped or volumes & set(template.excluded_cluster_scoped_resources or ())
+    included = all(claims & _lower(listed or ["*"]) for listed in lists)
+    dropped = _lower([*(template.excluded_resources or ()), *(template.excluded_namespace_scoped_resources or ())])
+    excluded = (claims | volumes) & dropped or volumes & _lower(template.excluded_cluster_scoped_resources or ())
     if not selected or switched_off or not included or excluded:
         return False
     return None if template.resource_policy else True
+
+
+def _lower(resources: Iterable[str]) -> set[str]:
+    """Velero finds resources as kubectl does: by plural, singular or short name, in either case."""
+    return {resource.lower() for resource in resources}
 
 
 @view("backup_freshness", key=("namespace", "name"))
@@ -207,13 +213,19 @@ def _among(namespace: str, patterns: list[str]) -> bool:
 
 @view("volume_copies", key=("namespace", "name"))
 class VolumeCopy(_Place):
-    """One row per bound PersistentVolumeClaim: when it was last copied, by a Velero Backup or a VolumeSnapshot."""
+    """One row per bound PersistentVolumeClaim: when it was last copied, by a Velero Backup or a VolumeSnapshot.
 
+    What was made before the claim is a copy of another volume, of a claim of that name that is gone.
+    """
+
+    created_at: Annotated[datetime | None, "When the claim was made."]
+    claim_days: Annotated[float | None, "Days from then until the snapshot of the cluster."]
     backed_up_at: Annotated[datetime | None, "Start of the latest completed Backup that holds all volumes there."]
     snapped_at: Annotated[datetime | None, "Time of its latest VolumeSnapshot that is ready."]
     copied_at: Annotated[datetime | None, "The later of both."]
     age_days: Annotated[float | None, "Days from then until the snapshot of the cluster."]
     maybe_at: Annotated[datetime | None, "Start of a later completed Backup that may leave the volume out."]
+    maybe_days: Annotated[float | None, "Days from then until the snapshot of the cluster."]
     known: Annotated[bool, "The cluster has Backups or VolumeSnapshots: without any, other means may copy."]
 
     @staticmethod
@@ -228,19 +240,25 @@ class VolumeCopy(_Place):
         done = backups[(backups.phase == "Completed").fillna(False)].dropna(subset=["started_at"])
         sure, maybe = done[done.whole.fillna(False)], done[done.whole.isna()]
         latest = {
-            name: [_latest(found, namespace) for namespace in rows.namespace]
+            name: [_latest(found, *claim) for claim in zip(rows.namespace, rows.created_at, strict=True)]
             for name, found in (("backed_up_at", sure), ("maybe_at", maybe))
         }
         ready = volume_snapshots[volume_snapshots.ready.fillna(False)]
-        taken = ready.groupby(["namespace", "claim"]).taken_at.max().rename("snapped_at").reset_index()
-        rows = rows.merge(taken.rename(columns={"claim": "name"}), on=["namespace", "name"], how="left")
+        ready = ready[["namespace", "claim", "taken_at"]].rename(columns={"claim": "name"})
+        ready = ready.merge(rows[["namespace", "name", "created_at"]], on=["namespace", "name"])
+        taken = ready[~(ready.taken_at < ready.created_at)].groupby(["namespace", "name"]).taken_at.max()
+        rows = rows.merge(taken.rename("snapped_at").reset_index(), on=["namespace", "name"], how="left")
         for name, times in latest.items():
             rows[name] = pd.to_datetime(pd.Series(times, index=rows.index, dtype=object), utc=True)
         copied = rows[["backed_up_at", "snapped_at"]].max(axis=1)
         maybe_at = rows.maybe_at.where(rows.maybe_at > copied.fillna(pd.Timestamp(0, tz="UTC")))
-        age = (origin.taken_at.iloc[0] - copied).dt.total_seconds() / 86400
+        ages = [
+            ((origin.taken_at.iloc[0] - since).dt.total_seconds() / 86400).astype("Float64").round(2)
+            for since in (copied, maybe_at, rows.created_at)
+        ]
         known = bool(len(backups) or len(volume_snapshots))
-        return rows.assign(copied_at=copied, maybe_at=maybe_at, age_days=age.astype("Float64").round(2), known=known)
+        named = dict(zip(("age_days", "maybe_days", "claim_days"), ages, strict=True))
+        return rows.assign(copied_at=copied, maybe_at=maybe_at, known=known, **named)
 
 
 @view("retained_volumes", key=("name",))
@@ -267,11 +285,11 @@ class RetainedVolume(_Place):
         return rows.assign(sole=goes & bare.mask(rows.copied_at.notna(), False))
 
 
-def _latest(backups: pd.DataFrame, namespace: str) -> datetime | None:
-    """Start of the latest of these backups that holds a namespace."""
+def _latest(backups: pd.DataFrame, namespace: str, created: datetime | None) -> datetime | None:
+    """Start of the latest of these backups that holds a namespace, and began when the claim was there."""
     held = zip(backups.started_at, backups.included, backups.excluded, strict=True)
     found = [at for at, included, excluded in held if _among(namespace, included) and not _among(namespace, excluded)]
-    return max(found, default=None)
+    return max((at for at in found if pd.isna(created) or at >= created), default=None)
 
 
 @table("backup_locations", kinds=(BackupStorageLocation,), key=("namespace", "name"))

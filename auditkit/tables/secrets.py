@@ -12,7 +12,7 @@ from auditkit.declare import table, view
 from auditkit.kinds import Kind
 from auditkit.kinds.certificates import BootstrapToken, Certificate, ClusterIssuer, Issuer, Secret
 from auditkit.kinds.network import Gateway, Ingress, IstioGateway
-from auditkit.kinds.platform import ServiceAccount
+from auditkit.kinds.platform import PersistentVolume, ServiceAccount
 from auditkit.kinds.pods import PodSpec, Volume
 from auditkit.kinds.workloads import pod_template
 
@@ -74,12 +74,22 @@ class _Use:
     name: Annotated[str, "Name of that object."]
 
 
-_USERS = (*POD_KINDS, ServiceAccount, Ingress, Gateway, IstioGateway, Certificate, Issuer, ClusterIssuer)
+_USERS = (
+    *POD_KINDS,
+    ServiceAccount,
+    PersistentVolume,
+    Ingress,
+    Gateway,
+    IstioGateway,
+    Certificate,
+    Issuer,
+    ClusterIssuer,
+)
 
 
 @table("secret_references", kinds=_USERS, key=("namespace", "secret", "kind", "name"))
 class SecretReference(_Use):
-    """One row per Secret and object that names it: pods and what makes them, ServiceAccounts, Ingresses, gateways,
+    """One row per Secret and object that names it: pods and what makes them, ServiceAccounts, volumes, Ingresses, gateways,
     cert-manager. What a controller finds by itself through the API is not among them.
     """
 
@@ -140,6 +150,9 @@ def _named_by_others(objects: Objects) -> Iterator[tuple[str, str | None, str, s
     for account in objects[ServiceAccount]:
         for ref in (*(account.secrets or ()), *(account.image_pull_secrets or ())):
             yield account.namespace, ref.name, account.kind, account.name
+    for volume in objects[PersistentVolume]:
+        for ref in (volume.spec.csi.secret_refs if volume.spec and volume.spec.csi else None) or ():
+            yield from _use(volume, ref.namespace or "", ref.name)
     for ingress in objects[Ingress]:
         for entry in (ingress.spec.tls if ingress.spec else None) or ():
             yield from _use(ingress, ingress.namespace, entry.secret_name)

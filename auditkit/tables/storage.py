@@ -20,6 +20,7 @@ from auditkit.kinds.platform import (
 
 # The first is current, the second was before 1.6 (k8s.io/component-helpers storage/volume).
 DEFAULT_CLASS = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
+_PROVISIONED = "pv.kubernetes.io/provisioned-by"
 # In-tree sources by the name of the driver that StorageClasses give them.
 _IN_TREE = {
     "aws_elastic_block_store": "kubernetes.io/aws-ebs",
@@ -61,8 +62,10 @@ class StorageClassRow:
 class VolumeRow:
     """One row per PersistentVolume.
 
-    Encryption follows from the parameters of its StorageClass; without the class it is known only of drivers that
-    always encrypt.
+    Encryption follows from the parameters of its StorageClass. Where the class is gone, was made after the volume
+    (classes cannot be changed, but made anew under their name), or is of another driver, it is known only of drivers that
+    always encrypt. So it is of a volume that somebody made by hand and gave the name of an encrypting class: it lacks the
+    annotation that provisioners leave (k8s.io/component-helpers storage/volume AnnDynamicallyProvisioned).
     """
 
     namespace: Annotated[str, "Empty: a PersistentVolume lies in no namespace."]
@@ -83,7 +86,10 @@ class VolumeRow:
         for found in objects[PersistentVolume]:
             spec = found.spec or PersistentVolumeSpec()
             made_by, driver = classes.get(spec.storage_class_name or ""), _driver(spec)
-            parameters = (made_by.parameters or {}) if made_by else None
+            parameters = (made_by.parameters or {}) if made_by and _made(made_by, driver, found) else None
+            secured = encrypted(driver, parameters)
+            if secured and _PROVISIONED not in found.annotations:
+                secured = encrypted(driver, None)
             claim, size = spec.claim_ref, (spec.capacity or {}).get("storage")
             yield (
                 "",
@@ -91,13 +97,19 @@ class VolumeRow:
                 found.name,
                 driver,
                 spec.storage_class_name or None,
-                encrypted(driver, parameters),
+                secured,
                 spec.persistent_volume_reclaim_policy or "Retain",
                 found.status.phase if found.status else None,
                 claim.namespace if claim else None,
                 claim.name if claim else None,
                 None if size is None else str(size),
             )
+
+
+def _made(made_by: StorageClass, driver: str | None, volume: PersistentVolume) -> bool:
+    """Whether a class as it is now can have made a volume."""
+    first, then = made_by.metadata.creation_timestamp, volume.metadata.creation_timestamp
+    return made_by.provisioner == driver and not (first and then and then < first)
 
 
 def _driver(spec: PersistentVolumeSpec) -> str | None:
@@ -114,6 +126,7 @@ class ClaimRow:
     namespace: Annotated[str, "Namespace of the claim."]
     kind: Annotated[str, "PersistentVolumeClaim."]
     name: Annotated[str, "Name of the claim."]
+    created_at: Annotated[datetime | None, "When it was made."]
     phase: Annotated[str | None, "Pending, Bound or Lost."]
     storage_class: Annotated[str | None, "StorageClass; missing is the default class at the time it was made."]
     volume: Annotated[str | None, "PersistentVolume that it is bound to."]
@@ -123,7 +136,7 @@ class ClaimRow:
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         for found in objects[PersistentVolumeClaim]:
             spec, phase = found.spec, found.status.phase if found.status else None
-            place = (found.namespace, "PersistentVolumeClaim", found.name, phase)
+            place = (found.namespace, "PersistentVolumeClaim", found.name, found.metadata.creation_timestamp, phase)
             if spec is None:
                 yield (*place, None, None, [])
             else:

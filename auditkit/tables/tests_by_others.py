@@ -144,17 +144,33 @@ def _files(tests: pd.DataFrame, nodes: pd.DataFrame, due: pd.DataFrame, section:
 
 @view("node_settings", key=("name", "item", "benchmark"))
 class NodeSetting(_OfNode):
-    """One row per node and item that kube-bench tested on it, but those on files (sections 1.1 and 4.1)."""
+    """One row per node and item that kube-bench tested on any node it is due on, but those on files (sections 1.1 and 4.1).
+
+    Section 4 is due on every node but those of Windows, 1 to 3 on nodes of the control plane. What the node's own report
+    leaves out, and every such item of a node without a report, is a row without status.
+    """
 
     in_cluster: Annotated[bool, "The cluster has a node of this name."]
     item: Annotated[str, "Number of the item."]
-    status: Annotated[str, "PASS, FAIL, WARN or INFO."]
+    status: Annotated[str | None, "PASS, FAIL, WARN or INFO; missing where the item was not tested on the node."]
     benchmark: Annotated[str, "Benchmark and version of the report."]
     text: Annotated[str, "Title of the item, as kube-bench words it."]
 
     @staticmethod
     def frame(node_tests: pd.DataFrame, nodes: pd.DataFrame) -> pd.DataFrame:
-        rows = node_tests[~node_tests.section.isin(["1.1", "4.1"])]
+        tests = node_tests[~node_tests.section.isin(["1.1", "4.1"])]
+        items = tests.drop_duplicates(["item", "benchmark"])[["item", "benchmark", "section", "text"]]
+        linux = nodes[nodes.os.ne("windows").fillna(True)]
+        of_nodes = items.item.str.startswith("4.").fillna(False)
+        of_control_plane = items.item.str.match(r"[123]\.").fillna(False)
+        due = [
+            linux[["name"]].merge(items[of_nodes], how="cross"),
+            nodes.loc[nodes.control_plane, ["name"]].merge(items[of_control_plane], how="cross"),
+        ]
+        expected = pd.concat(due, ignore_index=True).rename(columns={"name": "node"})
+        tested = pd.MultiIndex.from_frame(tests[["node", "item"]])
+        untested = expected[~pd.MultiIndex.from_frame(expected[["node", "item"]]).isin(tested)]
+        rows = pd.concat([tests, untested], ignore_index=True)
         return rows.assign(namespace="", kind="Node", name=rows.node, in_cluster=rows.node.isin(nodes.name))
 
 

@@ -26,15 +26,17 @@ SOCKETS = (
 )  # fmt: skip
 SOCKET_NAMES = frozenset(posixpath.basename(path) for path in SOCKETS)
 DIRECTORIES = (
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt/cni", "/proc", "/program files", "/programdata", "/root",
-    "/run", "/sbin", "/sys", "/usr", "/windows",
-    "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/etcd", "/var/lib/k0s",
-    "/var/lib/kubelet", "/var/lib/rancher",
+    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/opt/bin", "/opt/cni", "/proc", "/program files",
+    "/programdata", "/root", "/run", "/sbin", "/srv/kubernetes", "/sys", "/users", "/usr", "/windows",
+    "/var/lib/cloud", "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/etcd", "/var/lib/k0s",
+    "/var/lib/kubelet", "/var/lib/rancher", "/var/spool/at", "/var/spool/cron",
 )  # fmt: skip
 CREDENTIALS = (
-    "/etc/kubernetes/admin.conf", "/etc/kubernetes/azure.json", "/etc/kubernetes/cloud.conf",
-    "/etc/kubernetes/cloud-config", "/etc/kubernetes/kubelet.conf", "/etc/kubernetes/super-admin.conf",
-    "/root/.aws", "/root/.azure", "/root/.config/gcloud", "/root/.kube", "/var/lib/kubelet/pki",
+    "/etc/kubernetes/admin.conf", "/etc/kubernetes/azure.json", "/etc/kubernetes/bootstrap-kubelet.conf",
+    "/etc/kubernetes/cloud.conf", "/etc/kubernetes/cloud-config", "/etc/kubernetes/kubelet.conf",
+    "/etc/kubernetes/super-admin.conf", "/etc/rancher/k3s", "/etc/rancher/rke2", "/root/.aws", "/root/.azure",
+    "/root/.config/gcloud", "/root/.kube", "/var/lib/kubelet/bootstrap-kubeconfig", "/var/lib/kubelet/kubeconfig",
+    "/var/lib/kubelet/pki",
 )  # fmt: skip
 _DRIVE = re.compile(r"[/\\]?[A-Za-z]:")
 # Where tools keep them in the home of whoever uses the node.

@@ -85,7 +85,10 @@ class VulnerabilityReportRow:
     tag: Annotated[str | None, "Tag that was scanned."]
     digest: Annotated[str | None, "Digest that was scanned."]
     scanned_at: Annotated[datetime | None, "When the report was last written by the scanner."]
-    whole: Annotated[bool, "The scan came to its end, and what it counts was read."]
+    whole: Annotated[
+        bool,
+        "The scan came to its end, what it counts was read, and the image's distribution is supported: of another nobody publishes vulnerabilities.",
+    ]
     listed: Annotated[bool, "Each vulnerability is in report_findings; Kubescape's summary only counts them."]
     critical: Annotated[int | None, "Number of critical vulnerabilities."]
     high: Annotated[int | None, "Number of high vulnerabilities."]
@@ -100,7 +103,8 @@ class VulnerabilityReportRow:
             image = _scanned(report.registry or Registry(), artifact)
             yield (
                 found.namespace, "VulnerabilityReport", found.name, "trivy-operator", image and image.repository,
-                artifact.tag or None, artifact.digest or None, report.update_timestamp, True, True,
+                artifact.tag or None, artifact.digest or None, report.update_timestamp,
+                not (report.os and report.os.eosl), True,
                 summary.critical_count, summary.high_count, summary.medium_count, summary.low_count,
             )  # fmt: skip
         for counted in objects[VulnerabilityManifestSummary]:

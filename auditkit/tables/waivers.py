@@ -31,7 +31,8 @@ class WaiverList:
         for w in objects[Waiver]:
             scope = [f"{column}={pattern}" for column, pattern in sorted(w.scope.items())]
             approved = _start(w.approved_on) if w.approved_on else None
-            ends = _start(w.expires) + timedelta(days=1)
+            # The calendar has no day after 9999-12-31, which people write for never.
+            ends = _start(min(w.expires, date.max - timedelta(days=1))) + timedelta(days=1)
             yield (
                 *(w.id, w.check, scope, w.reason, w.requester, w.approver, approved, ends),
                 *(w.compensating_control, w.ticket),

@@ -165,21 +165,19 @@ def _identity(one: Owned) -> Iterator[Any]:
 
 
 def _numbers(one: Owned) -> Iterator[Any]:
-    """From `pods` to `strategy`; a number of replicas that is not set is 1 (apps/v1/defaults.go)."""
+    """From `pods` to `strategy`."""
     owner = one.owner
-    wanted, ready, strategy = None, None, None
+    ready, strategy = None, None
     if isinstance(owner, Deployment | StatefulSet | ReplicaSet | ReplicationController):
-        replicas = owner.spec.replicas if owner.spec else None
-        wanted = 1 if replicas is None else replicas
         ready = (owner.status.ready_replicas or 0) if owner.status else None
     elif isinstance(owner, DaemonSet) and owner.status:
-        wanted, ready = owner.status.desired_number_scheduled, owner.status.number_ready
+        ready = owner.status.number_ready
     if isinstance(owner, Deployment | StatefulSet | DaemonSet) and owner.spec:
         chosen = owner.spec.strategy or owner.spec.update_strategy
         strategy = (chosen.type if chosen else None) or "RollingUpdate"
     yield len(one.pods)
     yield len({pod.spec.node_name for pod in one.pods if pod.spec and pod.spec.node_name})
-    yield wanted
+    yield one.wanted
     yield ready
     yield strategy
 

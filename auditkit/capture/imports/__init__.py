@@ -10,7 +10,7 @@ from auditkit.capture.imports import (  # noqa: F401  (importing a reader declar
     tickets,
     waivers,
 )
-from auditkit.capture.imports.base import READERS, Import, Loaded, Supplied, judged, read
+from auditkit.capture.imports.base import READERS, Import, Loaded, Supplied, judged, of_clusters, read
 from auditkit.capture.imports.saved import load, save
 
-__all__ = ["READERS", "Import", "Loaded", "Supplied", "judged", "load", "read", "save"]
+__all__ = ["READERS", "Import", "Loaded", "Supplied", "judged", "load", "of_clusters", "read", "save"]

@@ -139,7 +139,7 @@ class Use(Record, kw_only=True):
 
 
 class Hour(Record, kw_only=True):
-    """An hour in which the log has events, and how many lines that could be read."""
+    """An hour in which the log has events, and how many lines that could be read; 0 where the log was taken in silence."""
 
     source: ClassVar[str] = "audit_log"
     plural: ClassVar[str] = "audit_hours"

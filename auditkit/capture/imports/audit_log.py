@@ -16,7 +16,7 @@ from auditkit.capture.imports.audit_events import Activity, Event, Hour, LogFile
 from auditkit.capture.imports.audit_reduce import Reduction
 from auditkit.capture.imports.base import NAMED, Document, reader
 from auditkit.errors import UsageError
-from auditkit.kinds import Malformed
+from auditkit.kinds import UNREADABLE, Malformed
 
 # Bytes of lines that are read at a time; one of the first must be an event.
 BATCH = 1 << 18
@@ -24,7 +24,7 @@ _HOUR = timedelta(hours=1)
 _EVER, _NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-@reader(Activity, Use, Hour, LogFile, Scope)
+@reader(Activity, Use, Hour, LogFile, Scope, of_cluster=True)
 def read(paths: Sequence[Path]) -> Document:
     """Audit log of the API server: one event of audit.k8s.io/v1 a line, plain or gzip, any number of files in any order."""
     heads = [(_head(path), path) for path in paths]
@@ -50,8 +50,15 @@ def read(paths: Sequence[Path]) -> Document:
         covers=(min(file.first for file in log.files if file.first), max(file.last for file in log.files if file.last)),
         malformed=log.faults,
         malformed_count=sum(file.malformed for file in log.files),
+        nothing_until=lambda at: Hour(hour=_whole(at), lines=0),
         note="; ".join(reduction.notes()),
     )
+
+
+def _whole(at: datetime) -> datetime:
+    """The first whole hour not before a time, UTC."""
+    hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return hour if hour == at else hour + _HOUR
 
 
 class _Log:
@@ -73,10 +80,13 @@ class _Log:
             for number, line in enumerate(lines, first):
                 try:
                     event = decode(line)
-                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                except UNREADABLE as error:
                     self._fault(file, number, line, error)
                     continue
                 if not hour <= event.stage_timestamp < end:
+                    if not 1970 <= event.stage_timestamp.year < 9999:
+                        self._fault(file, number, line, ValueError("stageTimestamp is no time of a request"))
+                        continue
                     self._passed(file, hour, at, events)
                     at = event.stage_timestamp
                     hour = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
@@ -132,7 +142,7 @@ def _head(path: Path) -> Event | None:
     for number, line in enumerate(next(_batches(path), (1, []))[1], 1):
         try:
             return msgspec.json.decode(line, type=Event)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             first = first or f"{path}:{number}: not an event of an audit log ({error}); {_way_out(line)}"
     if first:
         raise UsageError(first)

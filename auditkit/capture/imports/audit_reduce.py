@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 import msgspec
 
-from auditkit.analysis.activity import is_component, kind_of
+from auditkit.analysis.activity import in_kube_system, is_person, kind_of
 from auditkit.capture.imports.audit_events import (
     NO_ANNOTATIONS,
     NO_REFERENCE,
@@ -51,7 +51,7 @@ class _Tally:
 
     def __init__(self, request: _Request, at: datetime) -> None:
         stage, _, verb, group, resource, subresource, user, impersonated, _, code = request
-        self.what = kind_of(verb, group, resource, subresource)
+        self.what = kind_of(verb, group, resource, subresource, controller=is_person(user) is False)
         # A failed authentication has no user, and no other stage.
         self.ended = stage in _ENDS or (stage == "ResponseStarted" and not user)
         self.kept = self.what != "other" or code in (401, 403) or bool(impersonated) or user == ANONYMOUS
@@ -186,7 +186,7 @@ class Reduction:
         if user.startswith("system:node:") and code < 400:
             # Thousands of nodes do the same for their own pods; who was denied is told apart.
             user, namespace, name = "system:node:*", "", ""
-        elif (what == "other" and user != ANONYMOUS) or (code < 400 and what not in _BY_NAME and is_component(user)):
+        elif (what == "other" and user != ANONYMOUS) or (code < 400 and what not in _BY_NAME and in_kube_system(user)):
             name = ""
         path = "" if resource or user != ANONYMOUS else _path(event.request_uri)
         key = (what, user, impersonated, verb, group, resource, subresource, namespace, name, path, code)

@@ -95,6 +95,8 @@ class Document:
     malformed_count: int | None = None
     # First and last time, of a document of what happened: it is partial where it does not cover the period.
     covers: tuple[datetime, datetime] | None = None
+    # The record that says until when nothing more happened, where the user states it.
+    nothing_until: Callable[[datetime], Record] | None = None
     note: str = ""
 
 
@@ -105,6 +107,7 @@ class Reader:
     source: str
     records: tuple[type[Record], ...]
     dated: bool
+    of_cluster: bool
     read: Read = field(repr=False)
 
     @property
@@ -123,19 +126,20 @@ _readers: dict[str, Reader] = {}
 READERS: Mapping[str, Reader] = MappingProxyType(_readers)
 
 
-def reader(*records: type[Record], dated: bool = True) -> Callable[[Read], Read]:
+def reader(*records: type[Record], dated: bool = True, of_cluster: bool = False) -> Callable[[Read], Read]:
     """Declare the function that reads an import, the one that these records name as their `source`.
 
     It takes the files, and as keyword-only parameters the options that a user may set: `columns`, `prefix` (see
     engagement.Named). It raises UsageError with file and line where one is of another format. A document that is not
-    `dated` holds until it is changed: it is never too old.
+    `dated` holds until it is changed: it is never too old. One that is `of_cluster` tells of one cluster: it is no evidence
+    of another.
     """
 
     def record(read: Read) -> Read:
         source = records[0].source
         if source in _readers or any(one.source != source for one in records):
             raise AuditkitError(f"import {source} is declared twice, or for records of another")
-        _readers[source] = Reader(source=source, records=records, dated=dated, read=read)
+        _readers[source] = Reader(source=source, records=records, dated=dated, of_cluster=of_cluster, read=read)
         return read
 
     return record
@@ -183,6 +187,10 @@ def _read(supplied: Supplied) -> Loaded:
     bad = len(document.malformed) if document.malformed_count is None else document.malformed_count
     unread = f"{bad:,} of {document.rows:,} records could not be read" if bad else ""
     stated, covers = _stated(supplied, document)
+    records = dict(document.records)
+    if covers and covers != document.covers and document.nothing_until:
+        mark = document.nothing_until(covers[1])
+        records[type(mark)] = [*records[type(mark)], mark]
     about = Import(
         source=supplied.source,
         state="partial" if bad or document.note else "collected",
@@ -202,22 +210,55 @@ def _read(supplied: Supplied) -> Loaded:
         period=supplied.period if covers else None,
         note="; ".join(filter(None, [unread, document.note])),
         fields={one.plural: fields_of(one) for one in chosen.records},
-        kept={one.plural: len(document.records.get(one, ())) for one in chosen.records},
+        kept={one.plural: len(records.get(one, ())) for one in chosen.records},
     )
-    return Loaded(about=about, records={one: tuple(document.records.get(one, ())) for one in chosen.records})
+    return Loaded(about=about, records={one: tuple(records.get(one, ())) for one in chosen.records})
 
 
 def _stated(supplied: Supplied, document: Document) -> tuple[datetime | None, tuple[datetime, datetime] | None]:
     """When the user says that the document was made, and what it covers then.
 
     A document's own date goes before the user's; but of what happened, its last record is not when it was taken: one taken
-    later says that nothing happened between, and the silence shows where hours are counted.
+    later says that nothing happened between: `nothing_until` counts the silence.
     """
     said = _moment(supplied.made_at) if supplied.made_at else None
     if document.covers is None:
         return (said if document.made_at is None else None), None
     first, last = document.covers
     return (said, (first, said)) if said and said > last else (None, document.covers)
+
+
+def of_clusters(imports: Iterable[Loaded], names: Sequence[str]) -> dict[str, list[Loaded]]:
+    """The imports that lie beside the snapshots of each of these clusters: one that is of a cluster beside those alone.
+
+    It is of the cluster that it names, else of the one that the user states. Raises UsageError where neither says which of
+    several it is.
+    """
+    found: dict[str, list[Loaded]] = {name: [] for name in names}
+    for one in imports:
+        whose = _whose(one.about, names) if READERS[one.about.source].of_cluster else None
+        for name in names if whose is None else {whose} & {*names}:
+            found[name].append(one if whose is None else _known_as(one, name))
+    return found
+
+
+def _known_as(loaded: Loaded, cluster: str) -> Loaded:
+    """The import as one of this cluster, whatever the document calls it."""
+    called = loaded.about.cluster or cluster
+    return replace(loaded, about=msgspec.structs.replace(loaded.about, cluster=called, same_cluster=called))
+
+
+def _whose(about: Import, names: Sequence[str]) -> str | None:
+    """The cluster that a document is of; None where there is one, and `judged` says whether it is that."""
+    said = [name for name in (about.cluster, about.same_cluster) if name]
+    if known := [name for name in said if name in names]:
+        return known[0]
+    if len(names) > 1:
+        raise UsageError(
+            f"imports.{about.source} is of one cluster, {said[0] if said else 'and does not say which'}, and the evidence of "
+            f'{", ".join(names)}; say which it is: imports.{about.source}.cluster = "{names[0]}"'
+        )
+    return None if about.cluster or not said else said[0]
 
 
 def judged(loaded: Loaded, origin: Origin) -> Loaded:
@@ -274,6 +315,10 @@ def _refuse_copies(files: Sequence[File]) -> None:
 
 
 def _file(path: Path) -> File:
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{path}: the name is no UTF-8; rename the file") from None
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
     return File(name=path.name, size=path.stat().st_size, sha256=digest.hexdigest())

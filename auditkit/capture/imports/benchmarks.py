@@ -147,7 +147,7 @@ class _Kubescape(CamelShape):
     metadata: _About | None = None
 
 
-@reader(NodeTest)
+@reader(NodeTest, of_cluster=True)
 def read_kube_bench(paths: Sequence[Path]) -> Document:
     """Reports of kube-bench (`--json`), one file a node, named after it: kube-bench-NODE.json, or NODE.json.
 
@@ -199,7 +199,7 @@ def _node_tests(path: Path, report: _Bench) -> Iterator[NodeTest]:
                 )
 
 
-@reader(ControlTest)
+@reader(ControlTest, of_cluster=True)
 def read_kubescape(paths: Sequence[Path]) -> Document:
     """A scan of a cluster by Kubescape (`--format json`, version 2), one file."""
     if len(paths) != 1:

@@ -106,13 +106,18 @@ def _values(
         elif bool in types:
             found[field.encode_name] = _WORDS.get(text.lower(), text)
         elif datetime in types:
-            found[field.encode_name] = _time(text)
+            found[field.encode_name] = _time(headers[name], text)
         else:
             found[field.encode_name] = text
     return found
 
 
-def _time(text: str) -> str:
-    """A time as RFC 3339 writes it: a day is its midnight, and what has no zone is UTC."""
+def _time(column: str, text: str) -> str:
+    """A time as RFC 3339 writes it: a day is its midnight, and what has no zone is UTC.
+
+    A bare number, as spreadsheets write days (45961, 20261031), is none: it would be read as seconds since 1970.
+    """
+    if not _DAY.match(text):
+        raise ValueError(f"{column}: no time, write 2026-10-31 or 2026-10-31T06:00:00Z")
     whole = f"{text}T00:00:00" if _DAY.fullmatch(text) else text
-    return whole if re.search(r"(Z|[+-]\d{2}:?\d{2})$", whole) or not _DAY.match(whole) else f"{whole}Z"
+    return whole if re.search(r"(Z|[+-]\d{2}:?\d{2})$", whole) else f"{whole}Z"

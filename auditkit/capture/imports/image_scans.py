@@ -84,8 +84,13 @@ class _TrivyResult(PascalShape):
     experimental_modified_findings: list[Shape] | None = None
 
 
+class _TrivySystem(PascalShape):
+    ended: bool | None = msgspec.field(default=None, name="EOSL")
+
+
 class _TrivyMetadata(PascalShape):
     repo_digests: list[str] | None = None
+    system: _TrivySystem | None = msgspec.field(default=None, name="OS")
 
 
 class _TrivyTool(PascalShape):
@@ -207,15 +212,17 @@ def _one(path: Path) -> tuple[ImageScan, list[ScanFinding]]:
 def _trivy(path: Path, report: _Trivy) -> tuple[ImageScan, list[ScanFinding]]:
     if report.artifact_type not in ("", "container_image"):
         raise UsageError(f"{path}: a scan of a {report.artifact_type}, not of an image: `trivy image --format json`")
-    results = listed(report.results)
+    results, metadata = listed(report.results), report.metadata or _TrivyMetadata()
+    # Of a distribution that is no longer supported nobody publishes vulnerabilities: that none was found says nothing.
+    ended = bool(metadata.system and metadata.system.ended)
     scan = ImageScan(
         file=path.name,
         reference=report.artifact_name,
-        digests=_digests(report.metadata.repo_digests if report.metadata else ()),
+        digests=_digests(metadata.repo_digests),
         tool="Trivy",
         version=report.trivy.version if report.trivy else None,
         scanned_at=moment(report.created_at),
-        targets=sum(r.class_ in PACKAGES for r in results),
+        targets=0 if ended else sum(r.class_ in PACKAGES for r in results),
         secrets=sum(len(listed(r.secrets)) for r in results),
         suppressed=sum(len(listed(r.experimental_modified_findings)) for r in results),
     )

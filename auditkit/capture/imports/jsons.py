@@ -42,7 +42,12 @@ def named_once(paths: Sequence[Path]) -> None:
 
 def moment(found: datetime | None) -> datetime | None:
     """A time in UTC; one without a zone is taken for UTC, as these tools write it."""
-    return found and (found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC))
+    if found is None or found.tzinfo is None:
+        return found and found.replace(tzinfo=UTC)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:  # within a day of what a calendar holds, where a zone is of no matter
+        return found.replace(tzinfo=UTC)
 
 
 def tools(names: Sequence[str]) -> str:

@@ -20,6 +20,10 @@ from auditkit.kinds import Record
 
 # Of an alert's other labels those that say where it is; the rest may hold anything.
 PLACES = ("job", "instance", "node", "service", "deployment", "pod")
+# Prometheus itself answers at most 11,000 samples a series; others that speak its API, somewhat more.
+MOST = 100_000
+# The seconds of the years that a time can have, 1970 to 9999.
+_LAST = 253_402_300_800
 NEITHER = "neither ALERTS nor up: query `ALERTS` or `up` alone, /api/v1/query_range?query=up&start=...&end=...&step=60"
 
 
@@ -111,7 +115,7 @@ class _Answer(CamelShape):
     warnings: list[str] | None = None
 
 
-@reader(Query, Fired, Target, Outage)
+@reader(Query, Fired, Target, Outage, of_cluster=True)
 def read(paths: Sequence[Path]) -> Document:
     """Saved answers of Prometheus to `ALERTS` and `up` (/api/v1/query_range, or query), JSON, one query a file."""
     named_once(paths)
@@ -152,7 +156,14 @@ def _records(path: Path, series: Sequence[_Series]) -> Iterator[Record]:
     if not names <= {"ALERTS"} and not names <= {"up"}:
         raise UsageError(f"{path}: holds {', '.join(sorted(names))[:80] or 'series without a name'}: {NEITHER}")
     times = sorted({t for s in series for t in s.samples})
+    if times and (times[0] < 0 or times[-1] >= _LAST):
+        raise UsageError(f"{path}: a sample at {times[-1]:.10g}, which is no time in seconds; save the answer again")
     step = _step(times)
+    if step and (times[-1] - times[0]) / step > MOST:
+        raise UsageError(
+            f"{path}: a sample every {step} s from {_time(times[0]):%Y-%m-%d} to {_time(times[-1]):%Y-%m-%d} is more than one "
+            "answer has; save shorter ranges, one a file"
+        )
     (name,) = names or {"nothing"}
     begins, ends = (_time(times[0]), _time(times[-1])) if times else (None, None)
     yield Query(file=path.name, metric=name, begins=begins, ends=ends, step=step or None, series=len(series))

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from auditkit.capture.imports.base import READERS, Import, Loaded
 from auditkit.errors import UsageError
-from auditkit.kinds import Record, fields_of
+from auditkit.kinds import UNREADABLE, Record, fields_of
 from auditkit.memory import collection_paused
 
 INDEX = "imports.json"
@@ -31,7 +31,7 @@ def load(folder: Path) -> tuple[Loaded, ...]:
     """
     try:
         abouts = msgspec.json.decode((folder / INDEX).read_bytes(), type=tuple[Import, ...])
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise UsageError(f"{folder / INDEX}: damaged ({error}); copy the pack again") from None
     unknown = [about.source for about in abouts if about.source not in READERS]
     if unknown:
@@ -52,7 +52,7 @@ def _rows(folder: Path, record: type[Record], about: Import) -> tuple[Record, ..
     try:
         with pa.CompressedInputStream(str(path), "zstd") as stream, collection_paused():
             rows = tuple(decoder.decode(line) for line in bytes(stream.read()).splitlines())
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise UsageError(f"{path}: damaged ({error}); copy the pack again") from None
     if len(rows) != about.kept.get(record.plural):
         raise UsageError(

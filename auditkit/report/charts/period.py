@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from auditkit.period.coverage import STATUSES
+from auditkit.period.effectiveness import together
 from auditkit.period.whole import Period
 from auditkit.report.charts.drawing import COLOURS, MOST, Picture, as_written, short, sized, some, stack, tile, titled
 from auditkit.report.frames import records
@@ -30,40 +31,51 @@ DAYS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 
 def by_day(coverage: pd.DataFrame) -> pd.DataFrame:
-    """The worst status of each day's slots: one row a month ("2026-07"), one column a day of the month (1 to 31)."""
+    """The worst status of each day's slots: one row a cluster and month ("2026-07"), one column a day of the month (1 to 31)."""
     worst = coverage.assign(
         rank=coverage["status"].map(list(STATUSES).index),
         month=[f"{slot:%Y-%m}" for slot in coverage["slot"]],
         day=coverage["slot"].dt.day,
     )
-    table = worst.pivot_table(index="month", columns="day", values="rank", aggfunc="max")
+    table = worst.pivot_table(index=["cluster", "month"], columns="day", values="rank", aggfunc="max")
     return table.reindex(columns=range(1, 32)).map(lambda rank: "" if pd.isna(rank) else STATUSES[int(rank)])
 
 
 def days(period: Period) -> Figure:
-    """One tile a day of the period, a row a month: captured, late, partial or missed."""
+    """One tile a day of the period, a row a month, of several clusters a block each: captured, late, partial or missed."""
     held = by_day(period.coverage)
-    figure = Figure(figsize=(11, 1.7 + 0.42 * len(held)), layout="constrained", dpi=110)
+    # The name of a cluster takes a row above its months.
+    names = period.clusters if len(period.clusters) > 1 else ()
+    places = [row + sum(name <= cluster for name in names) for row, (cluster, _) in enumerate(held.index)]
+    rows = len(held) + len(names)
+    figure = Figure(figsize=(11, 1.7 + 0.42 * rows), layout="constrained", dpi=110)
     axes = figure.subplots()
-    for y, month in enumerate(held.index):
-        for x, status in enumerate(held.loc[month]):
+    for name in names:
+        above = min(y for y, (cluster, _) in zip(places, held.index, strict=True) if cluster == name) - 1
+        axes.text(-0.47, above, name, va="center", fontsize=9, color=COLOURS["ink"])
+    for y, statuses in zip(places, held.to_numpy(), strict=True):
+        for x, status in enumerate(statuses):
             if status:
                 colour, letter = DAYS[status]
                 tile(axes, x, y, letter, colour, dark=status == "missed", size=8)
     axes.set_xticks(range(31), [str(n) for n in range(1, 32)])
-    axes.set_yticks(range(len(held)), list(held.index))
+    axes.set_yticks(places, [month for _, month in held.index])
     axes.xaxis.tick_top()
-    axes.set_ylim(len(held) - 0.4, -0.6)
+    axes.set_ylim(rows - 0.4, -0.6)
     axes.set_xlim(-0.6, 30.6)
     handles = [Patch(color=colour, label=f"{letter} {name}") for name, (colour, letter) in DAYS.items()]
     figure.legend(handles=handles, frameon=False, ncols=4, loc="outside lower left", fontsize=8)
-    title = f"Days of the period with a capture: cluster {period.cluster}"
-    return titled(figure, title, words.covered(period), "day of the month; of several slots the worst")
+    title = f"Days of the period with a capture: {words.clusters(period)}"
+    said = words.covered(period)
+    # What is told of several clusters is longer than a line.
+    return titled(
+        figure, title, said.replace(". ", ".\n", 1) if names else said, "day of the month; of several slots the worst"
+    )
 
 
 def slots(period: Period) -> Figure:
     """How the slots of each control ended, one bar a control."""
-    frame = period.controls
+    frame = together(period.controls)
     tested = frame[frame["checks"].map(len) > 0]
     parts = pd.DataFrame(
         {
@@ -85,10 +97,11 @@ def slots(period: Period) -> Figure:
     labels = [f"{deviations[name][0]:,} deviations, {deviations[name][1]:,} open" for name in shown.index]
     stack(axes, shown, colours, labels=labels)
     axes.margins(x=0.32)
+    of_all = f", of {len(period.clusters)} clusters together" if len(period.clusters) > 1 else ""
     expected, captured = (int(frame[name].max()) if len(frame) else 0 for name in ("expected", "captured"))
     said = f"{captured} of {expected} expected slots were captured; {int((every['with exceptions'] > 0).sum())} of {len(every)} "
     said += f"tested controls have a slot with exceptions{some(every, shown)}"
-    return titled(figure, "Captured slots of each control", said, "slots of the schedule")
+    return titled(figure, "Captured slots of each control", said, f"slots of the schedule{of_all}")
 
 
 def access(period: Period) -> Figure:
@@ -98,8 +111,9 @@ def access(period: Period) -> Figure:
     rows = pd.concat([every.assign(left=False), kept], ignore_index=True)
     where = rows["namespace"].map(lambda name: f" in {name}" if name else "")
     rows["label"] = rows["identity"].astype("string") + where + " (" + rows["name"].astype("string") + ")"
-    whole = (rows["state"] == "present") & (rows["first_seen"] == period.captures["taken_at"].min())
-    rows = rows.assign(moved=~whole).sort_values(["left", "moved", "first_seen"], ascending=False, kind="stable")
+    rows = rows.assign(moved=words.moved(period, rows)).sort_values(
+        ["left", "moved", "first_seen"], ascending=False, kind="stable"
+    )
     colours = [
         "exception" if left else "undetermined" if moved else "ink"
         for left, moved in zip(rows["left"], rows["moved"], strict=True)
@@ -108,7 +122,7 @@ def access(period: Period) -> Figure:
         f"left {one.last_working_day:%Y-%m-%d}, kept at least {one.days_at_least:.0f} days" if one.left else _span(one)
         for one in records(rows)
     ]
-    figure = _timeline(period, rows, rows["label"].tolist(), colours, notes)
+    figure = _timeline(period, rows, rows["label"], colours, notes)
     said = f"{len(every)} grants of everything: {int((rows['moved'] & ~rows['left']).sum())} began or ended in the period; "
     said += f"{len(kept)} bindings that leavers kept{some(rows, rows.head(MOST))}"
     key = {"all of the period": "ink", "began or ended in it": "undetermined", "kept by a leaver": "exception"}
@@ -132,7 +146,7 @@ def changes(period: Period) -> Figure:
         text = one.manager if isinstance(one.manager, str) else "nothing says who"
         axes.text(one.latest, y, f"  {one.change}, {text}", va="center", fontsize=7)
     place = shown["namespace"].where(shown["namespace"] == "", shown["namespace"] + "/") + shown["name"]
-    axes.set_yticks(range(len(shown)), [short(text, 52) for text in shown["kind"] + " " + place])
+    axes.set_yticks(range(len(shown)), _led(period, shown, shown["kind"] + " " + place))
     _dated(period, axes, len(shown))
     key = {"not explained": "exception", "cannot be told": "undetermined"}
     return _keyed(
@@ -147,21 +161,25 @@ def changes(period: Period) -> Figure:
 def deviations(period: Period) -> Figure:
     """The gravest deviations that began or ended within the period, one line each."""
     frame = period.deviations
-    first = period.captures["taken_at"].min()
-    moved = frame[(frame["first_seen"] > first) | (frame["state"] != "present")]
+    moved = frame[words.moved(period, frame)]
     order = {name: n for n, name in enumerate(("critical", "high", "medium", "low", "info"))}
     every = moved.assign(rank=moved["severity"].map(order)).sort_values(["rank", "first_seen", "check"], kind="stable")
     shown = every.head(MOST)
-    labels = [f"{one.check} {one.row}" for one in records(shown)]
     colours = [
         "exception" if one.state == "present" else "undetermined" if one.state == "unknown" else "ok"
         for one in records(shown)
     ]
     notes = [f"{one.severity}, {_span(one)}" for one in records(shown)]
-    figure = _timeline(period, shown, labels, colours, notes)
-    said = f"{words.deviated(frame)}\n{len(frame) - len(moved):,} were there all the time and are; {len(moved):,} began or ended within the period{some(every, shown)}"
+    figure = _timeline(period, shown, shown["check"] + " " + shown["row"], colours, notes)
+    said = f"{words.deviated(period)}\n{len(frame) - len(moved):,} were there all the time and are; {len(moved):,} began or ended within the period{some(every, shown)}"
     key = {"open": "exception", "not known": "undetermined", "ended": "ok"}
     return _keyed(period, figure, key, "Deviations that began or ended within the period, gravest first", said)
+
+
+def _led(period: Period, rows: pd.DataFrame, labels: pd.Series) -> list[str]:
+    """The labels of rows in short, each after its cluster where there are several."""
+    named = zip(rows["cluster"], labels, strict=True)
+    return [words.of_cluster(period, cluster) + short(label, 52) for cluster, label in named]
 
 
 def _span(one: Any) -> str:
@@ -170,21 +188,21 @@ def _span(one: Any) -> str:
 
 
 def _timeline(
-    period: Period, rows: pd.DataFrame, labels: Sequence[str], colours: Sequence[str], notes: Sequence[str]
+    period: Period, rows: pd.DataFrame, labels: pd.Series, colours: Sequence[str], notes: Sequence[str]
 ) -> Figure:
     """One line an interval: thick while captures show it, thin where it may have been there."""
     shown = rows.head(MOST)
     figure = sized(max(len(shown), 1), width=11)
     axes = figure.subplots()
-    start = period.captures["taken_at"].min()
-    for y, (one, colour) in enumerate(zip(records(shown), colours, strict=False)):
+    starts = period.start(shown)
+    for y, (one, start, colour) in enumerate(zip(records(shown), starts, colours, strict=False)):
         began = start if pd.isna(one.began_not_before) else max(one.began_not_before, start)
         gone = one.last_seen if pd.isna(one.ended_not_after) else one.ended_not_after
         axes.hlines(y, min(began, one.first_seen), gone, color=COLOURS[colour], lw=1.2)
         axes.hlines(y, one.first_seen, one.last_seen, color=COLOURS[colour], lw=6)
         axes.plot([one.first_seen], [y], "o", color=COLOURS[colour], ms=5)
         axes.text(1.01, y, short(notes[y], 48), va="center", fontsize=7, transform=axes.get_yaxis_transform())
-    axes.set_yticks(range(len(shown)), [short(text, 52) for text in labels[: len(shown)]])
+    axes.set_yticks(range(len(shown)), _led(period, shown, labels.head(len(shown))))
     _dated(period, axes, len(shown))
     return figure
 

@@ -26,7 +26,7 @@ def activity(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     for y, of in enumerate(lanes.values()):
         axes.axhline(y, color=COLOURS["quiet"], lw=0.6, zorder=1)
         for person, colour, offset in ((True, "exception", -0.14), (False, "ink", 0.14)):
-            counts = of[of["person"] == person].groupby("day")["requests"].sum()
+            counts = of[of["person"].fillna(True) == person].groupby("day")["requests"].sum()
             size = counts.astype(float).clip(upper=400) ** 0.5 * 9 + 12
             axes.scatter(
                 _dates(counts.index),

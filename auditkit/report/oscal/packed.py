@@ -17,6 +17,7 @@ from auditkit.engagement import SHIPPED, Engagement
 from auditkit.errors import UsageError, VerificationError
 from auditkit.evaluate import EXCEPTION
 from auditkit.frameworks import Control
+from auditkit.kinds import UNREADABLE
 from auditkit.report import procedure
 from auditkit.resources import folder
 from auditkit.seal import Manifest
@@ -90,7 +91,7 @@ def read(place: Path) -> Packed:
         origin = msgspec.json.decode((place / ORIGIN).read_bytes(), type=Origin)
         coverage = msgspec.json.decode((place / COVERAGE).read_bytes(), type=tuple[Coverage, ...])
         frame = pd.read_parquet(place / RESULTS)
-    except (msgspec.MsgspecError, pa.ArrowException) as error:
+    except (*UNREADABLE, pa.ArrowException) as error:
         raise _another(place, manifest, f"its snapshot or results cannot be read ({error})") from None
     if unknown := sorted(set(frame["id"]) - set(CHECKS)):
         raise _another(place, manifest, f"no test {', '.join(unknown)} here")

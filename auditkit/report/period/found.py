@@ -1,11 +1,13 @@
 """What the workpapers of a period found: results counted, rows to follow up, and a sentence over each."""
 
 from collections.abc import Callable, Mapping
+from itertools import product
 
 import pandas as pd
 
 from auditkit.period import changes as _changes
 from auditkit.period.coverage import STATUSES
+from auditkit.period.effectiveness import together
 from auditkit.period.whole import Period
 from auditkit.report.frames import records
 from auditkit.report.page import escape, items, table
@@ -49,36 +51,55 @@ _SHOWN: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def readable(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a listing that a page has place for."""
-    return frame[list(_SHOWN[name])]
+def readable(period: Period, name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a listing that a page has place for, with the cluster where there are several."""
+    return frame[period.with_cluster(*_SHOWN[name])]
 
 
 def _coverage(period: Period) -> str:
-    months = [f"{slot:%Y-%m}" for slot in period.coverage["slot"]]
-    counts = pd.crosstab(pd.Series(months, name="Month"), period.coverage["status"].rename(None).reset_index(drop=True))
+    slots = period.coverage.assign(Month=[f"{slot:%Y-%m}" for slot in period.coverage["slot"]])
+    counts = pd.crosstab([slots[name] for name in period.with_cluster("Month")], slots["status"].rename(None))
     counts = counts.reindex(columns=list(STATUSES), fill_value=0).assign(expected=lambda frame: frame.sum(axis=1))
     return f"<p>{escape(words.covered(period))}</p>{table(counts.reset_index())}"
 
 
 def _effectiveness(period: Period) -> str:
-    return f"<p>{escape(words.concluded(period))}</p>" + table(readable("controls", period.controls))
+    frame = period.controls
+    text = f"<p>{escape(words.concluded(period))}</p>" + table(together(frame)[list(_SHOWN["controls"])])
+    if len(period.clusters) > 1:
+        results = frame.pivot(index=["control", "title"], columns="cluster", values="result").reset_index()
+        text += "<h4>By cluster</h4>" + table(results.rename_axis(None, axis=1))
+    return text
 
 
 def _access(period: Period) -> str:
     rows = [
-        {"Listing": name, "Rows": len(frame), "Subjects": frame["identity"].nunique(), **_movement(period, frame)}
+        {
+            "Listing": name,
+            **of,
+            "Rows": len(own),
+            "Subjects": own["identity"].nunique(),
+            **_movement(period, own),
+        }
         for name, frame in (
             ("bindings", period.bindings),
             ("grants", period.grants),
             ("grants of everything", words.privileged(period.grants)),
         )
+        for of, own in _each(period, frame)
     ]
     return f"<p>{escape(words.granted(period))}</p>" + table(pd.DataFrame(rows))
 
 
+def _each(period: Period, frame: pd.DataFrame) -> list[tuple[dict[str, str], pd.DataFrame]]:
+    """The rows of each cluster that has a capture after a cell that names it, where there are several; else all."""
+    if len(period.clusters) == 1:
+        return [({}, frame)]
+    return [({"Cluster": name}, frame[frame["cluster"] == name]) for name in sorted(set(period.captures["cluster"]))]
+
+
 def _movement(period: Period, frame: pd.DataFrame) -> dict[str, int]:
-    first, last = period.captures["taken_at"].min(), period.captures["taken_at"].max()
+    first, last = period.start(frame), period.end(frame)
     new, gone = frame["first_seen"] > first, frame["state"] == "ended"
     return {
         "In the first capture": int((~new).sum()),
@@ -92,9 +113,8 @@ def _movement(period: Period, frame: pd.DataFrame) -> dict[str, int]:
 def _changed(period: Period) -> str:
     frame = period.changes
     said = frame["explained"].map({True: "explained", False: "not explained"}).fillna("cannot be told")
-    counts = pd.crosstab(frame["kind"], said).reindex(
-        columns=["explained", "not explained", "cannot be told"], fill_value=0
-    )
+    counts = pd.crosstab([frame[name] for name in period.with_cluster("kind")], said)
+    counts = counts.reindex(columns=["explained", "not explained", "cannot be told"], fill_value=0)
     counts = counts.sort_values(["not explained", "cannot be told", "explained"], ascending=False, kind="stable")
     with_ticket = frame[frame["ticket"].notna()]
     text = f"<p>{escape(words.changed(period))} {len(with_ticket)} have a ticket: {escape(', '.join(sorted(set(with_ticket['ticket']))) or 'none')}.</p>"
@@ -104,12 +124,13 @@ def _changed(period: Period) -> str:
 def _deviations(period: Period) -> str:
     frame = period.deviations
     rows = []
-    for severity in _SEVERITIES:
-        own = frame[frame["severity"] == severity]
+    for severity, (of, own) in product(_SEVERITIES, _each(period, frame)):
+        own = own[own["severity"] == severity]
         ended = own[own["state"] == "ended"]
         rows.append(
             {
                 "Severity": severity,
+                **of,
                 "Deviations": len(own),
                 "Open": int(own["open"].fillna(False).sum()),
                 "Ended": len(ended),
@@ -121,15 +142,19 @@ def _deviations(period: Period) -> str:
                 else f"{ended['days_at_most'].max():.0f}",
             }
         )
-    return f"<p>{escape(words.deviated(frame))}</p>" + table(pd.DataFrame(rows))
+    return f"<p>{escape(words.deviated(period))}</p>" + table(pd.DataFrame(rows))
 
 
 def _follow_coverage(period: Period) -> str:
     missed = words.missed(period)
     text = "<h4>Missed slots</h4>" + (items(missed) or "<p class='none'>None.</p>")
-    text += "<h4>Gaps</h4>" + table(readable("gaps", period.gaps))
+    text += "<h4>Gaps</h4>" + table(readable(period, "gaps", period.gaps))
     partial = period.captures[period.captures["state"] == "partial"]
-    return text + "<h4>Captures with missing evidence</h4>" + table(partial[["taken_at", "incomplete", "digest"]])
+    return (
+        text
+        + "<h4>Captures with missing evidence</h4>"
+        + table(partial[period.with_cluster("taken_at", "incomplete", "digest")])
+    )
 
 
 def _follow_effectiveness(period: Period) -> str:
@@ -137,35 +162,32 @@ def _follow_effectiveness(period: Period) -> str:
     order = frame.assign(rank=frame["severity"].map(list(_SEVERITIES).index)).sort_values(
         ["rank", "deviations"], ascending=[True, False], kind="stable"
     )
-    return "<h4>Tests, gravest first</h4>" + table(readable("checks", order), shown=MOST)
+    return "<h4>Tests, gravest first</h4>" + table(readable(period, "checks", order), shown=MOST)
 
 
 def _follow_access(period: Period) -> str:
     every = words.privileged(period.grants)
-    first = period.captures["taken_at"].min()
-    moved = every[(every["first_seen"] > first) | (every["state"] != "present")]
     text = "<h4>Access to everything that began or ended in the period</h4>" + table(
-        _dated(moved, "name", "identity", "role")
+        _dated(period, every[words.moved(period, every)], "name", "identity", "role")
     )
     kept = period.departures
     text += "<h4>Access that people who left kept</h4>"
     text += table(
-        _dated(kept, "person", "last_working_day", "name", "role").assign(
+        _dated(period, kept, "person", "last_working_day", "name", "role").assign(
             **{"days at least": kept["days_at_least"].round(1)}
         )
     )
-    frame = period.bindings
-    new = frame[(frame["first_seen"] > first) | (frame["state"] != "present")]
+    new = period.bindings[words.moved(period, period.bindings)]
     return (
         text
         + "<h4>Every binding that began or ended</h4>"
-        + table(_dated(new, "kind", "namespace", "name", "identity"), shown=MOST)
+        + table(_dated(period, new, "kind", "namespace", "name", "identity"), shown=MOST)
     )
 
 
-def _dated(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """These columns, and when each began and ended with the uncertainty."""
-    return frame[list(columns)].assign(
+def _dated(period: Period, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """These columns, the cluster where there are several, and when each began and ended with the uncertainty."""
+    return frame[period.with_cluster(*columns)].assign(
         began=words.began(frame),
         ended=words.ended(frame),
         seen=[f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in zip(frame["first_seen"], frame["last_seen"], strict=True)],
@@ -174,7 +196,7 @@ def _dated(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 def _follow_changes(period: Period) -> str:
     frame = period.changes
-    columns = ["kind", "namespace", "name", "change", "fields", "manager", "when", "drift", "why"]
+    columns = period.with_cluster("kind", "namespace", "name", "change", "fields", "manager", "when", "drift", "why")
     parts = (
         ("Not explained: exceptions of CC8.1", _changes.exceptions(frame)),
         ("Cannot be told", frame[frame["explained"].isna()]),
@@ -193,20 +215,19 @@ def _when(frame: pd.DataFrame) -> list[str]:
 
 
 def _follow_deviations(period: Period) -> str:
-    frame, first = period.deviations, period.captures["taken_at"].min()
-    grave = frame[frame["severity"].isin(["critical", "high"])]
-    moved = grave[(grave["first_seen"] > first) | (grave["state"] != "present")]
+    frame = period.deviations
+    grave = frame[frame["severity"].isin(["critical", "high"]) & words.moved(period, frame)]
     recurred = frame[frame["recurred"] | (frame["occurrence"] > 1)]
     columns = ("exception_id", "severity", "row")
     text = "<h4>Critical and high, that began or ended within the period</h4>" + table(
-        _dated(moved, *columns), shown=MOST
+        _dated(period, grave, *columns), shown=MOST
     )
-    text += "<h4>Came again</h4>" + table(_dated(recurred, *columns, "occurrence"), shown=MOST)
+    text += "<h4>Came again</h4>" + table(_dated(period, recurred, *columns, "occurrence"), shown=MOST)
     waived = frame[frame["waiver"].notna()]
     return (
         text
         + "<h4>Covered by a waiver, and deviations still</h4>"
-        + table(_dated(waived, *columns, "waiver"), shown=MOST)
+        + table(_dated(period, waived, *columns, "waiver"), shown=MOST)
     )
 
 
@@ -230,5 +251,5 @@ SENTENCE: Mapping[str, Said] = {
     "effectiveness": words.concluded,
     "access": words.granted,
     "changes": words.changed,
-    "deviations": lambda period: words.deviated(period.deviations),
+    "deviations": words.deviated,
 }

@@ -1,6 +1,7 @@
 """Sheets that list what a period holds: days and gaps, deviations, changes, access, populations and samples."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,7 @@ import pandas as pd
 
 from auditkit import seal
 from auditkit.capture import IMPORTS
-from auditkit.declare import columns_of
-from auditkit.engagement import Engagement, in_scope
+from auditkit.engagement import Engagement, in_scope, matches
 from auditkit.frameworks import Control
 from auditkit.kinds import Record
 from auditkit.period.whole import LISTINGS, Period
@@ -32,9 +32,8 @@ def days(period: Period) -> Sheet:
     """A heat map: one row a cluster and month, one column a day, with the worst status of its slots."""
     held = by_day(period.coverage).map(lambda status: DAYS[status][1] if status else "")
     held.columns = pd.Index([str(number) for number in held.columns])
-    counts = {status: (held == letter).sum(axis=1).to_numpy() for status, (_, letter) in DAYS.items()}
-    frame = held.reset_index(names="Month").assign(**{f"Days {status}": number for status, number in counts.items()})
-    frame.insert(0, "Cluster", period.cluster)
+    counts = {f"Days {status}": (held == letter).sum(axis=1) for status, (_, letter) in DAYS.items()}
+    frame = held.assign(**counts).reset_index(names=["Cluster", "Month"])
     legend = ", ".join(f"{letter}: {status}" for status, (_, letter) in DAYS.items())
     return Sheet(
         name="Period coverage",
@@ -47,10 +46,25 @@ def days(period: Period) -> Sheet:
     )
 
 
+def _by_cluster(period: Period, sheet: Sheet) -> Sheet:
+    """A sheet whose first column is the cluster: it stays where there are several, and is left out where there is one."""
+    if len(period.clusters) > 1:
+        return replace(sheet, fixed=sheet.fixed + 1)
+    return replace(sheet, frame=sheet.frame.drop(columns="Cluster", errors="ignore"))
+
+
+def _in_scope(engagement: Engagement, frame: pd.DataFrame) -> pd.Series:
+    """Whether cluster and namespace of each row are in scope."""
+    stated = engagement.scope.clusters or ["*"]
+    known = {name: matches(name, stated) for name in set(frame["cluster"])}
+    return in_scope(engagement, frame["namespace"].fillna("")) & frame["cluster"].map(known).astype("boolean")
+
+
 def gaps(period: Period) -> Sheet:
     """Missed slots as ranges, and captures with missing evidence, in order of time."""
     rows = [
         {
+            "Cluster": one.cluster,
             "What": f"{one.missed:,} slots missed" if one.missed else "longer than the tolerance",
             "From": one.start,
             "To": one.end,
@@ -65,6 +79,7 @@ def gaps(period: Period) -> Sheet:
     ]
     rows += [
         {
+            "Cluster": one.cluster,
             "What": "capture with missing evidence",
             "From": one.taken_at,
             "To": one.taken_at,
@@ -73,14 +88,15 @@ def gaps(period: Period) -> Sheet:
         for one in records(period.captures[period.captures["state"] == "partial"])
     ]
     frame = pd.DataFrame(rows, columns=list(rows[0]) if rows else ["What", "From", "To", "Not completely read"])
-    return Sheet(
+    sheet = Sheet(
         name="Gaps",
         note="What the schedule expected and the captures do not give. Nothing is inferred for it; only people can say why.",
-        frame=frame.sort_values("From", kind="stable", ignore_index=True) if rows else frame,
+        frame=frame.sort_values(["Cluster", "From"], kind="stable", ignore_index=True) if rows else frame,
         people=("Cause", "Other evidence of these days", "Owner"),
         auditor=("Auditor ref",),
         fixed=1,
     )
+    return _by_cluster(period, sheet)
 
 
 def deviations(pack: Path, period: Period, engagement: Engagement) -> Sheet:
@@ -88,6 +104,7 @@ def deviations(pack: Path, period: Period, engagement: Engagement) -> Sheet:
     frame = period.deviations
     rows = pd.DataFrame(
         {
+            "Cluster": frame["cluster"],
             "Exception id": frame["exception_id"],
             "Occurrence": frame["occurrence"],
             "Test": frame["check"],
@@ -107,24 +124,22 @@ def deviations(pack: Path, period: Period, engagement: Engagement) -> Sheet:
             "Not known in captures": frame["unknown"],
             "Controls": frame["controls"],
             "Namespace": frame["namespace"],
-            "In scope": in_scope(engagement, frame["namespace"].fillna("")),
+            "In scope": _in_scope(engagement, frame),
         }
     )
     order = {name: n for n, name in enumerate(("critical", "high", "medium", "low", "info"))}
     rows = rows.sort_values("Severity", key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    return listed(
-        pack,
-        Sheet(
-            name="Deviations",
-            note=f"{words.deviated(frame)} Gravest first; a waiver accepts a deviation, which stays one. Between captures nothing is seen: began and ended say within which bounds.",
-            frame=rows,
-            people=("Cause", "Remediation", "Owner", "Due", "Ticket", "Remediation confirmed by, date"),
-            auditor=("Tickmark", "Auditor ref"),
-            fixed=2,
-            widest=36,
-            widths={"Expected": 28, "Began": 24, "Ended": 24},
-        ),
+    sheet = Sheet(
+        name="Deviations",
+        note=f"{words.deviated(period)} Gravest first; a waiver accepts a deviation, which stays one. Between captures nothing is seen: began and ended say within which bounds.",
+        frame=rows,
+        people=("Cause", "Remediation", "Owner", "Due", "Ticket", "Remediation confirmed by, date"),
+        auditor=("Tickmark", "Auditor ref"),
+        fixed=2,
+        widest=36,
+        widths={"Expected": 28, "Began": 24, "Ended": 24},
     )
+    return listed(pack, _by_cluster(period, sheet))
 
 
 def changes(pack: Path, period: Period) -> Sheet:
@@ -133,6 +148,7 @@ def changes(pack: Path, period: Period) -> Sheet:
     told = frame["explained"].map({True: "yes", False: "no"}).fillna("cannot be told")
     rows = pd.DataFrame(
         {
+            "Cluster": frame["cluster"],
             "Seen at": frame["seen_at"],
             "Change": frame["change"],
             "Kind": frame["kind"],
@@ -157,19 +173,17 @@ def changes(pack: Path, period: Period) -> Sheet:
             "Approved by the requester": frame["self_approved"],
         }
     )
-    return listed(
-        pack,
-        Sheet(
-            name="Changes",
-            note=f"{words.changed(period)} A manager is the name that a client gave itself; the audit log of the API server names users. Long values are cut here, and whole in period/changes.",
-            frame=rows,
-            people=("Explanation", "Owner", "Ticket that was missing"),
-            auditor=("Tickmark", "Auditor ref"),
-            fixed=5,
-            widest=34,
-            widths={"Why": 44},
-        ),
+    sheet = Sheet(
+        name="Changes",
+        note=f"{words.changed(period)} A manager is the name that a client gave itself; the audit log of the API server names users. Long values are cut here, and whole in period/changes.",
+        frame=rows,
+        people=("Explanation", "Owner", "Ticket that was missing"),
+        auditor=("Tickmark", "Auditor ref"),
+        fixed=5,
+        widest=34,
+        widths={"Why": 44},
     )
+    return listed(pack, _by_cluster(period, sheet))
 
 
 def _cut(values: object) -> str:
@@ -180,12 +194,13 @@ def _cut(values: object) -> str:
 def access(pack: Path, period: Period, engagement: Engagement) -> Sheet:
     """One row a subject of a binding and unbroken time that it was bound."""
     frame, everything = period.bindings, words.privileged(period.grants)
-    named = ["kind", "namespace", "name", "identity"]
+    named = ["cluster", "kind", "namespace", "name", "identity"]
     powerful = set(everything[named].itertuples(index=False, name=None))
-    left = set(period.departures[["kind", "namespace", "name", "identity"]].itertuples(index=False, name=None))
+    left = set(period.departures[named].itertuples(index=False, name=None))
     places = list(frame[named].itertuples(index=False, name=None))
     rows = pd.DataFrame(
         {
+            "Cluster": frame["cluster"],
             "Subject kind": frame["subject_kind"],
             "Subject": frame["identity"],
             "Where": frame["namespace"].where(frame["namespace"] != "", "whole cluster"),
@@ -198,25 +213,23 @@ def access(pack: Path, period: Period, engagement: Engagement) -> Sheet:
             "Ended": words.ended(frame),
             "May do everything": ["yes" if place in powerful else "" for place in places],
             "Of somebody who left": ["yes" if place in left else "" for place in places],
-            "In scope": in_scope(engagement, frame["namespace"]),
+            "In scope": _in_scope(engagement, frame),
         }
     )
     rows = rows.sort_values(
-        ["Subject kind", "Subject", "Where", "Role", "First seen"], kind="stable", ignore_index=True
+        ["Cluster", "Subject kind", "Subject", "Where", "Role", "First seen"], kind="stable", ignore_index=True
     )
-    return listed(
-        pack,
-        Sheet(
-            name="Access review",
-            note=f"{words.granted(period)} Who is in a group, the identity provider knows.",
-            frame=rows,
-            people=("Owner", "Justification", "Decision", "Reviewer", "Reviewed on", "Ticket"),
-            auditor=("Tickmark", "Auditor ref"),
-            fixed=2,
-            widest=40,
-            choices={"Decision": ("keep", "modify", "revoke", "unknown")},
-        ),
+    sheet = Sheet(
+        name="Access review",
+        note=f"{words.granted(period)} Who is in a group, the identity provider knows.",
+        frame=rows,
+        people=("Owner", "Justification", "Decision", "Reviewer", "Reviewed on", "Ticket"),
+        auditor=("Tickmark", "Auditor ref"),
+        fixed=2,
+        widest=40,
+        choices={"Decision": ("keep", "modify", "revoke", "unknown")},
     )
+    return listed(pack, _by_cluster(period, sheet))
 
 
 def populations(pack: Path, period: Period) -> Sheet:
@@ -238,9 +251,10 @@ def populations(pack: Path, period: Period) -> Sheet:
         for one in period.imports
         for record, found in one.records.items()
     ]
+    of_all = ", of all clusters together" if len(period.clusters) > 1 else ""
     note = (
-        "Every population of the period, whole. `auditkit sample FILE --seed TEXT --size N --out sample.xlsx` draws from a file, "
-        "and anybody draws the same again."
+        f"Every population of the period, whole{of_all}. `auditkit sample FILE --seed TEXT --size N --out sample.xlsx` draws from "
+        "a file, and anybody draws the same again."
     )
     return Sheet(
         name=POPULATIONS, note=note, frame=pd.DataFrame(rows), auditor=("Tickmark", "Auditor ref"), fixed=1, widest=66
@@ -290,7 +304,11 @@ def pbc(period: Period) -> Sheet:
 
 def _request(request: Request, period: Period) -> dict[str, Any]:
     papers = [n for n in notebooks().values() if set(n.tables) & set(request.listings)]
-    missing = requests.lacking(request, period.last) if period.last else []
+    missing = [
+        words.of_cluster(period, name) + text
+        for name, last in period.lasts.items()
+        for text in requests.lacking(request, last)
+    ]
     exceeded = int(period.gaps["exceeds"].sum())
     missing += [f"{exceeded} gaps beyond the tolerance"] if exceeded else []
     missing += [] if request.over_period else ["the state as of a date is in the pack of one capture (`auditkit run`)"]
@@ -317,18 +335,19 @@ def dictionary() -> Sheet:
             "Meaning": column.doc,
         }
         for name, listing in LISTINGS.items()
-        for column in columns_of(listing.rows)
+        for column in listing.columns
     ]
     note = "Every column of every listing of the period; the key names a row."
     return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows), fixed=2, widest=90)
 
 
 def tests(period: Period, controls: Sequence[Control]) -> Sheet:
-    """One row a test over the period."""
+    """One row a test and cluster over the period."""
     frame = period.checks
-    named = {id: ", ".join(c.id for c in controls if id in c.checks) for id in frame["check"]}
+    named = {id: ", ".join(c.id for c in controls if id in c.checks) for id in set(frame["check"])}
     rows = pd.DataFrame(
         {
+            "Cluster": frame["cluster"],
             "Test": frame["check"],
             "Title": frame["title"],
             "Severity": frame["severity"],
@@ -347,4 +366,5 @@ def tests(period: Period, controls: Sequence[Control]) -> Sheet:
         }
     )
     note = "One row a test, performed on every capture of the period; slots are those of the schedule."
-    return Sheet(name="Tests", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, widest=40)
+    sheet = Sheet(name="Tests", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, widest=40)
+    return _by_cluster(period, sheet)

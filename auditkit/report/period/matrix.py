@@ -8,8 +8,10 @@ import pandas as pd
 
 from auditkit import frameworks
 from auditkit.capture import tool
+from auditkit.capture.imports import Loaded
 from auditkit.engagement import Engagement
 from auditkit.frameworks import Control
+from auditkit.period.effectiveness import together
 from auditkit.period.whole import Period
 from auditkit.report import listings as one
 from auditkit.report import provenance
@@ -20,7 +22,7 @@ from auditkit.report.workbook import Cover, Sheet
 from auditkit.report.workbook import write as write_workbook
 
 GLOSSARY = (
-    ("Slot", "A time at which the schedule of the engagement expects a capture."),
+    ("Slot", "A time at which the schedule of the engagement expects a capture of each cluster."),
     (
         "Captured, late, partial, missed",
         "How a slot ended: in time and complete; complete, after the tolerance; evidence of a kind missing; no capture.",
@@ -50,14 +52,15 @@ def facts(period: Period, engagement: Engagement, identity: str) -> list[tuple[s
     """Label and text of what identifies the pack of a period."""
     stated_, frame = engagement.period, period.captures
     first, last = frame["taken_at"].min(), frame["taken_at"].max()
-    uids = ", ".join(sorted(set(frame["cluster_uid"].dropna()))) or "unknown"
+    lacking = words.left_out(period, engagement)
     return [
         ("Entity", engagement.entity),
         ("System", engagement.system),
         ("Report", engagement.report),
         ("Period", f"{stated_.start} to {stated_.end}, schedule {stated_.schedule}" if stated_ else "not stated"),
         ("Judged until", f"{period.until:%Y-%m-%d %H:%M} UTC: slots after it are not expected yet"),
-        ("Cluster", f"{period.cluster} (UID of kube-system: {uids})"),
+        ("Clusters" if len(period.clusters) > 1 else "Cluster", _clusters(period)),
+        *([("In scope, not in this pack", lacking)] if lacking else []),
         (
             "Captures",
             f"{len(frame):,}, from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC; each is named by its digest in inputs/captures.json",
@@ -67,11 +70,20 @@ def facts(period: Period, engagement: Engagement, identity: str) -> list[tuple[s
     ]
 
 
+def _clusters(period: Period) -> str:
+    known = {name: ", ".join(set(rows["cluster_uid"].dropna())) for name, rows in period.captures.groupby("cluster")}
+    return "; ".join(
+        f"{name} (UID of kube-system: {known[name] or 'unknown'})" if name in known else f"{name} (no capture)"
+        for name in period.clusters
+    )
+
+
 def write(pack: Path, period: Period, engagement: Engagement, identity: str) -> None:
     """Write control-matrix.xlsx into the pack, and under listings/ what is too long for a sheet."""
-    controls, last = frameworks.controls(engagement), period.last
-    if last is None:
+    controls = frameworks.controls(engagement)
+    if not period.lasts:
         raise ValueError("a workbook is written of a period that was computed, not of one read from a pack")
+    last = max(period.lasts.values(), key=lambda one: str(one.origin.taken_at))
     sheets = [
         _controls(period, controls),
         listings.tests(period, controls),
@@ -84,11 +96,18 @@ def write(pack: Path, period: Period, engagement: Engagement, identity: str) -> 
         listings.samples(pack, period),
         listings.access(pack, period, engagement),
         listings.pbc(period),
-        provenance.imports(last),
+        provenance.imports(_judged(period)),
         listings.dictionary(),
         provenance.glossary(GLOSSARY),
     ]
     write_workbook(pack / NAME, _cover(period, engagement, identity), sheets, created=last.origin.taken_at)
+
+
+def _judged(period: Period) -> list[Loaded]:
+    """The imports as the last captures have them: of clusters that differ the one that has it in part."""
+    every = [one for last in period.lasts.values() for one in last.imports]
+    found = {one.about.source: one for one in sorted(every, key=lambda one: one.about.state == "partial")}
+    return list(found.values())
 
 
 def _cover(period: Period, engagement: Engagement, identity: str) -> Cover:
@@ -103,20 +122,22 @@ def _cover(period: Period, engagement: Engagement, identity: str) -> Cover:
         ("Access", words.granted(period)),
         *standing(engagement),
         ("", "What this evidence cannot show"),
-        *((str(n), caveat) for n, caveat in enumerate(words.CAVEATS, start=1)),
+        *((str(n), caveat) for n, caveat in enumerate(words.caveats(period), start=1)),
     ]
-    footer = f"run {identity} · cluster {period.cluster}, {period.captures['taken_at'].min():%Y-%m-%d} to {period.captures['taken_at'].max():%Y-%m-%d}"
+    footer = f"run {identity} · {words.clusters(period)}, {period.captures['taken_at'].min():%Y-%m-%d} to {period.captures['taken_at'].max():%Y-%m-%d}"
     return Cover(title="SOC 2 control matrix of the period: Kubernetes", rows=rows, footer=footer)
 
 
 def _controls(period: Period, controls: Sequence[Control]) -> Sheet:
+    several = len(period.clusters) > 1
     rows = [
         _control(control, row, period)
-        for control, row in zip(controls, period.controls.to_dict("records"), strict=True)
+        for control, row in zip(controls, together(period.controls).to_dict("records"), strict=True)
     ]
     return Sheet(
         name="Control matrix",
-        note="One row a control activity and how it operated over the period, in the slots of the schedule. What is proposed is auditkit's "
+        note="One row a control activity and how it operated over the period, in the slots of the schedule"
+        f"{', of all clusters together: the result is the first in order of precedence' if several else ''}. What is proposed is auditkit's "
         "draft until management confirms it or states its own. Whether a control operated effectively is the auditor's to say.",
         frame=pd.DataFrame(rows),
         people=(
@@ -131,7 +152,7 @@ def _controls(period: Period, controls: Sequence[Control]) -> Sheet:
 
 
 def _control(control: Control, row: Mapping[Any, Any], period: Period) -> dict[str, Any]:
-    own = period.deviations[[control.id in ids for ids in period.deviations["controls"]]]
+    own = period.deviations[period.deviations["controls"].map(lambda ids: control.id in ids).astype(bool)]
     tested = bool(control.checks)
     return {
         "Control": control.id,

@@ -9,11 +9,11 @@ import pandas as pd
 
 from auditkit import frameworks
 from auditkit.capture import tool
-from auditkit.declare import columns_of
 from auditkit.engagement import Engagement
 from auditkit.errors import UsageError
 from auditkit.period import changes as _changes
 from auditkit.period import coverage, departures, differences, effectiveness, intervals, spans, tickets
+from auditkit.period.effectiveness import together
 from auditkit.period.whole import LISTINGS, Period, whole
 from auditkit.report import narrative
 from auditkit.report.charts import Picture
@@ -54,7 +54,7 @@ class Workpaper:
         self.notebook, self.period, self.engagement = notebook, period, engagement
 
     def objective(self) -> Html:
-        """Title block: entity, system, period, cluster, preparer, reviewer."""
+        """Title block: entity, system, period, clusters, preparer, reviewer."""
         engagement, stated = self.engagement, self.engagement.period
         rows = {
             "Workpaper": f"{self.notebook.reference} {self.notebook.title}",
@@ -65,7 +65,7 @@ class Workpaper:
             "Schedule": stated.schedule if stated else "",
             "Gap tolerance": _tolerance(engagement),
             "Judged until": f"{self.period.until:%Y-%m-%d %H:%M} UTC",
-            "Cluster": self.period.cluster,
+            "Clusters" if len(self.period.clusters) > 1 else "Cluster": ", ".join(self.period.clusters),
             "Prepared by": f"management ({engagement.preparer or 'preparer not named'}), with {tool()}",
             "Prepared at": "the time on index.html, from run.json",
             "Reviewed by, date": "",
@@ -91,9 +91,8 @@ class Workpaper:
     def source(self) -> Html:
         """The captures, which slots they leave open, and the imports."""
         frame = self.period.captures
-        shown = frame[["taken_at", "added_at", "state", "objects", "incomplete", "imports", "tool"]].assign(
-            digest=frame["digest"].str[:16]
-        )
+        columns = self.period.with_cluster("taken_at", "added_at", "state", "objects", "incomplete", "imports", "tool")
+        shown = frame[columns].assign(digest=frame["digest"].str[:16])
         text = f"<p>{escape(words.covered(self.period))}</p>" + items(
             [*words.missed(self.period), *words.partial(self.period)]
         )
@@ -124,7 +123,7 @@ class Workpaper:
         return Html(f"<p>{prose(intro)}</p>" + "".join(_how(name) for name in self.notebook.tables))
 
     def population(self) -> Html:
-        """Every listing of this workpaper with its size and files, and the first rows."""
+        """Every listing of this workpaper with its size and files, of all clusters together, and the first rows."""
         frames = self.period.frames
         rows = [
             {
@@ -138,7 +137,7 @@ class Workpaper:
         return Html(table(pd.DataFrame(rows)) + "".join(self._shown(name) for name in self.notebook.tables))
 
     def _shown(self, name: str) -> str:
-        frame = found.readable(name, self.period.frames[name])
+        frame = found.readable(self.period, name, self.period.frames[name])
         return f"<h4>{escape(name)}</h4>" + table(frame, shown=ROWS)
 
     def results(self) -> Html:
@@ -156,7 +155,7 @@ class Workpaper:
     def conclusion(self) -> Html:
         """One sentence over what this workpaper shows, and management's result of its controls."""
         own = [c.id for c in self._controls() if set(c.primary) & set(self.notebook.criteria)]
-        frame = self.period.controls
+        frame = together(self.period.controls)
         rows = frame if self.notebook.name == "effectiveness" else frame[frame["control"].isin(own)]
         columns = ["control", "title", "expected", "captured", "deviations", "open", "result", "note"]
         note = "<p class='rest'>Management's result over the period. Whether a control operated effectively is the auditor's to say.</p>"
@@ -169,7 +168,7 @@ class Workpaper:
         reference = (
             f"{self.notebook.reference} {self.notebook.name}; {narrative.count(len(self.period.captures), 'capture')}"
         )
-        return Html(items(words.CAVEATS) + f'<p id="{END}">End of workpaper {escape(reference)}.</p>')
+        return Html(items(words.caveats(self.period)) + f'<p id="{END}">End of workpaper {escape(reference)}.</p>')
 
     def _controls(self) -> tuple[frameworks.Control, ...]:
         return frameworks.controls(self.engagement)
@@ -201,7 +200,7 @@ def _files(name: str) -> str:
 
 def _how(name: str) -> str:
     rows = {"What": inspect.getdoc(LISTINGS[name].rows) or "", "Key": ", ".join(LISTINGS[name].key)}
-    rows |= {f"Column {column.name}": column.doc for column in columns_of(LISTINGS[name].rows)}
+    rows |= {f"Column {column.name}": column.doc for column in LISTINGS[name].columns}
     code = "\n\n".join(inspect.getsource(made) for made in MADE[name])
     return (
         f"<details class='made'><summary><b>{escape(name)}</b> {prose(title(name))}</summary>"

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from auditkit.capture import IMPORTS, imports
 from auditkit.errors import UsageError
-from auditkit.period.frames import framed
+from auditkit.kinds import UNREADABLE
 from auditkit.period.whole import LISTINGS, Period
-from auditkit.report.frames import write_csv, write_parquet
+from auditkit.report.frames import read_frame, records, write_csv, write_parquet
 
 FOLDER, CAPTURES = "period", "inputs/captures.json"
 
@@ -26,16 +26,22 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Captures(msgspec.Struct, frozen=True, kw_only=True):
-    """inputs/captures.json: the time of judging, and the captures, oldest first."""
+    """inputs/captures.json: the time of judging, and of each cluster by its name the captures, oldest first, or none."""
 
     until: datetime
-    captures: tuple[Captured, ...]
+    clusters: dict[str, tuple[Captured, ...]]
 
     @classmethod
     def of(cls, period: Period) -> "Captures":
-        rows = zip(period.captures["taken_at"], period.captures["digest"], strict=True)
-        found = tuple(Captured(taken_at=at.to_pydatetime(), digest=digest) for at, digest in rows)
-        return cls(until=period.until, captures=found)
+        found: dict[str, list[Captured]] = {name: [] for name in period.clusters}
+        for one in records(period.captures):
+            found[one.cluster].append(Captured(taken_at=one.taken_at.to_pydatetime(), digest=one.digest))
+        return cls(until=period.until, clusters={name: tuple(captures) for name, captures in found.items()})
+
+    @property
+    def named(self) -> set[tuple[str, datetime, str]]:
+        """Cluster, time and digest of each capture."""
+        return {(name, one.taken_at, one.digest) for name, captures in self.clusters.items() for one in captures}
 
     @property
     def digest(self) -> str:
@@ -69,7 +75,7 @@ def captures(pack: Path) -> Captures:
         return msgspec.json.decode((pack / CAPTURES).read_bytes(), type=Captures)
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"{pack}: no pack of a period; `auditkit period --out DIR` writes one") from None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise UsageError(f"{pack / CAPTURES}: cannot be read ({error})") from None
 
 
@@ -81,12 +87,13 @@ def load(pack: Path) -> Period:
         tables = {name: pq.read_table(pack / FOLDER / f"{name}.parquet") for name in LISTINGS}
     except (OSError, pa.ArrowException) as error:
         raise UsageError(f"{pack / FOLDER}: cannot be read ({error})") from None
-    frames: dict[str, Any] = {name: framed(_rows(table), LISTINGS[name].rows) for name, table in tables.items()}
+    frames: dict[str, Any] = {name: read_frame(table) for name, table in tables.items()}
+    for name, frame in frames.items():
+        if list(frame) != [column.name for column in LISTINGS[name].columns]:
+            raise UsageError(
+                f"{pack / FOLDER}: {name} has other columns than this auditkit writes; read it with the version in run.json"
+            )
     return Period(until=until, imports=found, **frames)
-
-
-def _rows(table: pa.Table) -> list[tuple[object, ...]]:
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
 def _encoded(one: Captures) -> bytes:

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from auditkit.engagement import Engagement
 from auditkit.period import changes
 from auditkit.period.coverage import STATUSES
+from auditkit.period.effectiveness import together
 from auditkit.period.whole import Period
 from auditkit.report.frames import records
 from auditkit.report.narrative import count
@@ -20,6 +22,34 @@ CAVEATS = (
 )
 
 
+def caveats(period: Period) -> tuple[str, ...]:
+    """What this evidence cannot show."""
+    several = "Tickets and waivers name no cluster: one explains a change, or covers a deviation, of that name in each."
+    return (*CAVEATS, several) if len(period.clusters) > 1 else CAVEATS
+
+
+def clusters(period: Period) -> str:
+    """Of what the evidence is: "cluster a", "clusters a and b"."""
+    *before, last = period.clusters
+    return f"clusters {', '.join(before)} and {last}" if before else f"cluster {last}"
+
+
+def of_cluster(period: Period, name: str) -> str:
+    """What leads a text about one of several clusters; "" where there is one."""
+    return f"{name}: " if len(period.clusters) > 1 else ""
+
+
+def left_out(period: Period, engagement: Engagement) -> str:
+    """What the scope of the engagement states and this evidence does not cover."""
+    return ", ".join(engagement.scope.without(period.clusters))
+
+
+def uncaptured(period: Period) -> str:
+    """What every sentence about a period says of clusters without a capture: that of them it says nothing."""
+    without = sorted(set(period.clusters) - set(period.captures["cluster"]))
+    return f" Nothing is known of {', '.join(without)}: no capture." if without else ""
+
+
 def statuses(period: Period) -> dict[str, int]:
     """Slots by status, in the order of STATUSES."""
     found = period.coverage["status"].value_counts()
@@ -30,22 +60,29 @@ def covered(period: Period) -> str:
     """How many slots of the schedule have a capture, and the longest gap."""
     found = statuses(period)
     rest = ", ".join(f"{number:,} {status}" for status, number in found.items() if number)
-    text = f"{count(len(period.coverage), 'slot')} expected: {rest}."
-    longest = period.gaps[period.gaps["longest"].fillna(False)]
-    if len(longest):
-        one = longest.iloc[0]
-        text += f" Longest gap {one['days']:.1f} days, {day(one['start'])} to {day(one['end'])}; "
+    several = len(period.clusters)
+    text = f"{count(len(period.coverage), 'slot')}{f' of {several} clusters' if several > 1 else ''} expected"
+    text += f": {rest}." if rest else " so far."
+    text += uncaptured(period)
+    longest = period.gaps.sort_values("days", ascending=False, kind="stable").head(1)
+    for one in records(longest):
+        text += (
+            f" Longest gap {one.days:.1f} days, {of_cluster(period, one.cluster)}{day(one.start)} to {day(one.end)}; "
+        )
         text += f"{count(int(period.gaps['exceeds'].sum()), 'gap')} beyond the tolerance."
     return text
 
 
 def missed(period: Period) -> list[str]:
-    """Missed slots as ranges, oldest first: "2026-07-02 to 2026-08-14: 44 slots missed"."""
+    """Missed slots as ranges, oldest first: "2026-07-02 to 2026-08-14: 44 slots missed"; of several clusters by cluster."""
     found = period.gaps[period.gaps["missed"] > 0]
     return [
-        f"{day(one.first_missed)} to {day(one.last_missed)}: {count(int(one.missed), 'slot')} missed"
-        if one.missed > 1
-        else f"{day(one.first_missed)}: 1 slot missed"
+        of_cluster(period, one.cluster)
+        + (
+            f"{day(one.first_missed)} to {day(one.last_missed)}: {count(int(one.missed), 'slot')} missed"
+            if one.missed > 1
+            else f"{day(one.first_missed)}: 1 slot missed"
+        )
         for one in records(found)
     ]
 
@@ -53,54 +90,61 @@ def missed(period: Period) -> list[str]:
 def partial(period: Period) -> list[str]:
     """Captures of which evidence is missing."""
     return [
-        f"{day(one.taken_at)}: not completely read: {', '.join(one.incomplete)}"
+        f"{of_cluster(period, one.cluster)}{day(one.taken_at)}: not completely read: {', '.join(one.incomplete)}"
         for one in records(period.captures[period.captures["state"] == "partial"])
     ]
 
 
 def concluded(period: Period) -> str:
-    """Management's results over the controls, and the deviations."""
-    tally = period.controls["result"].value_counts()
+    """Management's results over the controls, of several clusters together, and the deviations."""
+    tally = together(period.controls)["result"].value_counts()
     results = ", ".join(f"{name} {number}" for name, number in tally.items())
-    return f"{count(len(period.controls), 'control')}: {results}. {deviated(period.deviations)}"
+    return f"{count(int(tally.sum()), 'control')}: {results}. {deviated(period)}"
 
 
-def deviated(frame: pd.DataFrame) -> str:
+def moved(period: Period, frame: pd.DataFrame) -> pd.Series:
+    """Whether each row began after the first capture of its cluster, or is not in the last."""
+    return (frame["first_seen"] > period.start(frame)) | (frame["state"] != "present")
+
+
+def deviated(period: Period) -> str:
     """How many deviations there are, and in which state."""
+    frame = period.deviations
     open_, ended = int(frame["open"].fillna(False).sum()), int((frame["state"] == "ended").sum())
     unknown, waived = len(frame) - open_ - ended, int(frame["waiver"].notna().sum())
     text = f"{count(len(frame), 'deviation')}: {open_:,} open in the last capture, {ended:,} ended, "
     text += f"{unknown:,} not known; {int(frame['recurred'].sum()):,} recurred"
-    return text + (f"; {waived:,} covered by a waiver, and counted." if waived else ".")
+    return text + (f"; {waived:,} covered by a waiver, and counted." if waived else ".") + uncaptured(period)
 
 
 def changed(period: Period) -> str:
     """How many changes there are, and how many of them nothing explains."""
     frame = period.changes
     if frame.empty:
-        return "Nothing changed from capture to capture."
+        return f"Nothing changed from capture to capture.{uncaptured(period)}"
     known = frame["explained"]
     unexplained, unknown = len(changes.exceptions(frame)), int(known.isna().sum())
     drift = int(frame["drift"].fillna(False).sum())
     return (
         f"{count(len(frame), 'change')}: {int(known.fillna(False).sum()):,} explained by a ticket, an agreed deployer or "
-        f"Kubernetes itself, {unexplained:,} not explained (exceptions of CC8.1), {unknown:,} that cannot be told; {drift:,} drift from GitOps."
+        f"Kubernetes itself, {unexplained:,} not explained (exceptions of CC8.1), {unknown:,} that cannot be told; {drift:,} drift from GitOps.{uncaptured(period)}"
     )
 
 
 def granted(period: Period) -> str:
     """Bindings of subjects over the period, and what leavers kept."""
-    frame, first, last = period.bindings, period.captures["taken_at"].min(), period.captures["taken_at"].max()
+    frame, first, last = period.bindings, period.start(period.bindings), period.end(period.bindings)
     new, gone = int((frame["first_seen"] > first).sum()), int((frame["state"] == "ended").sum())
     brief = int(((frame["first_seen"] > first) & (frame["last_seen"] < last)).sum())
     text = f"{count(len(frame), 'binding')} of subjects over the period: {new:,} new, {gone:,} ended, {brief:,} of them both. "
-    return text + (
+    text += (
         f"Leavers kept {count(len(period.departures), 'binding')} after their last working day."
         if len(period.departures)
         else "No capture shows a binding of somebody on the list of leavers."
         if any(one.about.source == "leavers" for one in period.imports)
         else "No list of leavers was supplied."
     )
+    return text + uncaptured(period)
 
 
 def day(moment: pd.Timestamp) -> str:

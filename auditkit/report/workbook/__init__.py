@@ -99,7 +99,12 @@ class Cover:
 
 
 def write(path: Path, cover: Cover, sheets: Sequence[Sheet], *, created: datetime | None) -> None:
-    """Write the workbook; the same content gives the same bytes."""
+    """Write the workbook into a folder that is not published yet."""
+    path.write_bytes(made(cover, sheets, created=created))
+
+
+def made(cover: Cover, sheets: Sequence[Sheet], *, created: datetime | None) -> bytes:
+    """The workbook as a file; the same content gives the same bytes."""
     book = openpyxl.load_workbook(folder("templates") / TEMPLATE)
     _cover(book, cover, sheets)
     for sheet in sheets:
@@ -108,11 +113,11 @@ def write(path: Path, cover: Cover, sheets: Sequence[Sheet], *, created: datetim
     book.properties.created = book.properties.modified = stamp
     book.properties.creator = "auditkit"
     book.properties.title = cover.title
-    path.write_bytes(archived(book))
+    return archived(book)
 
 
 def archived(book: Workbook) -> bytes:
-    """The workbook as a file; the same content gives the same bytes."""
+    """An open workbook as a file; the same content gives the same bytes."""
     draft = BytesIO()
     with zipfile.ZipFile(draft, "w") as archive:
         _InMemory(book, archive).save()
