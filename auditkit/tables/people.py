@@ -40,7 +40,9 @@ class BoundUser(BindingColumns):
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        return bindings[(bindings["subject_kind"] == "User").fillna(False) & bindings["identity"].map(_may_be_person)]
+        # Without any row the answers of `map` would be text.
+        people = bindings["identity"].map(_may_be_person).astype("boolean")
+        return bindings[(bindings["subject_kind"] == "User").fillna(False) & people]
 
 
 @view("bound_groups", key=("kind", "namespace", "name", "number"))
