@@ -126,21 +126,22 @@ def captures(place: str | Path, *, checked: bool = False) -> pd.DataFrame:
                     "copy the capture again from a backup"
                 )
     rows = [
-        {
-            "cluster": history.cluster,
-            "capture": capture.name,
-            "state": capture.state,
-            "incomplete": ", ".join(capture.incomplete),
-            "added_at": capture.added_at,
-            "tool": capture.tool,
-            "stored": "whole" if history.whole(capture.name) else "changes",
-            "bytes": sum(p.stat().st_size for p in history.place(capture.name).rglob("*") if p.is_file()),
-            "digest": capture.digest,
-        }
+        (
+            history.cluster,
+            capture.name,
+            capture.state,
+            ", ".join(capture.incomplete),
+            capture.added_at,
+            capture.tool,
+            "whole" if history.whole(capture.name) else "changes",
+            sum(p.stat().st_size for p in history.place(capture.name).rglob("*") if p.is_file()),
+            capture.digest,
+        )
         for history in store.histories(Path(place))
         for capture in history.captures
     ]
-    return pd.DataFrame(rows)
+    columns = ["cluster", "capture", "state", "incomplete", "added_at", "tool", "stored", "bytes", "digest"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def purge(place: str | Path, before: date, *, config: Config = None, really: bool = False) -> list[store.Purge]:

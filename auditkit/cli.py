@@ -106,7 +106,7 @@ def store_list(place: Path, checked: bool, as_json: bool) -> None:
     from auditkit import api
 
     frame = api.captures(place, checked=checked)
-    show(frame if as_json else frame.assign(digest=frame["digest"].str[:16]), as_json)
+    show(frame if as_json else frame.assign(digest=[digest[:16] for digest in frame["digest"]]), as_json)
 
 
 @store.command("tables")

@@ -92,7 +92,7 @@ def run(
         about = [*matrix.facts(snapshot, engagement, identity), *preparation(prepared, signed=key is not None)]
         _write_binder(pack, snapshot, results, about, papers)
         matrix.write(pack, snapshot, results, engagement, identity)
-        (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY.md").read_text())
+        shutil.copyfile(folder("templates") / "VERIFY.md", pack / "VERIFY.md")
         _write_run(pack / "run.json", snapshot, results, identity, prepared, time.monotonic() - started)
         leaks.refuse(pack)
         seal.seal(pack, _facts(snapshot, identity), previous=previous, key=key)
@@ -128,7 +128,7 @@ def _digest(folder_: Path) -> str:
 def write_inputs(inputs: Path, engagement: Engagement) -> None:
     """Copy every file that influences a number: the engagement's but for imports, and under shipped/ those that come with auditkit."""
     inputs.mkdir()
-    (inputs / "auditkit.toml").write_text(engagement.text)
+    (inputs / "auditkit.toml").write_text(engagement.text, encoding="utf-8")
     for source in engagement.inputs():
         shutil.copy(source, inputs / source.name)
     for source in shipped():
@@ -207,7 +207,7 @@ def _write_run(
         "tests_with_undetermined_rows": int((results.frame["undetermined"] > 0).sum()),
         "incomplete": [c.resource for c in snapshot.incomplete],
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def show(frame: Any, as_json: bool) -> None:
         show_json(records(frame))
     else:
         text = frame.map(lambda value: ", ".join(value) if isinstance(value, list) else value)
-        say(text.to_string(index=False, max_colwidth=80))
+        say("none" if frame.empty else text.to_string(index=False, max_colwidth=80))
 
 
 def having(frame: Any, word: str, *columns: str) -> Any:

@@ -9,7 +9,7 @@ from builders import snapshot
 from auditkit import kinds
 from auditkit.declare import CHECKS, kinds_of, records_of
 from auditkit.errors import UsageError
-from auditkit.evaluate import CONCLUSIONS, Result, Tables, row_ids, run
+from auditkit.evaluate import CONCLUSIONS, Result, Tables, declared, row_ids, run
 from auditkit.kinds import resource
 
 
@@ -135,3 +135,11 @@ def test_every_table_is_empty_with_its_columns_on_an_empty_cluster() -> None:
         assert len(tables[name]) == (
             1 if name in ("origin", "cni", "policy_enforcement", "image_verification") else 0
         ), name
+
+
+def test_every_table_of_a_cluster_without_objects_is_built() -> None:
+    tables = Tables(snapshot([]))
+    odd = [
+        n for n in tables if [*tables[n].dtypes.astype(str).items()] != [(c.name, c.dtype) for c in declared(n).columns]
+    ]
+    assert odd == []

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from auditkit.analysis.access import MASTERS
+from auditkit.analysis.activity import is_person
 from auditkit.checks.lists import holds
 from auditkit.declare import check
 
@@ -12,13 +13,13 @@ def client_certificates(certificate_requests: pd.DataFrame) -> pd.Series:
     """No client certificate was issued to a user.
 
     Nobody can withdraw a certificate: it logs in until it ends, after its holder has left too, and no second factor
-    is asked for. Users named system: are nodes and components, but for system:admin and members of system:masters. The
-    cluster forgets decided requests after an hour: the population is what is left, not all that was issued.
+    is asked for. The users of Kubernetes itself are nodes and components, but for members of system:masters; whether
+    another named system: is one is undetermined, but for system:admin. The cluster forgets decided requests after an
+    hour: the population is what is left, not all that was issued.
 
     Fix: let people sign in by the identity provider; deny such requests.
     """
-    subject = certificate_requests.subject
-    person = ~subject.str.startswith("system:") | (subject == "system:admin").astype("boolean")
+    person = certificate_requests.subject.map(is_person, na_action="ignore").astype("boolean")
     user = person | holds(certificate_requests.organizations, MASTERS)
     return certificate_requests.issued & certificate_requests.user_certificate & user
 
@@ -29,14 +30,17 @@ def certified_subjects(bindings: pd.DataFrame, certificate_requests: pd.DataFram
 
     The certificate's common name is the user, its organizations are groups, an identity provider's among them. A
     user or group that nothing marks as an identity provider's, by a prefix with a colon, and of whom no certificate
-    is left in the requests, may have one all the same: undetermined. So is one whose request may have become one.
+    is left in the requests, may have one all the same: undetermined. So is one whose request may have become one, and a
+    user named system: whom Kubernetes does not have.
 
     Fix: give the right to a group of the identity provider, and leave the certificate to end.
     """
     found = _named_by(bindings, certificate_requests, unknown=False)
     open_ = _named_by(bindings, certificate_requests, unknown=True)
-    plain = ~bindings.identity.str.contains(":", regex=False) | (bindings.identity == "system:admin").astype("boolean")
-    return (found & ~bindings.stock).mask(~found & (open_ | plain.fillna(False)))
+    named = bindings.identity.fillna(":")
+    system = named.str.startswith("system:") & (bindings.subject_kind == "User").fillna(False)
+    plain = ~named.str.contains(":", regex=False) | (system & (named.map(is_person).astype("boolean").fillna(True)))
+    return (found & ~bindings.stock).mask(~found & (open_ | plain))
 
 
 def _named_by(bindings: pd.DataFrame, requests: pd.DataFrame, *, unknown: bool) -> pd.Series:

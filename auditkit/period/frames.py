@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from auditkit import evaluate
-from auditkit.declare import Column, columns_of
+from auditkit.declare import columns_of
 
 DAY = 86_400.0
 
@@ -45,8 +45,6 @@ class Taken:
         )
 
 
-def framed(rows: Iterable[tuple[Any, ...]], declared: type | Sequence[Column]) -> pd.DataFrame:
+def framed(rows: Iterable[tuple[Any, ...]], declared: type) -> pd.DataFrame:
     """Rows in the order of the annotated fields of `declared`, in their dtypes; without rows the columns are there."""
-    if isinstance(declared, type):
-        return evaluate.framed(rows, columns_of(declared), declared.__name__)
-    return evaluate.framed(rows, declared, "rows")
+    return evaluate.framed(rows, columns_of(declared), declared.__name__)

@@ -32,7 +32,7 @@ def page(executed: Path, target: Path, title: str, *, others: Sequence[Notebook]
     around = "".join(f'<a href="{Path(n.page).name}">{escape(n.title)}</a>' for n in others if n.title != title)
     body, _ = exporter.from_notebook_node(document, resources={"metadata": {"name": title}, "around": around})
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(body)
+    target.write_text(body, encoding="utf-8")
 
 
 def index(
@@ -61,7 +61,7 @@ def index(
         ]
     )
     listed = "\n".join(f'<li><a href="{path}">{path}</a> <span>{escape(what)}</span></li>' for path, what in files)
-    style = (folder("templates") / "binder" / "binder.css").read_text()
+    style = (folder("templates") / "binder" / "binder.css").read_text(encoding="utf-8")
     target.write_text(
         f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -76,5 +76,6 @@ def index(
 <h2>Words</h2>{facts(dict(words))}<p class="rest">More in the workbook, sheet Glossary and tickmarks.</p>
 <h2>What was examined</h2>{facts(dict(about))}
 </main></body></html>
-"""
+""",
+        encoding="utf-8",
     )

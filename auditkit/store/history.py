@@ -44,7 +44,7 @@ class Capture(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     cluster_uid: str = ""
     after: str = ""
     content: str
-    sha256: str = ""
+    sha256: str
     retention_class: str = ""
     keep_days: int | None = None
     legal_hold: bool = False

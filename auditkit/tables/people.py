@@ -11,6 +11,11 @@ from auditkit.declare import view
 from auditkit.tables.identity import group_names, user_names
 from auditkit.tables.rbac import BindingColumns
 
+# Groups of Kubernetes, and OpenShift's of everybody.
+_OWN = (
+    "system:(?:masters|monitoring|nodes|unauthenticated|authenticated(?::oauth)?|"
+    "serviceaccounts(?::.*)?|bootstrappers(?::.*)?)"
+)
 _PERSON = ["person", "status", "terminated_on", "mfa", "last_login", "shared"]
 
 
@@ -40,22 +45,22 @@ class BoundUser(BindingColumns):
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        # Without any row the answers of `map` would be text.
+        # Of no bindings at all `map` makes texts.
         people = bindings["identity"].map(_may_be_person).astype("boolean")
         return bindings[(bindings["subject_kind"] == "User").fillna(False) & people]
 
 
 @view("bound_groups", key=("kind", "namespace", "name", "number"))
 class BoundGroup(BindingColumns):
-    """One row per binding and group that it names, without the groups of Kubernetes itself (system:).
+    """One row per binding and group that it names, without those that Kubernetes itself gives or binds.
 
     Those have no members in any list: system:masters are holders of certificates (RBAC-36), system:authenticated is
-    whoever signs in (RBAC-35).
+    whoever signs in (RBAC-35). Others named `system:` may be a provider's, or be in people's certificates.
     """
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        own = bindings["identity"].str.startswith("system:").fillna(True).astype(bool)
+        own = bindings["identity"].str.fullmatch(_OWN).fillna(True).astype(bool)
         return bindings[(bindings["subject_kind"] == "Group").fillna(False) & ~own]
 
 
@@ -96,7 +101,10 @@ class GroupIdentity(BindingColumns):
 
     group: Annotated[str | None, "Group of the identity provider; missing where none is known."]
     owner: Annotated[str | None, "Who answers for its members."]
-    known: Annotated[bool | None, "The identity provider has the group; missing where the names cannot be compared."]
+    known: Annotated[
+        bool | None,
+        "The identity provider has the group; missing where the names cannot be compared, or it is named `system:`.",
+    ]
     members: Annotated[int | None, "People in it, by both exports, groups within it resolved; missing where not known."]
 
     @staticmethod
@@ -112,7 +120,8 @@ class GroupIdentity(BindingColumns):
         named = groups.dropna(subset="identity").drop_duplicates("identity")
         found = bound_groups.merge(named, on="identity", how="left")
         known = found["group"].notna().astype("boolean")
-        return found.assign(known=known if comparable else known.mask(~known))
+        given = found["identity"].str.startswith("system:").fillna(False).astype(bool)
+        return found.assign(known=known.mask(~known & (given | (not comparable))))
 
 
 @view("group_members", key=("kind", "namespace", "name", "number", "identity", "person"))
