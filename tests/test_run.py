@@ -316,8 +316,8 @@ def test_text_is_utf8_whatever_the_locale(tmp_path: Path) -> None:
     config = tmp_path / "auditkit.toml"
     config.write_text('entity = "Büro Ⅱ"\n', encoding="utf-8")
     code = (
-        "import sys; from pathlib import Path; from auditkit import engagement, run; "
-        "run.write_inputs(Path(sys.argv[2]), engagement.load(Path(sys.argv[1])))"
+        "import sys; from pathlib import Path; from auditkit import engagement; from auditkit.run import write_inputs; "
+        "write_inputs(Path(sys.argv[2]), engagement.load(Path(sys.argv[1])))"
     )
     plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     subprocess.run([sys.executable, "-c", code, str(config), str(tmp_path / "inputs")], check=True, env=plain)
