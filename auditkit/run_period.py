@@ -176,7 +176,7 @@ def _told(name: str, pairs: Pairs, say: Callable[[str], None]) -> Pairs:
 
 def _write_binder(pack: Path, period: Period, about: Sequence[tuple[str, str]], papers: Sequence[Notebook]) -> None:
     for one in papers:
-        binder.page(pack / "notebooks" / one.file, pack / one.page, one.title, others=papers)
+        binder.page(pack / "notebooks" / one.file, pack / one.page, one.title, papers=papers)
     binder.index(
         pack / "index.html",
         title=f"Evidence of {words.clusters(period)} over a period",
@@ -185,6 +185,7 @@ def _write_binder(pack: Path, period: Period, about: Sequence[tuple[str, str]], 
         notebooks=papers,
         found={one.name: found.SENTENCE[one.name](period) for one in papers},
         files=FILES,
+        trail=matrix.TRAIL,
         words=matrix.GLOSSARY,
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from auditkit.declare import Column, columns_of
+from auditkit.declare import columns_of
 
 DAY = 86_400.0
 
@@ -44,9 +44,9 @@ class Taken:
         )
 
 
-def framed(rows: Iterable[tuple[Any, ...]], declared: type | Sequence[Column]) -> pd.DataFrame:
+def framed(rows: Iterable[tuple[Any, ...]], declared: type) -> pd.DataFrame:
     """Rows in the order of the annotated fields of `declared`, in their dtypes; without rows the columns are there."""
-    columns = columns_of(declared) if isinstance(declared, type) else declared
+    columns = columns_of(declared)
     found = list(zip(*rows, strict=True)) or [()] * len(columns)
     frame = {}
     for column, values in zip(columns, found, strict=True):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditkit.errors import KernelDied, UsageError
+from auditkit.errors import KernelDied, UsageError, instead
 from auditkit.report.workpaper import END, Notebook, notebooks
 from auditkit.resources import folder
 from auditkit.store.publish import place, publish_file
@@ -51,7 +51,7 @@ def chosen(names: Sequence[str] | None, of: Mapping[str, Notebook] | None = None
     known = notebooks() if of is None else of
     unknown = [n for n in names or () if n not in known]
     if unknown:
-        raise UsageError(f"no notebook {', '.join(unknown)}; there are: {', '.join(known)}")
+        raise UsageError(f"no notebook {', '.join(unknown)}; {instead(unknown[0], known)}")
     return [n for n in known.values() if names is None or n.name in names]
 
 

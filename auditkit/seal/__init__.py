@@ -53,6 +53,9 @@ class Verdict:
     def ok(self) -> bool:
         return not self.faults
 
+    def __repr__(self) -> str:
+        return f"<Verdict {self}>"
+
     def __str__(self) -> str:
         if self.ok:
             return f"{self.pack}: all {self.files} files are as sealed; {self.level}"
