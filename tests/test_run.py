@@ -310,3 +310,15 @@ def test_verify_md_computes_the_digests_that_the_pack_names(
         for block in blocks
     ]  # fmt: skip
     assert printed == [named["package_sha256"], named["snapshot_digest"]]
+
+
+def test_text_is_utf8_whatever_the_locale(tmp_path: Path) -> None:
+    config = tmp_path / "auditkit.toml"
+    config.write_text('entity = "Büro Ⅱ"\n', encoding="utf-8")
+    code = (
+        "import sys; from pathlib import Path; from auditkit import engagement; from auditkit.run import write_inputs; "
+        "write_inputs(Path(sys.argv[2]), engagement.load(Path(sys.argv[1])))"
+    )
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, str(config), str(tmp_path / "inputs")], check=True, env=plain)
+    assert (tmp_path / "inputs" / "auditkit.toml").read_bytes() == config.read_bytes()
