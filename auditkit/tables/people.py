@@ -45,7 +45,8 @@ class BoundUser(BindingColumns):
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        return bindings[(bindings["subject_kind"] == "User").fillna(False) & bindings["identity"].map(_may_be_person)]
+        person = bindings["identity"].map(_may_be_person).astype("boolean")
+        return bindings[(bindings["subject_kind"] == "User").fillna(False) & person]
 
 
 @view("bound_groups", key=("kind", "namespace", "name", "number"))
