@@ -13,7 +13,7 @@ def test_the_session_of_the_readme() -> None:
 
 
 def test_the_map_names_what_is_there() -> None:
-    there = (ROOT / "README.md").read_text().partition("## Map of the repository\n")[2].partition("\n**")[0]
+    there = (ROOT / "README.md").read_text().partition("## Map of the repository\n")[2].partition("\n## ")[0]
     named = [line.split()[0] for line in there.splitlines() if line]
     assert [path for path in named if not (ROOT / path).exists()] == []
     modules = {
