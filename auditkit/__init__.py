@@ -4,6 +4,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from auditkit.errors import instead
+
 if TYPE_CHECKING:
     from auditkit.api import (
         History,
@@ -11,15 +13,20 @@ if TYPE_CHECKING:
         changes,
         check,
         checks,
+        controls,
         demo,
         facts,
         load,
         period,
+        reach,
+        requirements,
         run,
+        save,
         tables,
         verify,
         who_can,
         workpaper,
+        write,
     )
 
 __all__ = [
@@ -28,15 +35,20 @@ __all__ = [
     "changes",
     "check",
     "checks",
+    "controls",
     "demo",
     "facts",
     "load",
     "period",
+    "reach",
+    "requirements",
     "run",
+    "save",
     "tables",
     "verify",
     "who_can",
     "workpaper",
+    "write",
 ]
 
 
@@ -53,7 +65,8 @@ sys.modules[__name__].__class__ = _Package
 def __getattr__(name: str) -> Any:
     # Imported on first use: `auditkit --help` must not wait for pandas.
     if name not in __all__:
-        raise AttributeError(f"module 'auditkit' has no attribute {name!r}")
+        # Where Python's own words would name the nearest of __dict__, which holds none of these yet.
+        raise AttributeError(f"module 'auditkit' has no attribute {name!r}; {instead(name, __all__)}")
     from auditkit import api
 
     globals().update({public: getattr(api, public) for public in __all__})

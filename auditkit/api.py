@@ -1,25 +1,34 @@
-"""The public functions of `import auditkit as ak`."""
+"""The public functions of `import auditkit as ak`; its lists are in auditkit.listing."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from auditkit import catalogue, evaluate, frameworks, seal, store, waiving
 from auditkit import engagement as _engagement
-from auditkit.analysis.access import Access
-from auditkit.capture import from_files, imports, live, open_source
+from auditkit import evaluate, frameworks, seal, store, waiving
+from auditkit.analysis.access import OUTSIDE_RBAC, Access
+from auditkit.analysis.connections import Answer
+from auditkit.analysis.reachability import Reachability
+from auditkit.capture import from_files, imports, live, open_source, tool
 from auditkit.capture.imports.tickets import Ticket
 from auditkit.capture.imports.waivers import Waiver
 from auditkit.capture.snapshot import Options
 from auditkit.capture.snapshot import save as _save
-from auditkit.declare import CHECKS, TABLES
-from auditkit.errors import Faults, UsageError
+from auditkit.display import shown
+from auditkit.errors import Faults, UsageError, instead
 from auditkit.evaluate import Results, Snapshot
 from auditkit.kinds import ALL
 from auditkit.kinds import resource as resource_name
+from auditkit.kinds.platform import Namespace
+from auditkit.listing import checks as checks
+from auditkit.listing import controls as controls
+from auditkit.listing import facts as facts
+from auditkit.listing import requirements as requirements
+from auditkit.listing import tables as tables
 from auditkit.period import changes as _changes
 from auditkit.period import intervals as _intervals
 from auditkit.period import tickets as _tickets
@@ -117,21 +126,22 @@ def captures(place: str | Path, *, checked: bool = False) -> pd.DataFrame:
                     "copy the capture again from a backup"
                 )
     rows = [
-        {
-            "cluster": history.cluster,
-            "capture": capture.name,
-            "state": capture.state,
-            "incomplete": ", ".join(capture.incomplete),
-            "added_at": capture.added_at,
-            "tool": capture.tool,
-            "stored": "whole" if history.whole(capture.name) else "changes",
-            "bytes": sum(p.stat().st_size for p in history.place(capture.name).rglob("*") if p.is_file()),
-            "digest": capture.digest,
-        }
+        (
+            history.cluster,
+            capture.name,
+            capture.state,
+            ", ".join(capture.incomplete),
+            capture.added_at,
+            capture.tool,
+            "whole" if history.whole(capture.name) else "changes",
+            sum(p.stat().st_size for p in history.place(capture.name).rglob("*") if p.is_file()),
+            capture.digest,
+        )
         for history in store.histories(Path(place))
         for capture in history.captures
     ]
-    return pd.DataFrame(rows)
+    columns = ["cluster", "capture", "state", "incomplete", "added_at", "tool", "stored", "bytes", "digest"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def purge(
@@ -163,7 +173,10 @@ def check(
     *,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Results:
-    """Run checks (default: all) over a snapshot, or what `load` opens: `.frame`, `["RBAC-01"].exceptions`, `.why(row)`."""
+    """Run checks over a snapshot, or what `load` opens: `.frame`, `["RBAC-01"].exceptions`, `.why(row)`.
+
+    `ids` are checks ("RBAC-01") or topics ("RBAC"); default: all. Raises UsageError where there is none of that name.
+    """
     return evaluate.run(_opened(snapshot).tables, ids, settings=settings)
 
 
@@ -171,27 +184,102 @@ def _opened(source: Snapshot | str | Path, config: str | Path | None = None) -> 
     return source if isinstance(source, Snapshot) else load(source, config=config)
 
 
-def who_can(
-    snapshot: Snapshot | str | Path, verb: str, resource: str, *, namespace: str | None = None
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Who may do something in a snapshot, or what `load` opens: every binding and rule that allows it, and the kinds that were not all collected.
+@dataclass(frozen=True, kw_only=True)
+class Holders:
+    """Who may do something: `frame` as Access.who_can says it, and the kinds `unread` of which not all was collected.
+
+    Where `unread` names a kind, others may hold the same right.
+    """
+
+    asked: str
+    frame: pd.DataFrame
+    unread: tuple[str, ...]
+
+    @property
+    def notes(self) -> list[str]:
+        """What must be read beside the frame."""
+        return [OUTSIDE_RBAC, *([f"incomplete: not all collected: {', '.join(self.unread)}"] if self.unread else [])]
+
+    def __repr__(self) -> str:
+        lack = f", incomplete: {', '.join(self.unread)}" if self.unread else ""
+        return f"<Holders of {self.asked}: {self.frame['subject'].nunique()} subjects by {len(self.frame)} rules{lack}>"
+
+    def _repr_html_(self) -> str:
+        return shown(repr(self).strip("<>"), {"Beside": " ".join(self.notes)}, self.frame, whole=".frame")
+
+
+def who_can(snapshot: Snapshot | str | Path, verb: str, resource: str, *, namespace: str | None = None) -> Holders:
+    """Who may do something in a snapshot, or what `load` opens: `.frame` has every binding and rule that allows it.
 
     `resource` is RESOURCE[.GROUP][/SUBRESOURCE]; without a group it is that of the kinds that auditkit reads,
     else the core group. `namespace` None is anywhere, "" cluster-wide. Raises UsageError where nothing knows
-    the resource: a singular or a misspelt word would find only those who can do everything.
+    the resource or the namespace: a singular or a misspelt word would find only those who can do everything.
     """
     whole, _, subresource = resource.partition("/")
     plural, _, group = whole.partition(".")
     groups = [kind.group for kind in ALL if kind.plural == plural]
     snapshot = _opened(snapshot)
-    rules = snapshot.tables["rules"]["resources"].dropna()
-    if not (group or groups or any(plural == one.partition("/")[0] for named in rules for one in named)):
-        raise UsageError(f"{resource}: no such resource; write the plural, and its group: deployments.apps, pods/exec")
+    named = {one.partition("/")[0] for rule in snapshot.tables["rules"]["resources"].dropna() for one in rule}
+    if not (group or groups or plural in named):
+        known = sorted({*named, *(kind.plural for kind in ALL)} - {"*"})
+        way = instead(plural, known, "`kubectl api-resources`")
+        raise UsageError(
+            f"{resource}: no such resource; {way} Write the plural, and its group: deployments.apps, pods/exec"
+        )
+    there = [one.name for one in snapshot.objects[Namespace]]
+    if namespace and namespace not in there and snapshot.state(Namespace).state == "collected":
+        raise UsageError(f"no namespace {namespace}; {instead(namespace, there)}")
     access = Access.from_tables(snapshot.tables)
     frame = access.who_can(
         verb, plural, group=group or next(iter(groups), ""), subresource=subresource, namespace=namespace
     )
-    return frame, tuple(sorted(resource_name(kind) for kind in access.unread))
+    where = {None: "", "": " in the whole cluster"}.get(namespace, f" in {namespace}")
+    unread = tuple(sorted(resource_name(kind) for kind in access.unread))
+    return Holders(asked=f"{verb} {resource}{where}", frame=frame, unread=unread)
+
+
+def reach(
+    snapshot: Snapshot | str | Path,
+    source: str,
+    target: str,
+    port: int | str,
+    *,
+    protocol: str = "TCP",
+    enforced: bool = False,
+) -> Answer:
+    """Whether NetworkPolicies allow a connection: `.value` (None where that cannot be told), `.reason`, `.policies`.
+
+    An end is "namespace/pod", an address or a range (CIDR); `port` a number, or the name of a port of the target pod.
+    `enforced` says that you assert that the network enforces NetworkPolicies. Raises UsageError where an end is none.
+    """
+    answers = Reachability.from_tables(_opened(snapshot).tables, enforced=True if enforced else None)
+    return answers.why(source, target, port, protocol)
+
+
+def write(frame: pd.DataFrame, path: str | Path) -> Path:
+    """Write a frame as .xlsx, .csv or .parquet, by the path's ending: no text of a cluster becomes a formula.
+
+    Times with their zone, which pandas' own to_excel refuses, and lists are written as text. Raises UsageError where
+    the file exists or the ending is another.
+    """
+    from auditkit.report import frames
+
+    place = Path(path)
+    if place.exists():
+        raise UsageError(f"{place}: exists already; choose another name")
+    if place.suffix == ".csv":
+        frames.write_csv(frame, place)
+    elif place.suffix == ".parquet":
+        frames.write_parquet(frame, place)
+    elif place.suffix == ".xlsx":
+        from auditkit.report import workbook  # Here, as in `run`: it makes workbooks.
+
+        note = f"{len(frame):,} rows, written by {tool()}."
+        sheet = workbook.Sheet(name="Rows", note=note, frame=frame)
+        workbook.write(place, workbook.Cover(title=place.stem, rows=[("Rows", len(frame))]), [sheet], created=None)
+    else:
+        raise UsageError(f"{place}: name a file that ends with .xlsx, .csv or .parquet")
+    return place
 
 
 def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> "Run":
@@ -269,53 +357,6 @@ def workpaper(name: str, source: str | Path = "demo") -> "_workpaper.Workpaper |
     snapshot = load(source)
     packed = (Path(source) / "snapshot").is_dir()
     return _workpaper.workpaper(name, snapshot, engagement, packed=packed)
-
-
-def tables() -> pd.DataFrame:
-    """One row per column of every table: table, column, dtype, key (joins on equal names), doc, and what a row is."""
-    rows = [
-        {"table": t.name, "row": t.title, "column": c.name, "dtype": c.dtype, "key": c.name in t.key, "doc": c.doc}
-        for t in sorted(TABLES.values(), key=lambda t: t.name)
-        for c in t.columns
-    ]
-    return pd.DataFrame(rows)
-
-
-def checks(peer: str | None = None) -> pd.DataFrame:
-    """One row per check: id, title, severity, population (table), reads, settings, and what it answers.
-
-    `rows` are ids of `facts()`; `peers` are ids by tool, of tests that look at the same thing and may judge it otherwise;
-    `requirements` are ids by framework, every version. With `peer`, a tool or a framework: only the checks that it has
-    an equivalent of, with its ids. Raises UsageError where no such tool or framework is known.
-    """
-    answered = frameworks.answered()
-    known = [*catalogue.names(), *frameworks.names()]
-    if peer is not None and peer not in known:
-        raise UsageError(f"no peer {peer}; there are: {', '.join(known)}")
-    if peer is not None:
-        named = {id: {**catalogue.peers(id), **answered.get(id, {})} for id in sorted(CHECKS)}
-        equal = [(id, CHECKS[id].title, ids[peer]) for id, ids in named.items() if peer in ids]
-        return pd.DataFrame(equal, columns=["id", "title", "ids"])
-    rows = [
-        {
-            "id": c.id,
-            "title": c.title,
-            "severity": c.severity,
-            "population": c.population,
-            "reads": list(c.reads),
-            "settings": dict(c.settings),
-            "rows": catalogue.rows(c.id),
-            "peers": catalogue.peers(c.id),
-            "requirements": answered.get(c.id, {}),
-        }
-        for _, c in sorted(CHECKS.items())
-    ]
-    return pd.DataFrame(rows)
-
-
-def facts() -> pd.DataFrame:
-    """One row per fact that auditkit set out to show: id, title, checks, imports, and what is left to a person, or why."""
-    return catalogue.facts()
 
 
 def changes(

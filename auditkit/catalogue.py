@@ -27,8 +27,8 @@ def imports() -> Mapping[str, str]:
 
 
 def rows(check: str) -> list[str]:
-    """The ids of the facts that a check answers."""
-    return list(_data("catalogue.toml")[check]["rows"])
+    """The ids of the facts that a check answers; none where the catalogue has no entry of it."""
+    return list(_data("catalogue.toml").get(check, {}).get("rows", ()))
 
 
 def peers(check: str) -> dict[str, list[str]]:

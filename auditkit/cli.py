@@ -9,9 +9,13 @@ import click
 
 from auditkit.cli_period import period
 from auditkit.cli_review import matrix, review
-from auditkit.errors import AuditkitError, UsageError, VerificationError
+from auditkit.errors import AuditkitError, UsageError, VerificationError, instead
 from auditkit.options import CAPTURES, LAST, SOURCE, captured, config_option, opened, with_options
-from auditkit.terminal import having, records, say, show, show_json
+from auditkit.terminal import having, listed, records, say, show, show_json
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="A list of objects with every column, instead of lines for people."
+)
 
 
 def main() -> None:
@@ -31,10 +35,33 @@ def main() -> None:
         sys.exit(1)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# The verbs as --help groups them.
+VERBS = {
+    "Look": ("check", "who-can", "reach", "changes"),
+    "Evidence of one time": ("init", "role", "capture", "run", "verify", "oscal"),
+    "Evidence over a period": ("store", "period", "sample"),
+    "What people write": ("review", "matrix"),
+    "What there is": ("checks", "tables", "controls", "frameworks", "notebooks"),
+}
+
+
+class Verbs(click.Group):
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in VERBS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(90)) for name in names])
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="auditkit")
 def cli() -> None:
     """Turn the state of Kubernetes clusters into SOC 2 evidence.
+
+    \b
+    auditkit check demo                           the results of the demo cluster
+    auditkit check context:NAME                   of a cluster of your kubeconfig
+    auditkit run context:NAME --out evidence/1    the pack for an auditor
+    auditkit VERB --help                          what a verb takes
 
     \b
     Exit codes: 0 complete; 2 arguments, files or configuration; 3 incomplete evidence;
@@ -50,27 +77,30 @@ cli.add_command(period)
 
 @cli.command()
 @with_options(SOURCE)
+@LAST
 @click.option("--out", type=click.Path(path_type=Path), help="A new folder for the snapshot.")
-@click.option("--store", "place", type=click.Path(path_type=Path), help="Add it to the history of its cluster here.")
+@click.option("--store", "into", type=click.Path(path_type=Path), help="Add it to the history of its cluster here.")
 @config_option
-def capture(out: Path | None, place: Path | None, config: Path | None, **source: Any) -> int:
-    """Read a cluster once and save the snapshot, in a folder of its own or in a store.
+def capture(out: Path | None, into: Path | None, config: Path | None, **source: Any) -> int:
+    """Read a cluster once and save the snapshot.
+
+    It goes into a folder of its own or into a store.
 
     With --store, the engagement (--config) says the cluster's name there, and the retention.
     """
     from auditkit import api, engagement
 
-    if (out is None) == (place is None):
+    if (out is None) == (into is None):
         raise UsageError("say where the snapshot goes: --out DIR or --store DIR")
-    if config and not place:
+    if config and not into:
         raise UsageError("--config: only with --store; a snapshot holds no engagement")
     engagement.load(config)
     snapshot = opened(**source)
     where = f"snapshot: {out}"
     if out:
         api.save(snapshot, out)
-    elif place:
-        added = api.keep(snapshot, place, config=config)
+    elif into:
+        added = api.keep(snapshot, into, config=config)
         where = f"{'stored' if added.new else 'already stored, nothing was written'}: {added.place}"
         if added.note:
             say(added.note, err=True)
@@ -80,7 +110,7 @@ def capture(out: Path | None, place: Path | None, config: Path | None, **source:
 
 @cli.group()
 def store() -> None:
-    """What `capture --store` keeps: list it, check it, purge what is old."""
+    """List, check and purge what `capture --store` keeps."""
 
 
 store_option = click.option("--store", "place", required=True, type=click.Path(path_type=Path), help="The store.")
@@ -89,13 +119,13 @@ store_option = click.option("--store", "place", required=True, type=click.Path(p
 @store.command("list")
 @store_option
 @click.option("--verify", "checked", is_flag=True, help="Read every capture, and compare it with what was stored.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+@json_option
 def store_list(place: Path, checked: bool, as_json: bool) -> None:
     """List the captures and their state."""
     from auditkit import api
 
     frame = api.captures(place, checked=checked)
-    show(frame if as_json else frame.assign(digest=frame["digest"].str[:16]), as_json)
+    show(frame if as_json else frame.assign(digest=[digest[:16] for digest in frame["digest"]]), as_json)
 
 
 @store.command("tables")
@@ -128,23 +158,29 @@ def store_purge(place: Path, before: datetime, config: Path | None, really: bool
 
 
 @cli.command()
-@LAST
 @with_options(SOURCE)
+@LAST
 @config_option
-@click.option("--id", "ids", multiple=True, help="Only this check; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+@click.option("--id", "ids", metavar="ID", multiple=True, help="Only this check, or topic as RBAC; may be repeated.")
+@click.option("--only", metavar="CONCLUSION", multiple=True, help="Show these only, e.g. exceptions; may be repeated.")
+@json_option
 @click.option("--rows", is_flag=True, help="With --json: the exceptions' rows too.")
 @click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
 def check(
     config: Path | None,
     ids: tuple[str, ...],
+    only: tuple[str, ...],
     as_json: bool,
     rows: bool,
     fail_on: str | None,
     **source: Any,
 ) -> int:
-    """Run the checks over a source: as options name it, or as SOURCE what --from takes, or context:NAME."""
+    """Test a source and print the results; no pack is written.
+
+    `note` says why a test was not collected; the exceptions themselves are in --json --rows.
+    """
     from auditkit import api, engagement
+    from auditkit.evaluate import CONCLUSIONS
     from auditkit.run import exit_code
 
     if rows and not as_json:
@@ -152,15 +188,19 @@ def check(
     snapshot = opened(config=config, **source)
     results = api.check(snapshot, ids or None, settings=engagement.load(config).settings)
     frame = results.frame
+    if unknown := [one for one in only if one not in CONCLUSIONS]:
+        raise UsageError(f"--only: no conclusion {unknown[0]}; {instead(unknown[0], CONCLUSIONS)}")
+    frame = frame[frame["conclusion"].isin(only)] if only else frame
     if as_json:
-        listed = [
+        found = [
             {**row, **({"rows": records(results[row["id"]].exceptions)} if rows else {})}
             for row in frame.to_dict("records")
         ]
-        show_json(listed)
+        show_json(found)
     else:
-        say(frame.to_string(index=False))
-        say(repr(results))
+        order = ["id", "severity", "conclusion", "population", "exceptions", "waived", "undetermined", "title", "note"]
+        say(listed(frame[order]))
+        say(repr(results).strip("<>"))
     return exit_code(snapshot, results, fail_on == "exceptions")
 
 
@@ -173,10 +213,11 @@ def check(
     help="CSV: id, title, requester, approver, approved_at, objects; default: the import.",
 )
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="A list of objects with every column instead of a table.")
+@json_option
 def changes(before: Path, after: Path, tickets: Path | None, config: Path | None, as_json: bool) -> int:
-    """What changed from snapshot BEFORE to AFTER, by whom, and which ticket or agreed deployer explains it.
+    """Say what changed from BEFORE to AFTER, by whom, and by which ticket.
 
+    Each is a SOURCE as of other verbs. What agreed deployers wrote is explained without a ticket.
     `explained` is empty where it cannot be told. A snapshot that is incomplete makes the verb end with 3.
     """
     from auditkit import api
@@ -191,55 +232,51 @@ def changes(before: Path, after: Path, tickets: Path | None, config: Path | None
 @cli.command("who-can")
 @click.argument("verb")
 @click.argument("resource")
-@LAST
 @with_options(SOURCE)
+@LAST
 @click.option("-n", "--namespace", metavar="NAME", help="Who can in this namespace; default: anywhere, with the scope.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects instead of a table.")
+@json_option
 def who_can(verb: str, resource: str, namespace: str | None, as_json: bool, **source: Any) -> int:
-    """List who may do VERB on RESOURCE: `secrets`, `pods/exec`, `deployments.apps`; every binding and rule that allows it.
+    """List who may do VERB on RESOURCE, and by which rule.
 
-    The source is named by options, or as SOURCE by what --from takes, or context:NAME.
+    RESOURCE is as in `secrets`, `pods/exec` or `deployments.apps`; one row a binding and rule that allows it.
     """
     from auditkit import api
-    from auditkit.analysis.access import OUTSIDE_RBAC
 
-    frame, unread = api.who_can(opened(**source), verb, resource, namespace=namespace)
-    show(frame, as_json)
-    say(OUTSIDE_RBAC, err=True)
-    if unread:
-        say(f"incomplete: not all collected: {', '.join(unread)}", err=True)
-    return 3 if unread else 0
+    holders = api.who_can(opened(**source), verb, resource, namespace=namespace)
+    show(holders.frame, as_json)
+    for note in holders.notes:
+        say(note, err=True)
+    return 3 if holders.unread else 0
 
 
 @cli.command()
 @click.argument("start", metavar="SRC")
 @click.argument("target", metavar="DST:PORT")
-@LAST
 @with_options(SOURCE)
+@LAST
 @click.option("--protocol", default="TCP", show_default=True, help="TCP, UDP or SCTP.")
 @click.option("--enforced", is_flag=True, help="You assert that the network enforces NetworkPolicies.")
 def reach(start: str, target: str, protocol: str, enforced: bool, **source: Any) -> int:
-    """Whether NetworkPolicies allow a connection, and why.
+    """Say whether NetworkPolicies allow a connection, and why.
 
     SRC and DST are NAMESPACE/POD, an address or a range (CIDR); PORT is a number or the name of a port of the pod.
-    The source is named by options, or as SOURCE by what --from takes, or context:NAME.
     Where the answer is not known, the verb ends with 3.
     """
-    from auditkit.analysis.reachability import Reachability
+    from auditkit import api
 
     end, colon, port = target.rpartition(":")
     if not colon:
         raise UsageError(f"{target}: name the port too, e.g. {target}:443")
-    tables = opened(**source).tables
-    answer = Reachability.from_tables(tables, enforced=True if enforced else None).why(
-        start, end.removeprefix("[").removesuffix("]"), port, protocol
-    )
+    end = end.removeprefix("[").removesuffix("]")
+    answer = api.reach(opened(**source), start, end, port, protocol=protocol, enforced=enforced)
     say(str(answer))
     return 3 if answer.value is None else 0
 
 
 @cli.command()
 @with_options(SOURCE)
+@LAST
 @config_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the pack.")
 @click.option("--notebooks", "names", metavar="NAMES", help="Comma-separated; default: all.")
@@ -289,7 +326,10 @@ def verify(
     reperform: bool,
     **reading: bool,
 ) -> int:
-    """Check a pack against its seal; with --reperform make it again, a pack of a period from --store or --from."""
+    """Check a pack against its seal, or make it again.
+
+    --reperform makes a pack of a period again from --store or --from, others from what is in them.
+    """
     from auditkit import api
     from auditkit.reperform import NOT_AGAIN
     from auditkit.report.period.saved import is_period
@@ -318,7 +358,10 @@ def verify(
 @click.argument("pack", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the documents.")
 def oscal(pack: Path, out: Path) -> None:
-    """Write a pack as OSCAL: assessment results, plan of action, and the assessment plan that they rest on."""
+    """Write a pack as OSCAL documents.
+
+    Assessment results, plan of action, and the assessment plan that they rest on.
+    """
     from auditkit.report.oscal import export
 
     say(str(export(pack, out)))
@@ -340,7 +383,10 @@ def oscal(pack: Path, out: Path) -> None:
     "--list", "listed", type=click.Path(path_type=Path), help="CSV with the key columns: the auditor's items."
 )
 def sample(population: Path, out: Path, method: str, **options: Any) -> int:
-    """Draw a sample of a population (Parquet or CSV), which anybody can draw again."""
+    """Draw a sample that anybody can draw again.
+
+    POPULATION is a Parquet or CSV file, e.g. of tables/, results/ or period/ in a pack.
+    """
     from auditkit.report import sampling
 
     done = sampling.sample(population, out, method=method, **options)
@@ -351,49 +397,78 @@ def sample(population: Path, out: Path, method: str, **options: Any) -> int:
 
 @cli.command()
 @click.argument("word", default="")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def tables(word: str, as_json: bool) -> None:
-    """List the tables and their columns; with WORD those tables whose name or meaning has it."""
+    """List the tables; of one, its columns.
+
+    With WORD those tables whose name or meaning has it; with the name of a table what its columns mean.
+    """
     from auditkit import api
 
     frame = api.tables()
-    show(having(frame, word, "table", "row"), as_json)
+    if word in set(frame["table"]):
+        show(api.tables(word), as_json)
+    else:
+        found = having(frame, word, "table", "row")
+        show(found if as_json else found[["table", "row"]], as_json)
 
 
 @cli.command()
 @click.argument("word", default="")
 @click.option("--peer", metavar="NAME", help="The equivalents of a tool or framework, e.g. prowler, trivy, cis-1.10.")
 @click.option("--rows", is_flag=True, help="The facts that checks, imports or people answer.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects: also rows, peers and requirements of each.")
+@json_option
 def checks(word: str, peer: str | None, rows: bool, as_json: bool) -> None:
-    """List the checks, their equivalents in a peer, or the facts that they answer; with WORD those whose id or title has it."""
+    """List the checks; of one, why it matters and the fix.
+
+    With WORD those whose id or title has it; with the id of a check all that it says.
+    """
     from auditkit import api
+    from auditkit.declare import CHECKS
 
     if peer and rows:
         raise UsageError("--peer, --rows: one at a time")
     frame = having(api.facts() if rows else api.checks(peer), word, "row" if rows else "id", "title")
+    if word in CHECKS and not (peer or rows or as_json):
+        check, (row,) = CHECKS[word], frame.to_dict("records")
+        settings = ", ".join(f"{name} = {value!r}" for name, value in check.settings.items()) or "none"
+        facts = {"severity": check.severity, "population": check.population, "settings": settings}
+        facts |= {tool: ", ".join(ids) for tool, ids in {**row["requirements"], **row["peers"]}.items()}
+        say(f"{check.id} {check.title}\n\n{check.rationale}\n\nFix: {check.fix}\n")
+        say("\n".join(f"{name:12} {text}" for name, text in facts.items()))
+        say(f"\n{check.source}", nl=False)
+        return
     show(frame if as_json else frame.drop(columns=["rows", "peers", "requirements"], errors="ignore"), as_json)
 
 
 @cli.command()
+@click.argument("word", default="")
 @config_option
-@click.option("--json", "as_json", is_flag=True)
-def controls(config: Path | None, as_json: bool) -> None:
-    """List the control activities, their criteria and checks."""
-    from auditkit import engagement, frameworks
+@json_option
+def controls(word: str, config: Path | None, as_json: bool) -> None:
+    """List the control activities, their criteria and checks.
 
-    frame = frameworks.controls_frame(frameworks.controls(engagement.load(config)))
+    With WORD those whose id, title, criteria or checks have it.
+    """
+    from auditkit import api
+
+    frame = having(api.controls(config=config), word, "id", "title", "primary", "supporting", "checks")
     show(frame if as_json else frame.drop(columns="why"), as_json)
 
 
-@cli.command("frameworks")
-@click.argument("name", default="soc2-2017")
-@click.option("--json", "as_json", is_flag=True)
-def frameworks_(name: str, as_json: bool) -> None:
-    """List the requirements of a framework: soc2-2017, cis-1.12 (and versions: cis-2.0.1), nsa-1.2, pss."""
-    from auditkit import frameworks
+@cli.command()
+@click.argument("name", default="")
+@click.argument("word", default="")
+@json_option
+def frameworks(name: str, word: str, as_json: bool) -> None:
+    """List the frameworks; of one, its requirements.
 
-    frame = frameworks.requirements_frame(frameworks.load(name), frameworks.controls())
+    NAME is a framework, or the path of your own .toml file; with WORD only requirements whose id or title has it.
+    """
+    from auditkit import api
+
+    frame = api.requirements(name or None)
+    frame = having(frame, word, "id", "title") if name else frame
     show(frame if as_json else frame.loc[:, (frame != "").any()], as_json)
 
 

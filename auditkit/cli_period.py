@@ -36,8 +36,9 @@ def period(
     fail_on: str | None,
     **reading: bool,
 ) -> int:
-    """Write a sealed pack over the period of the engagement, from the captures of clusters in a store.
+    """Write a sealed pack over the period of the engagement.
 
+    It is made of the captures in a store, or of snapshots, packs or dumps.
     Ends with 3 where a slot of the schedule was missed, or a capture is partial.
     """
     from auditkit import api

@@ -16,7 +16,7 @@ _cluster = click.option("--cluster", default="", metavar="NAME", help="The clust
 
 @click.group()
 def review() -> None:
-    """Reviews of access by people: a workbook to fill, and what its decisions came to."""
+    """Review access: a workbook to fill, and what its decisions came to."""
 
 
 @review.command()
@@ -24,7 +24,7 @@ def review() -> None:
 @_cluster
 @click.option("--from", "path", type=click.Path(path_type=Path), help="Instead: one snapshot, dump or pack.")
 @config_option
-@click.option("--quarter", required=True, help="E.g. 2026Q3.")
+@click.option("--quarter", required=True, metavar="QUARTER", help="E.g. 2026Q3.")
 @click.option(
     "--previous", type=click.Path(path_type=Path), help="The review before: filled workbook or closed folder."
 )
@@ -40,8 +40,9 @@ def prepare(
     out: Path,
     key: Path | None,
 ) -> int:
-    """Write the workbook of a quarter's access review into a sealed folder.
+    """Write the workbook of a quarter's access review.
 
+    It lies in a sealed folder.
     With --store the listing is the quarter's last capture, and those before it tell since when each access is there.
     """
     from auditkit import api
@@ -76,8 +77,9 @@ def close(
     key: Path | None,
     fail_on: str | None,
 ) -> int:
-    """Judge a FILLED workbook: who decided, when and why, and whether later captures show what was decided.
+    """Judge a FILLED workbook.
 
+    Who decided, when and why, and whether later captures show what was decided.
     The terms are those that the review was prepared with. Ends with 3 where something cannot be told.
     """
     from auditkit import api
@@ -99,7 +101,7 @@ def close(
 
 @click.group()
 def matrix() -> None:
-    """The control matrix workbook that people write in."""
+    """Carry what people wrote into a control matrix over to the next."""
 
 
 @matrix.command()

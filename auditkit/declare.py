@@ -4,11 +4,10 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from auditkit.errors import AuditkitError
+from auditkit.errors import AuditkitError, instead
 from auditkit.kinds import Kind, Record
 
 Severity = Literal["critical", "high", "medium", "low", "info"]
@@ -68,6 +67,9 @@ class Check:
     settings: Mapping[str, Any]
     control_plane: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Check {self.id} {self.severity}: {self.title}>"
+
     @property
     def population(self) -> str:
         """The table whose rows are tested: the first parameter."""
@@ -81,12 +83,12 @@ class Check:
     @property
     def rationale(self) -> str:
         """Why it matters: the docstring between title and `Fix:`."""
-        return self._doc.partition("\n")[2].partition("\nFix:")[0].strip()
+        return " ".join(self._doc.partition("\n")[2].partition("\nFix:")[0].split())
 
     @property
     def fix(self) -> str:
         """What removes an exception: the docstring after `Fix:`."""
-        return self._doc.partition("\nFix:")[2].strip()
+        return " ".join(self._doc.partition("\nFix:")[2].split())
 
     @property
     def source(self) -> str:
@@ -221,8 +223,7 @@ def _declared(name: str) -> Table:
         return TABLES[name]
     readers = [f"check {c.id}" for c in CHECKS.values() if name in c.reads]
     readers += [f"view {t.name}" for t in TABLES.values() if name in t.reads]
-    near = get_close_matches(name, TABLES, n=1)
-    hint = f"did you mean {near[0]}?" if near else "`auditkit tables` lists them"
+    hint = instead(name, TABLES, "`auditkit tables`")
     raise AuditkitError(f"{', '.join(readers)}: ".removeprefix(": ") + f"no table {name!r} to read; {hint}")
 
 

@@ -17,7 +17,7 @@ from auditkit.analysis import cron
 from auditkit.capture.imports import READERS, Supplied
 from auditkit.capture.imports.base import MAX_AGE_DAYS
 from auditkit.declare import CHECKS
-from auditkit.errors import Faults, UsageError, faults_of
+from auditkit.errors import Faults, UsageError, faults_of, instead
 from auditkit.resources import folder
 
 NAME = "auditkit.toml"
@@ -123,13 +123,6 @@ class Retention(_Section):
     legal_hold: bool = False
 
 
-class Files(_Section):
-    """Files beside auditkit.toml that change controls or add frameworks."""
-
-    controls: str = ""
-    frameworks: list[str] = []
-
-
 class Named(_Section):
     """The files of one import beside auditkit.toml (shell patterns), and what the user states of them.
 
@@ -169,14 +162,16 @@ class Engagement(_Section):
     type: Literal["I", "II"] | None = None
     cluster: str = ""
     preparer: str = ""
+    # Ours by name; the entity's own by the name of a .toml file beside auditkit.toml.
     frameworks: list[str] = ["soc2-2017", "cis-1.12"]
+    # A .toml file beside auditkit.toml that changes our controls and adds to them.
+    controls: str = ""
     registries: list[str] = []
     period: Period | None = None
     scope: Scope = Scope()
     labels: Labels = Labels()
     changes: Changes = Field(default_factory=Changes)
     review: Review = Review()
-    files: Files = Files()
     retention: Retention = Retention()
     imports: dict[str, Named] = Field(default_factory=dict)
     checks: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -209,11 +204,15 @@ class Engagement(_Section):
     @property
     def controls_path(self) -> Path | None:
         """The entity's own controls, or None."""
-        return self._path(self.files.controls) if self.files.controls else None
+        return self._path(self.controls) if self.controls else None
 
     def framework(self, name: str) -> str | Path:
         """What `frameworks.load` takes for one of `frameworks`: the path of an own file, else the name of ours."""
-        return next((self._path(file) for file in self.files.frameworks if Path(file).stem == name), name)
+        return self._path(name) if _own(name) else name
+
+    def version(self, name: str) -> str | None:
+        """The version of a framework of ours that is chosen: cis-2.0.1 for cis-1.12; None where it is not chosen at all."""
+        return next((one for one in self.frameworks if shipped().get(one) == shipped()[name]), None)
 
     def inputs(self) -> tuple[Path, ...]:
         """The files that auditkit.toml names, all of them existing."""
@@ -239,7 +238,7 @@ class Engagement(_Section):
         return (self.period.start, self.period.end) if self.period else None
 
     def _named(self) -> list[str]:
-        return [name for name in (self.files.controls, *self.files.frameworks) if name]
+        return [name for name in (self.controls, *filter(_own, self.frameworks)) if name]
 
     def _path(self, name: str) -> Path:
         """Beside auditkit.toml as written; within a pack the file lies flat beside it."""
@@ -255,10 +254,10 @@ def load(path: Path | None) -> Engagement:
     try:
         engagement, faults = Engagement.model_validate(document), []
     except ValidationError as error:
-        engagement, faults = None, faults_of(error)
+        engagement, faults = None, faults_of(error, Engagement)
     faults += _unknown_settings(document.get("checks"))
     faults += [
-        f"imports.{name}: no such import; there are: {', '.join(sorted(READERS)) or 'none'}"
+        f"imports.{name}: no such import; {instead(name, sorted(READERS))}"
         for name in document.get("imports", {})
         if name not in READERS
     ]
@@ -300,12 +299,12 @@ def _unknown_settings(checks: Any) -> list[str]:
     faults = []
     for id, settings in checks.items() if isinstance(checks, dict) else ():
         if id not in CHECKS:
-            faults.append(f"checks.{id}: no such check; `auditkit checks` lists them")
+            faults.append(f"checks.{id}: no such check; {instead(id, CHECKS, '`auditkit checks`')}")
             continue
         known = CHECKS[id].settings
         for key, value in settings.items() if isinstance(settings, dict) else ():
             if key not in known:
-                faults.append(f"checks.{id}.{key}: unknown setting; {id} has: {', '.join(known) or 'none'}")
+                faults.append(f"checks.{id}.{key}: unknown setting; {instead(key, known)}")
             elif not _fits(known[key], value):
                 faults.append(f"checks.{id}.{key}: {value!r} does not fit; the default is {known[key]!r}")
     return faults
@@ -337,30 +336,25 @@ def _like(default: Any, value: Any) -> Any:
 
 def _files(engagement: Engagement) -> list[str]:
     named = engagement._named()
-    faults = [f"files: {name} does not exist beside {NAME}" for name in named if not engagement._path(name).is_file()]
+    faults = [f"{name} does not exist beside {NAME}" for name in named if not engagement._path(name).is_file()]
     flat = [Path(name).name for name in named]
     faults += [
-        f"files: two files are named {n}; a pack keeps them in one folder"
+        f"two files are named {n}; a pack keeps them in one folder"
         for n in sorted({n for n in flat if flat.count(n) > 1})
     ]
-    faults += [f"files: {n} lies in {SHIPPED}/, auditkit's own in a pack" for n in named if Path(n).parts[0] == SHIPPED]
+    faults += [f"{n} lies in {SHIPPED}/, auditkit's own in a pack" for n in named if Path(n).parts[0] == SHIPPED]
     if NAME in flat:
-        faults.append(f"files: {NAME} is the engagement's own name")
-    ours = shipped()
-    there = {*ours, *(Path(name).stem for name in engagement.files.frameworks)}
-    faults += [
-        f"frameworks: no framework {n}; there are: {', '.join(sorted(there))}"
+        faults.append(f"{NAME} is the engagement's own name")
+    return faults + [
+        f"frameworks: no framework {n}; {instead(n, sorted(shipped()))} Your own is a file: {n}.toml"
         for n in engagement.frameworks
-        if n not in there
+        if not _own(n) and n not in shipped()
     ]
-    own = [Path(name).stem for name in engagement.files.frameworks]
-    faults += [f"files.frameworks: {n}.toml has the name of a framework of ours" for n in own if n in ours]
-    faults += [
-        f'files.frameworks: {n}.toml is not used; name it too: frameworks = [..., "{n}"]'
-        for n in own
-        if n not in engagement.frameworks
-    ]
-    return faults
+
+
+def _own(framework: str) -> bool:
+    """Whether a framework is named by a file of the entity's."""
+    return framework.endswith(".toml")
 
 
 @cache

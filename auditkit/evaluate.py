@@ -1,9 +1,11 @@
 """Builds tables by name and runs checks: the only caller of what is declared."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -17,8 +19,21 @@ from auditkit.analysis import provider
 from auditkit.capture import snapshot
 from auditkit.capture.imports.waivers import Waiver
 from auditkit.capture.snapshot import Coverage
-from auditkit.declare import CHECKS, GIVEN, TABLES, Check, Column, Table, kinds_of, records_of, spine_of, tables_of
-from auditkit.errors import AuditkitError, Faults, UsageError
+from auditkit.declare import (
+    CHECKS,
+    GIVEN,
+    SEVERITIES,
+    TABLES,
+    Check,
+    Column,
+    Table,
+    kinds_of,
+    records_of,
+    spine_of,
+    tables_of,
+)
+from auditkit.display import shown
+from auditkit.errors import AuditkitError, Faults, UsageError, instead
 from auditkit.kinds import Kind, Record, resource
 from auditkit.memory import collection_paused
 
@@ -40,6 +55,9 @@ EXCEPTION, UNDETERMINED, OK = "exception", "undetermined", "ok"
 Codes = npt.NDArray[np.int8]
 Places = npt.NDArray[np.intp]
 _CODES: Mapping[str, int] = {EXCEPTION: 1, UNDETERMINED: -1, OK: 0}
+# A setting that a title names, and what English makes of one of them.
+_SETTING = re.compile(r"`(\w+)`")
+_ONE_DAY = re.compile(r"\b1 days\b")
 
 
 class Origin:
@@ -71,7 +89,7 @@ def declared(name: str) -> Table:
     try:
         return TABLES[name]
     except KeyError:
-        raise UsageError(f"no table {name!r}; there are: {', '.join(sorted([*TABLES, 'origin']))}") from None
+        raise UsageError(f"no table {name}; {instead(name, [*TABLES, *GIVEN], '`ak.tables()`')}") from None
 
 
 class Tables(Mapping[str, pd.DataFrame]):
@@ -107,7 +125,12 @@ class Tables(Mapping[str, pd.DataFrame]):
         return list(self)
 
     def __repr__(self) -> str:
-        return f"<Tables of {self.snapshot.origin.cluster}: {', '.join(self)}>"
+        return f"<Tables of {self.snapshot.origin.cluster}: {len(self)}, ak.tables() says what each holds>"
+
+    def _repr_html_(self) -> str:
+        # Names alone fit an output; what a row is shows where the pointer rests.
+        names = (f"<code title='{escape(declared(name).title)}'>{name}</code>" for name in self)
+        return shown(repr(self).strip("<>")) + f"<p>{' '.join(names)}</p>"
 
     def _frame(self, name: str) -> pd.DataFrame:
         if name not in self._built:
@@ -210,6 +233,14 @@ class Snapshot(snapshot.Snapshot):
         return Tables(self)
 
 
+class Why(pd.Series):
+    """One exception in words: what was tested, why it matters, what to do, and the columns of its row."""
+
+    def _repr_html_(self) -> str:
+        facts = {str(name): value for name, value in self.items() if isinstance(value, list) or not pd.isna(value)}
+        return shown(f"{facts.pop('exception_id')} {facts.pop('check')}", facts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judged:
     """Rows of a table with a code each: 1 exception, 0 ok, -1 undetermined.
@@ -252,6 +283,12 @@ class Result:
     note: str = ""
 
     @property
+    def title(self) -> str:
+        """What is true of a clean row, with the settings that applied in place of their names."""
+        text = _SETTING.sub(lambda m: _setting(self.settings.get(m[1], m[0])), self.check.title)
+        return _ONE_DAY.sub("1 day", text)
+
+    @property
     def population(self) -> pd.DataFrame:
         """The rows tested, each with its verdict."""
         return self.judged.frame
@@ -284,21 +321,35 @@ class Result:
     def _found(self) -> Mapping[str, pd.DataFrame]:
         return {v: self.population.iloc[self.places(v)].reset_index(drop=True) for v in (EXCEPTION, UNDETERMINED)}
 
-    def why(self, row: int | str) -> pd.Series:
-        """One exception, by its place among `exceptions` or by its exception_id: why and fix in words, and its columns."""
+    def why(self, row: int | str) -> "Why":
+        """One exception, by its place among `exceptions` or by its exception_id: why and fix in words, and its columns;
+        `snap.object` takes it for the object that it is about."""
         found = self.exceptions
         place = found.index[found["exception_id"] == row] if isinstance(row, str) else found.index[row : row + 1]
         if isinstance(row, int) and -len(found) <= row < 0:
             place = found.index[[row]]
         if len(place) != 1:
             raise UsageError(f"{self.check.id} has {len(found)} exceptions, and none is {row}")
-        words: dict[str, Any] = {"check": self.check.title, "why": self.check.rationale, "fix": self.check.fix}
-        return pd.Series(words | {str(k): v for k, v in found.loc[place[0]].items()})
+        words: dict[str, Any] = {"check": self.title, "why": self.check.rationale, "fix": self.check.fix}
+        return Why(words | {str(k): v for k, v in found.loc[place[0]].items()})
+
+    def _repr_html_(self) -> str:
+        check = self.check
+        facts = {"Severity": check.severity, "Population": f"{check.population}: {declared(check.population).title}"}
+        facts |= {"Note": self.note, "Settings": ", ".join(f"{k} = {v!r}" for k, v in self.settings.items())}
+        facts |= {"Why": check.rationale, "Fix": check.fix} if len(self.exceptions) else {}
+        title = f"{check.id} {self.title}: {repr(self).removeprefix(f'<Result {check.id} ').rstrip('>')}"
+        return shown(title, facts, self.exceptions, whole=f'results["{check.id}"].exceptions')
 
     def __repr__(self) -> str:
         found = [f"{count:,} {verdict}" for verdict, count in self.counts.items() if count]
         rows = f" of {len(self.judged.rows):,}: {', '.join(found)}" if found else ""
         return f"<Result {self.check.id} {self.conclusion}{rows}>"
+
+
+def _setting(value: Any) -> str:
+    """A setting in a sentence: lists are joined."""
+    return ", ".join(map(str, value)) or "none" if isinstance(value, (list, tuple)) else str(value)
 
 
 class Results(Mapping[str, Result]):
@@ -312,7 +363,7 @@ class Results(Mapping[str, Result]):
         try:
             return self._results[id]
         except KeyError:
-            raise UsageError(f"no check {id!r} in these results; there are: {', '.join(self._results)}") from None
+            raise UsageError(f"no check {id} in these results; {instead(id, self._results, '`.frame`')}") from None
 
     def __contains__(self, id: object) -> bool:
         return id in self._results
@@ -332,7 +383,7 @@ class Results(Mapping[str, Result]):
         rows = [
             {
                 "id": r.check.id,
-                "title": r.check.title,
+                "title": r.title,
                 "severity": r.check.severity,
                 "conclusion": r.conclusion,
                 "population": len(r.judged.rows),
@@ -348,7 +399,10 @@ class Results(Mapping[str, Result]):
         return pd.DataFrame(rows, columns=columns)
 
     def _repr_html_(self) -> str:
-        return str(self.frame.to_html(index=False))
+        found = self.frame[self.frame["conclusion"].isin(["error", "exceptions"])]
+        found = found.sort_values("severity", key=lambda s: s.map(SEVERITIES.index), kind="stable")
+        columns = ["id", "title", "severity", "conclusion", "population", "exceptions", "undetermined"]
+        return shown(repr(self).strip("<>"), frame=found[columns], whole="results.frame")
 
     def __repr__(self) -> str:
         counts = self.frame["conclusion"].value_counts()
@@ -359,12 +413,9 @@ def run(
     tables: Tables, ids: Iterable[str] | str | None = None, *, settings: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Results:
     """Run checks (all, or those named) over the tables of a snapshot, with settings by check id."""
-    chosen = sorted(CHECKS) if ids is None else [ids] if isinstance(ids, str) else list(ids)
+    chosen = sorted(CHECKS) if ids is None else _chosen([ids] if isinstance(ids, str) else ids)
     if odd := [f"{id}.{name}" for id, own in (settings or {}).items() for name in own if name not in _settings(id)]:
         raise UsageError(f"no setting {', '.join(odd)}; `ak.checks()` lists them")
-    unknown = [id for id in chosen if id not in CHECKS]
-    if unknown:
-        raise UsageError(f"no check {', '.join(unknown)}; `auditkit checks` lists them")
     waivers = tables.snapshot.objects[Waiver]
     if faults := waiving.faults(waivers):
         raise Faults("waivers", faults)
@@ -377,6 +428,17 @@ def run(
             own = (settings or {}).get(id, {})
             found[id] = _result(CHECKS[id], tables, own, managed, [found[w] for w in sorted(beside) if w in found])
     return Results((found[id] for id in chosen), tables)
+
+
+def _chosen(ids: Iterable[str]) -> list[str]:
+    """The checks of these ids and topics ("RBAC"), each once; UsageError where one is neither."""
+    found: dict[str, None] = {}
+    for id in ids:
+        named = [id] if id in CHECKS else sorted(one for one in CHECKS if one.partition("-")[0] == id)
+        if not named:
+            raise UsageError(f"no check {id}; {instead(id, CHECKS, '`auditkit checks`')}")
+        found |= dict.fromkeys(named)
+    return list(found)
 
 
 def _settings(id: str) -> Mapping[str, Any]:
@@ -428,7 +490,7 @@ def _result(
         verdicts = _verdicts(check, frames[0], check.test(*frames, **settings))
         judged = _judged(check, frames[0], verdicts, tables, _in_force(tables, check.id))
     except Exception as error:  # a check that fails is a result, never silence
-        return conclude("error", note=f"{type(error).__name__}: {error}")
+        return conclude("error", note=f"{type(error).__name__}: {error}" + _meant(error, check))
     if (verdicts == 1).any():
         return conclude("exceptions", judged, f"population incomplete: {_lack(lacking)}" if lacking else "")
     if lacking:
@@ -442,6 +504,13 @@ def _result(
         return conclude("no population", judged, "the cluster does not serve this kind" if unserved else "")
     supplied = tables.snapshot.origin.basis == "as supplied"
     return conclude("no exceptions", judged, "population as supplied, not listed by the API" if supplied else "")
+
+
+def _meant(error: Exception, check: Check) -> str:
+    """Which column a test may have meant, where it reads one that no table of its has."""
+    name = error.name if isinstance(error, AttributeError) else error.args[0] if isinstance(error, KeyError) else None
+    columns = [column.name for read in check.reads for column in declared(read).columns]
+    return f"; {', '.join(check.reads)}: {instead(name, columns)}" if isinstance(name, str) else ""
 
 
 def _verdicts(check: Check, frame: pd.DataFrame, mask: Any) -> Codes:

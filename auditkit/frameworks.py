@@ -13,7 +13,7 @@ from auditkit import catalogue
 from auditkit.declare import CHECKS
 from auditkit.engagement import Engagement, parse, shipped
 from auditkit.engagement import load as load_engagement
-from auditkit.errors import Faults, UsageError, faults_of
+from auditkit.errors import Faults, UsageError, faults_of, instead
 from auditkit.evaluate import declared
 from auditkit.resources import folder
 from auditkit.tally import Counted, ManagementResult, Tally
@@ -70,6 +70,9 @@ class Framework(_Named):
     requirement: tuple[Requirement, ...]
     version: tuple[Version, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Framework {self.name}: {len(self.requirement)} requirements>"
+
     def as_version(self, name: str) -> "Framework":
         """The framework itself, or as its version of that name numbers it."""
         if name == self.name:
@@ -115,6 +118,9 @@ class Control(Activity):
     id: str
     stated: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Control {self.id} {self.title}: {len(self.checks)} checks>"
+
     @property
     def primary(self) -> tuple[str, ...]:
         return self.criteria.primary
@@ -137,11 +143,11 @@ def load(name: str | Path) -> Framework:
     own = Path(name)
     path = own if own.suffix == ".toml" else shipped().get(str(name), own)
     if not path.is_file():
-        raise UsageError(f"no framework {name}; there are: {', '.join(names())}, or give the path of a .toml file")
+        raise UsageError(f"no framework {name}, and no .toml file there; {instead(str(name), names())}")
     try:
         framework = Framework.model_validate(parse(path))
     except ValidationError as error:
-        raise Faults(str(path), faults_of(error)) from None
+        raise Faults(str(path), faults_of(error, Framework)) from None
     framework = framework if own.suffix == ".toml" else framework.as_version(str(name))
     faults = _wrong(framework, answered=own.suffix == ".toml")
     if faults:
@@ -155,17 +161,21 @@ def _wrong(framework: Framework, answered: bool) -> list[str]:
     known = catalogue.imports()
     faults = [f"{id}: stands there {n} times" for id, n in ids.items() if n > 1]
     for r in framework.requirement:
-        faults += [f"{r.id}.checks: no check {c}" for c in r.checks if c not in CHECKS]
+        faults += [f"{r.id}.checks: {_no_check(c)}" for c in r.checks if c not in CHECKS]
         columns = [{c.name for c in declared(CHECKS[id].population).columns} for id in r.checks if id in CHECKS]
         faults += [
             f"{r.id}.rows: {c} is no column of what its checks test"
             for c in r.rows
             if not all(c in known for known in columns)
         ]
-        faults += [f"{r.id}.imports: no import {i}; there are: {', '.join(known)}" for i in r.imports if i not in known]
+        faults += [f"{r.id}.imports: no import {i}; {instead(i, known)}" for i in r.imports if i not in known]
         if answered and not (r.checks or r.imports or r.manual):
             faults.append(f"{r.id}: neither `checks` nor `manual` (why nothing in a cluster answers it)")
     return faults
+
+
+def _no_check(id: str) -> str:
+    return f"no check {id}; {instead(id, CHECKS, '`auditkit checks`')}"
 
 
 def settled(config: Path | None) -> Engagement:
@@ -177,8 +187,15 @@ def settled(config: Path | None) -> Engagement:
 
 
 def chosen(engagement: Engagement) -> tuple[Framework, ...]:
-    """The frameworks that the engagement names, ours or its own."""
-    return tuple(load(engagement.framework(name)) for name in engagement.frameworks)
+    """The frameworks that the engagement names, ours or its own.
+
+    Raises Faults where two have one name, as each has a sheet of its own.
+    """
+    found = tuple(load(engagement.framework(name)) for name in engagement.frameworks)
+    twice = [name for name, n in Counter(f.name for f in found).items() if n > 1]
+    if twice:
+        raise Faults("frameworks", [f"two are named {name}; give your own another `name`" for name in twice])
+    return found
 
 
 def names() -> list[str]:
@@ -215,7 +232,7 @@ def controls(engagement: Engagement | None = None) -> tuple[Control, ...]:
         try:
             found.append(Control.model_validate({**text, "id": id, "stated": tuple(changes.get(id, ()))}))
         except ValidationError as error:
-            faults += faults_of(error, id)
+            faults += faults_of(error, Control, id)
     faults += _dangling(found)
     if faults:
         raise Faults(str(own or shipped), faults)
@@ -226,9 +243,13 @@ def _dangling(controls: Iterable[Control]) -> list[str]:
     requirements = {r.id: r for r in load(SOC2).requirement}
     faults, named = [], set()
     for control in controls:
-        faults += [f"{control.id}.checks: no check {check}" for check in control.checks if check not in CHECKS]
+        faults += [f"{control.id}.checks: {_no_check(check)}" for check in control.checks if check not in CHECKS]
         criteria = (*control.primary, *control.supporting)
-        faults += [f"{control.id}.criteria: no criterion {id}" for id in criteria if id not in requirements]
+        faults += [
+            f"{control.id}.criteria: no criterion {id}; {instead(id, requirements, f'`auditkit frameworks {SOC2}`')}"
+            for id in criteria
+            if id not in requirements
+        ]
         reasons = control.why if "why" in control.stated else ()
         faults += [f"{control.id}.why: {id} is not among its criteria" for id in reasons if id not in criteria]
         named |= set(criteria)

@@ -1,5 +1,6 @@
 """The options that name a source, and the snapshot that they open."""
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,14 +23,14 @@ READING = [
     click.option("--qps", type=float, show_default="50", help="Requests a second at most; 0 is no limit."),
 ]
 SOURCE = [
-    click.option("--context", metavar="NAME", help="A context of your kubeconfig; empty for the current one."),
-    click.option("--in-cluster", is_flag=True, help="The cluster that this pod runs in."),
+    click.option("--context", metavar="NAME", help="As SOURCE context:NAME; empty for the current one."),
+    click.option("--in-cluster", is_flag=True, help="As SOURCE in-cluster."),
     click.option(
         "--from",
         "path",
         metavar="PATH",
         type=click.Path(path_type=Path),
-        help="A dump, manifests, a snapshot or a pack.",
+        help="As SOURCE.",
     ),
     *READING,
 ]
@@ -47,8 +48,10 @@ CAPTURES = [
     click.option("--tls-secrets", is_flag=True, help="Of dumps: public certificates of TLS Secrets."),
     click.option("--secret-facts", is_flag=True, help="Of dumps: expiry and usage of token Secrets."),
 ]
-# The same source as the last word of a verb that only answers.
+# The same source as the last word of every verb that reads one, which its help explains.
 LAST = click.argument("place", metavar="[SOURCE]", required=False, type=click.Path(path_type=Path))
+MEANT = """SOURCE is context:NAME of your kubeconfig, in-cluster (the cluster that this pod runs in), demo, or a path: a pack, a
+snapshot, a capture in a store, manifests, or what `kubectl get KIND -A -o json` wrote, in a folder, .zip or .tar.gz."""
 
 # What a snapshot, a pack or a capture in a store has in it.
 SAVED = ("origin.json", "snapshot", "capture.json")
@@ -60,6 +63,8 @@ def with_options(options: list[Callable[..., Any]]) -> Callable[[Callable[..., A
     def add(verb: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             verb = option(verb)
+        if options is SOURCE:
+            verb.__doc__ = f"{inspect.getdoc(verb)}\n\n{MEANT}"
         return verb
 
     return add
@@ -78,10 +83,12 @@ def opened(
     from auditkit import api
 
     if sum([context is not None, in_cluster, path is not None, place is not None]) != 1:
-        raise UsageError("name one source: --context NAME, --in-cluster or --from PATH (the demo: --from demo)")
+        raise UsageError("name one source: context:NAME, in-cluster, a path, or demo")
     path = path or place
     if path is not None and str(path).startswith("context:"):
         context, path = str(path).removeprefix("context:"), None
+    if str(path) == "in-cluster":
+        in_cluster, path = True, None
     if path is not None and (str(path) == "demo" or any((path / name).exists() for name in SAVED)):
         _refuse(f"{path}: a snapshot holds what was read when it was taken", taken_at=taken_at, **options)
         return api.load(path, config=config)

@@ -22,6 +22,7 @@ from auditkit.evaluate import Results, Snapshot
 from auditkit.report import binder, matrix, narrative, notebooks
 from auditkit.report.frames import write_csv, write_parquet
 from auditkit.report.workpaper import Notebook, evaluated, tested
+from auditkit.report.workpaper import papers as workpapers
 from auditkit.resources import PACKAGE, folder
 from auditkit.seal import leaks
 
@@ -34,7 +35,7 @@ FILES = (
     ),
     (
         "results/results.csv",
-        "one row per test; exceptions (CSV) and populations with verdicts (Parquet) in folders beside it",
+        "one row per test; exceptions and rows not judged (CSV) and populations with verdicts (Parquet) in folders beside it",
     ),
     ("tables/", "every table as CSV and Parquet; the workbook's data dictionary documents each column"),
     ("notebooks/", "the executed notebooks from which the workpapers were made, with their code"),
@@ -54,6 +55,9 @@ class Run:
 
     def __str__(self) -> str:
         return self.summary
+
+    def __repr__(self) -> str:
+        return f"<Run {self.pack}: ended with {self.exit_code}>"
 
 
 def run(
@@ -75,7 +79,7 @@ def run(
     started = time.monotonic()
     snapshot = Snapshot.of(source)
     # What the user named is looked at before an hour of work rests on it.
-    papers = notebooks.chosen(names)
+    papers = notebooks.chosen(names, workpapers(engagement))
     seal.check_inputs(previous=previous, key=key)
     with store.publishing(out) as pack:
         say(f"snapshot  {narrative.taken(snapshot)}: {narrative.completeness(snapshot)}")
@@ -94,7 +98,7 @@ def run(
         about = [*matrix.facts(snapshot, engagement, identity), *preparation(prepared, signed=key is not None)]
         _write_binder(pack, snapshot, results, about, papers)
         matrix.write(pack, snapshot, results, engagement, identity)
-        (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY.md").read_text())
+        shutil.copyfile(folder("templates") / "VERIFY.md", pack / "VERIFY.md")
         _write_run(pack / "run.json", snapshot, results, identity, prepared, time.monotonic() - started)
         leaks.refuse(pack)
         seal.seal(pack, _facts(snapshot, identity), previous=previous, key=key)
@@ -130,7 +134,7 @@ def _digest(folder_: Path) -> str:
 def write_inputs(inputs: Path, engagement: Engagement) -> None:
     """Copy every file that influences a number: the engagement's but for imports, and under shipped/ those that come with auditkit."""
     inputs.mkdir()
-    (inputs / "auditkit.toml").write_text(engagement.text)
+    (inputs / "auditkit.toml").write_text(engagement.text, encoding="utf-8")
     for source in engagement.inputs():
         shutil.copy(source, inputs / source.name)
     for source in shipped():
@@ -157,6 +161,8 @@ def write_results(place: Path, results: Results) -> None:
         write_parquet(_strings(result.population), place / "populations" / f"{id}.parquet")
         if len(result.exceptions):
             write_csv(result.exceptions, place / "exceptions" / f"{id}.csv")
+        if len(result.undetermined):
+            write_csv(result.undetermined, place / "undetermined" / f"{id}.csv")
 
 
 def _strings(population: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +177,7 @@ def _write_binder(
     papers: Sequence[Notebook],
 ) -> None:
     for paper in papers:
-        binder.page(pack / "notebooks" / paper.file, pack / paper.page, paper.title, others=papers)
+        binder.page(pack / "notebooks" / paper.file, pack / paper.page, paper.title, papers=papers)
     binder.index(
         pack / "index.html",
         title=f"Evidence of cluster {snapshot.origin.cluster}",
@@ -213,7 +219,7 @@ def _write_run(
         "tests_with_undetermined_rows": int((results.frame["undetermined"] > 0).sum()),
         "incomplete": [c.resource for c in snapshot.incomplete],
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def _facts(snapshot: Snapshot, identity: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The evidence run of a period, top to bottom: from the captures of clusters to a sealed pack."""
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,7 +88,7 @@ def run(
         about = [*matrix.facts(period, engagement, identity), *preparation(prepared, signed=key is not None)]
         _write_binder(pack, period, about, papers)
         matrix.write(pack, period, engagement, identity)
-        (pack / "VERIFY.md").write_text((folder("templates") / "VERIFY-period.md").read_text())
+        shutil.copyfile(folder("templates") / "VERIFY-period.md", pack / "VERIFY.md")
         _write_run(pack / "run.json", period, identity, prepared, time.monotonic() - started)
         leaks.refuse(pack)
         facts = {
@@ -175,7 +176,7 @@ def _told(name: str, pairs: Pairs, say: Callable[[str], None]) -> Pairs:
 
 def _write_binder(pack: Path, period: Period, about: Sequence[tuple[str, str]], papers: Sequence[Notebook]) -> None:
     for one in papers:
-        binder.page(pack / "notebooks" / one.file, pack / one.page, one.title, others=papers)
+        binder.page(pack / "notebooks" / one.file, pack / one.page, one.title, papers=papers)
     binder.index(
         pack / "index.html",
         title=f"Evidence of {words.clusters(period)} over a period",
@@ -184,6 +185,7 @@ def _write_binder(pack: Path, period: Period, about: Sequence[tuple[str, str]], 
         notebooks=papers,
         found={one.name: found.SENTENCE[one.name](period) for one in papers},
         files=FILES,
+        trail=matrix.TRAIL,
         words=matrix.GLOSSARY,
     )
 
@@ -204,4 +206,4 @@ def _write_run(path: Path, period: Period, identity: str, prepared: datetime, se
             str(name): int(number) for name, number in together(period.controls)["result"].value_counts().items()
         },
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

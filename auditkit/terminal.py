@@ -12,6 +12,10 @@ from auditkit.errors import UsageError
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
+# Characters of a cell in a list for people; --json has all of it.
+LONGEST = 80
+
+
 def printable(text: str) -> str:
     """Text of a cluster as it may stand on a terminal: what would act there is shown escaped, as JSON does."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -26,8 +30,25 @@ def show(frame: Any, as_json: bool) -> None:
     if as_json:
         show_json(records(frame))
     else:
-        text = frame.map(lambda value: ", ".join(value) if isinstance(value, list) else value)
-        say(text.to_string(index=False, max_colwidth=80))
+        say("none" if frame.empty else listed(frame))
+
+
+def listed(frame: Any) -> str:
+    """A frame as lines for people: text to the left, numbers to the right, no cell but the last longer than LONGEST."""
+    numbers = [dtype.kind in "iuf" for dtype in frame.dtypes]
+    rows = [[str(c) for c in frame], *map(_cells, frame.itertuples(index=False, name=None))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(v.rjust(w) if n else v.ljust(w) for v, w, n in zip(row, widths, numbers, strict=True)) for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cells(row: tuple[Any, ...]) -> list[str]:
+    from auditkit.report.frames import flat
+
+    texts = [str(flat(v)) if isinstance(v, list) or _plain(v) is not None else "" for v in row]
+    return [t if len(t) <= LONGEST else t[: LONGEST - 1] + "…" for t in texts[:-1]] + texts[-1:]
 
 
 def having(frame: Any, word: str, *columns: str) -> Any:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from auditkit.capture.imports.waivers import Waiver
 from auditkit.declare import CHECKS, TABLES, Column, Table
+from auditkit.errors import instead
 from auditkit.kinds import Record
 
 # A waiver of what is said of waivers would excuse itself.
@@ -39,12 +40,13 @@ def faults(waivers: Iterable[Record]) -> list[str]:
         check = CHECKS.get(waiver.check)
         if check is None or waiver.check in OWN:
             found.append(
-                f"waiver {waiver.id}: no check {waiver.check} that can be waived; `auditkit checks` lists them"
+                f"waiver {waiver.id}: no check {waiver.check} that can be waived; "
+                + instead(waiver.check, [id for id in CHECKS if id not in OWN], "`auditkit checks`")
             )
             continue
         columns = [column.name for column in TABLES[check.population].columns] if check.population in TABLES else []
         found += [
-            f"waiver {waiver.id}: scope.{name}: {check.population} has no such column; it has {', '.join(columns)}"
+            f"waiver {waiver.id}: scope.{name}: {check.population} has no such column; {instead(name, columns)}"
             for name in waiver.scope
             if name not in columns
         ]

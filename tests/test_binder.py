@@ -7,12 +7,15 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pandas as pd
 import pytest
 
+from auditkit.report.page import table
 from auditkit.report.workpaper import notebooks
 
 PAGES = ("index.html", *(n.page for n in notebooks().values()))
@@ -126,6 +129,26 @@ def test_a_page_names_no_address_outside_the_pack(page: str, pack: Path) -> None
         assert target.exists(), f"{page} leads to {link}"
         if parts.fragment and target.suffix == ".html":
             assert parts.fragment in Addresses(target.read_text()).anchors, f"{page} leads to {link}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_headings_skip_no_level_and_anchors_are_single(page: str, pack: Path) -> None:
+    text = (pack / page).read_text()
+    levels = [int(level) for level in re.findall("<h([1-6])[ >]", text)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    found = Addresses(text).anchors
+    assert len(found) == len(set(found))
+
+
+def test_long_words_break_after_separators_and_days_stay_whole() -> None:
+    account = "system:serviceaccount:argocd:argocd-application-controller"
+    frame = pd.DataFrame({"who": [account], "when": ["between 2026-07-01 06:00 and 2026-08-15 06:00"]})
+    text = table(frame)
+    assert "system:<wbr>serviceaccount:<wbr>argocd:<wbr>argocd-application-controller" in text
+    assert "between <span class='whole'>2026-07-01 06:00</span> and <span class='whole'>2026-08-15 06:00</span>" in text
+    assert "class='long'" in table(pd.DataFrame({"sha256": ["0a" * 32]}))
+    assert "<b>" not in table(pd.DataFrame({"name": ["<b>:" + "x" * 30]}))
 
 
 def test_a_page_is_readable_on_paper(pack: Path, program: Callable[[str], str], tmp_path: Path) -> None:

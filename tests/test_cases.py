@@ -35,7 +35,9 @@ Loader.yaml_implicit_resolvers = {
 
 
 def documents(id: str) -> list[dict[str, Any]]:
-    return list(yaml.load_all((CASES / f"{id}.yaml").read_text(), Loader))
+    path = CASES / f"{id}.yaml"
+    assert path.is_file(), f"write tests/cases/{id}.yaml; its keys are told at the top of this file"
+    return list(yaml.load_all(path.read_text(), Loader))
 
 
 CASE_IDS = sorted(path.stem for path in CASES.glob("*.yaml"))
@@ -43,6 +45,8 @@ PARAMETERS = [pytest.param(id, case, id=f"{id}-{n}") for id in CASE_IDS for n, c
 
 
 def matching(population: pd.DataFrame, row: dict[str, Any]) -> pd.DataFrame:
+    odd = {*row} - {*population}
+    assert not odd, f"{row}: {', '.join(odd)} is no column of the population; it has {', '.join(population)}"
     for column, value in row.items():
         population = population[population[column].isna() if value is None else population[column] == value]
     return population

@@ -4,11 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 import auditkit as ak
-from auditkit.cli import cli, main
+from auditkit.cli import VERBS, cli, main
 from auditkit.errors import UsageError
 from auditkit.kinds.network import Service
 
@@ -89,7 +90,12 @@ def test_an_error_does_not_act_on_the_terminal(
 
 @pytest.mark.parametrize(
     "arguments",
-    [["who-can", "get", "secrets"], ["reach", "10.0.0.1", "payments/x:443"], ["check", "--id", "RBAC-01"]],
+    [
+        ["who-can", "get", "secrets"],
+        ["reach", "10.0.0.1", "payments/x:443"],
+        ["check", "--id", "RBAC-01"],
+        ["run", "--out", "nowhere/there", "--notebooks", "none"],
+    ],
     ids=lambda words: words[0],
 )
 def test_a_source_is_named_alike(arguments: list[str], tmp_path: Path) -> None:
@@ -103,9 +109,41 @@ def test_a_source_is_named_alike(arguments: list[str], tmp_path: Path) -> None:
     assert "demo: a snapshot holds" in str(said("demo", "--secrets").exception)
 
 
+def test_a_capture_takes_its_source_last_too(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["capture", "demo", "--out", str(tmp_path / "s")], standalone_mode=False)
+    assert done.return_value == 0 and ak.load(tmp_path / "s").digest == ak.demo().digest
+    inside = CliRunner().invoke(cli, ["check", "in-cluster"], standalone_mode=False)
+    assert "a pod with a mounted ServiceAccount token" in str(inside.exception)
+
+
+def test_a_list_of_results_is_filtered() -> None:
+    def shown(*arguments: str) -> Result:
+        return CliRunner().invoke(cli, ["check", "demo", "--id", "STO", *arguments], standalone_mode=False)
+
+    rows = json.loads(shown("--json", "--only", "no exceptions").stdout)
+    assert {row["conclusion"] for row in rows} == {"no exceptions"}
+    assert {row["id"][:4] for row in rows} == {"STO-"}
+    assert "did you mean exceptions" in str(shown("--only", "exception").exception)
+
+
+def test_one_check_says_all_of_itself() -> None:
+    said = CliRunner().invoke(cli, ["checks", "RBAC-01"], standalone_mode=False).stdout
+    assert "Fix: bind a narrower role" in said and "CC6.1" in said and "def " in said
+
+
+def test_help_groups_every_verb() -> None:
+    grouped = [name for names in VERBS.values() for name in names]
+    assert sorted(grouped) == sorted(cli.commands)
+    helped = CliRunner().invoke(cli, ["--help"]).stdout
+    assert "..." not in helped.partition("Options:")[2]
+    for name, verb in cli.commands.items():
+        bare = [p.opts for p in verb.params if isinstance(p, click.Option) and not p.help]
+        assert bare == [], f"{name}: options without help"
+
+
 def test_a_source_of_the_library_is_a_snapshot_or_what_load_opens() -> None:
     assert ak.check("demo", "RBAC-01").frame.equals(ak.check(ak.demo(), "RBAC-01").frame)
-    assert ak.who_can("demo", "get", "secrets")[0].equals(ak.who_can(ak.demo(), "get", "secrets")[0])
+    assert ak.who_can("demo", "get", "secrets").frame.equals(ak.who_can(ak.demo(), "get", "secrets").frame)
 
 
 def test_lists_take_a_word() -> None:
@@ -114,7 +152,11 @@ def test_lists_take_a_word() -> None:
 
     assert {row["id"][:5] for row in listed("checks", "rbac-")} == {"RBAC-"}
     assert "NET-16" in {row["id"] for row in listed("checks", "ingress")}
-    assert {"bindings", "owner_bindings"} & {row["table"] for row in listed("tables", "bindings")} == {"bindings"}
+    assert {"bindings", "namespace_bindings"} <= {row["table"] for row in listed("tables", "binding")}
+    assert {row["column"] for row in listed("tables", "bindings")} >= {"kind", "namespace", "name", "role"}
+    assert [row["id"] for row in listed("controls", "STO-61")] == ["AV-03"]
+    assert {"soc2-2017", "pss"} <= {row["framework"] for row in listed("frameworks")}
+    assert [row["id"] for row in listed("frameworks", "soc2-2017", "A1.2")] == ["A1.2"]
     assert [row["row"] for row in listed("checks", "--rows", "J03")] == ["J03"]
     none = CliRunner().invoke(cli, ["checks", "unheardof"], standalone_mode=False)
     assert "unheardof: nothing that is listed has this in its id or title" in str(none.exception)
@@ -127,7 +169,7 @@ def test_objects_are_found_by_the_name_of_their_kind() -> None:
     for name, says in (
         ("servces", "did you mean services"),
         ("gateways", "gateways.networking.istio.io"),
-        ("x", "write the plural"),
+        ("x", "lists them"),
     ):
         with pytest.raises(UsageError, match=says):
             objects[name]

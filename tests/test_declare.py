@@ -32,12 +32,11 @@ def test_a_misspelt_population_names_check_and_table() -> None:
     def test(containrs: pd.DataFrame) -> pd.Series:
         return flagged(containrs)
 
-    said = "check XX-01: no table 'containrs' to read; did you mean containers?"
-    with pytest.raises(AuditkitError, match=f"^{said.replace('?', '[?]')}$"):
+    with pytest.raises(AuditkitError, match=r"^check XX-01: no table 'containrs' to read; did you mean containers[,?]"):
         run(Tables(snapshot([])), ["XX-01"])
     with pytest.raises(AuditkitError, match=r"^check XX-01: no table"):
         required_kinds(["XX-01"])
-    with pytest.raises(AuditkitError, match=r"^no table 'podz' to read; did you mean pods\?$"):
+    with pytest.raises(AuditkitError, match=r"^no table 'podz' to read; did you mean pods[,?]"):
         declare.kinds_of("podz")
 
 
@@ -67,7 +66,7 @@ def test_a_view_that_reads_what_is_no_table_is_named() -> None:
     def test(broken: pd.DataFrame) -> pd.Series:
         return flagged(broken)
 
-    with pytest.raises(AuditkitError, match=r"^view broken: no table 'namespacs' to read; did you mean namespaces\?$"):
+    with pytest.raises(AuditkitError, match=r"^view broken: no table 'namespacs' to read; did you mean namespaces[,?]"):
         run(Tables(snapshot([])), ["XX-03"])
 
 

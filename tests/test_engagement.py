@@ -30,21 +30,27 @@ def written(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("[checks.XX-01]\ndayz = 1", "checks.XX-01.dayz: unknown setting; XX-01 has: days, registries"),
+        ("[checks.XX-01]\ndayz = 1", "checks.XX-01.dayz: unknown setting; did you mean days?"),
         ('[checks.XX-01]\ndays = "1"', "checks.XX-01.days: '1' does not fit; the default is 30"),
         ("[checks.XX-01]\ndays = true", "checks.XX-01.days: True does not fit; the default is 30"),
         ("[checks.XX-99]\ndays = 1", "checks.XX-99: no such check; `auditkit checks` lists them"),
-        ('[files]\nwaivers = "a.toml"', "files.waivers: unknown key"),
-        ("entitty = 1", "entitty: unknown key"),
+        (
+            '[files]\nwaivers = "a.toml"',
+            "files: unknown key; there are: entity, system, type, cluster, preparer, frameworks, controls, registries, period, scope, labels, changes, review, retention, imports, checks",
+        ),
+        ("entitty = 1", "entitty: unknown key; did you mean entity?"),
+        ("[retention]\nclas = 1", "retention.clas: unknown key; did you mean class?"),
+        ("[period]\nstart = 2026-01-01\nend = 2026-01-02\nstrt = 1", "period.strt: unknown key; did you mean start?"),
+        ('[imports.tickets]\nfiles = "a"\nmde_at = 1', "imports.tickets.mde_at: unknown key; did you mean made_at?"),
         ("entity = 1", "entity: input should be a valid string"),
         ('type = "III"', "type: input should be 'I' or 'II'"),
         ("[period]\nstart = 2026-01-01", "period.end: field required"),
         ("[period]\nstart = 2026-02-01\nend = 2026-01-01", "period: start 2026-02-01 is after end 2026-01-01"),
         (
-            'frameworks = ["iso"]',
-            "frameworks: no framework iso; there are: cis-1.10, cis-1.11, cis-1.12, cis-1.8, cis-1.9, cis-2.0.1, nsa-1.2, pss, soc2-2017",
+            'frameworks = ["soc2"]',
+            "frameworks: no framework soc2; did you mean soc2-2017? Your own is a file: soc2.toml",
         ),
-        ('[files]\ncontrols = "a.toml"', "files: a.toml does not exist beside auditkit.toml"),
+        ('controls = "a.toml"', "a.toml does not exist beside auditkit.toml"),
         ("entity = ", "Invalid value (at end of document)"),
     ],
 )
@@ -77,7 +83,7 @@ def test_the_template_loads(tmp_path: Path) -> None:
 
 
 def test_files_are_found_again_in_a_pack(tmp_path: Path) -> None:
-    text = '[files]\ncontrols = "conf/controls.toml"\n'
+    text = 'controls = "conf/controls.toml"\n'
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "controls.toml").touch()
     assert engagement.load(written(tmp_path, text)).inputs() == (tmp_path / "conf" / "controls.toml",)
@@ -91,7 +97,7 @@ def test_a_file_in_the_folder_of_shipped_ones_is_refused(tmp_path: Path) -> None
     (tmp_path / "shipped").mkdir()
     (tmp_path / "shipped" / "a.toml").touch()
     with pytest.raises(Faults, match=r"shipped/a\.toml lies in shipped/, auditkit's own in a pack"):
-        engagement.load(written(tmp_path, '[files]\ncontrols = "shipped/a.toml"'))
+        engagement.load(written(tmp_path, 'controls = "shipped/a.toml"'))
 
 
 def test_scope_marks_and_never_drops(tmp_path: Path) -> None:

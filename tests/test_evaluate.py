@@ -9,7 +9,7 @@ from builders import snapshot
 from auditkit import kinds
 from auditkit.declare import CHECKS, kinds_of, records_of
 from auditkit.errors import UsageError
-from auditkit.evaluate import CONCLUSIONS, Result, Tables, row_ids, run
+from auditkit.evaluate import CONCLUSIONS, Result, Tables, declared, row_ids, run
 from auditkit.kinds import resource
 
 
@@ -120,10 +120,20 @@ def test_a_table_is_handed_out_as_a_copy() -> None:
 
 def test_unknown_names_are_told_the_known_ones() -> None:
     tables = Tables(snapshot([]))
-    with pytest.raises(UsageError, match="containers"):
-        tables["nope"]
-    with pytest.raises(UsageError, match="no check NOPE-01"):
-        run(tables, ["NOPE-01"])
+    with pytest.raises(UsageError, match=r"^no table containrs; did you mean containers"):
+        tables["containrs"]
+    with pytest.raises(UsageError, match=r"^no table zzz; `ak\.tables\(\)` lists them$"):
+        tables["zzz"]
+    with pytest.raises(UsageError, match=r"^no check POD-4; did you mean .*POD-04"):
+        run(tables, ["POD-4"])
+    with pytest.raises(UsageError, match=r"^no check pod-04 in these results; did you mean POD-04\?$"):
+        run(tables, "POD-04")["pod-04"]
+
+
+def test_a_topic_is_all_its_checks() -> None:
+    found = run(Tables(snapshot([BAD])), ["STO", "POD-04"])
+    assert {id.partition("-")[0] for id in found} == {"STO", "POD"}
+    assert list(found) == [*sorted(id for id in CHECKS if id.startswith("STO-")), "POD-04"]
 
 
 def test_every_table_is_empty_with_its_columns_on_an_empty_cluster() -> None:
@@ -135,3 +145,11 @@ def test_every_table_is_empty_with_its_columns_on_an_empty_cluster() -> None:
         assert len(tables[name]) == (
             1 if name in ("origin", "cni", "policy_enforcement", "image_verification") else 0
         ), name
+
+
+def test_every_table_of_a_cluster_without_objects_is_built() -> None:
+    tables = Tables(snapshot([]))
+    odd = [
+        n for n in tables if [*tables[n].dtypes.astype(str).items()] != [(c.name, c.dtype) for c in declared(n).columns]
+    ]
+    assert odd == []

@@ -12,7 +12,10 @@ from builders import imported, snapshot
 
 from auditkit import engagement, evaluate, frameworks
 from auditkit.declare import CHECKS
+from auditkit.engagement import Engagement
 from auditkit.errors import Faults, UsageError
+from auditkit.evaluate import Results, Snapshot, Tables
+from auditkit.report.workpaper import papers, workpaper
 from auditkit.tally import among
 
 SOC2 = {"CC1": 5, "CC2": 3, "CC3": 4, "CC4": 2, "CC5": 3, "CC6": 8, "CC7": 5, "CC8": 1, "CC9": 2, "A1": 3, "C1": 2} | {
@@ -271,7 +274,7 @@ def test_faults_of_own_controls_come_at_once(tmp_path: Path) -> None:
 
 def test_own_controls_change_ours_key_by_key(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text('[AC-01]\nowner = "Ann"\n')
-    (tmp_path / "auditkit.toml").write_text('[files]\ncontrols = "own.toml"\n')
+    (tmp_path / "auditkit.toml").write_text('controls = "own.toml"\n')
     ours, theirs = frameworks.controls(), frameworks.controls(engagement.load(tmp_path / "auditkit.toml"))
     assert theirs[0].owner == "Ann"
     assert (theirs[0].stated, ours[0].stated) == (("owner",), ())
@@ -285,27 +288,53 @@ def test_an_unknown_framework_names_those_there_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "named", "says"),
+    ("written", "says"),
     [
-        ('name = "own"\ntitle = "t"\n[[requirement]]\nid = "1"\ntitle = "t"\n', ["own"], "1: neither `checks` nor"),
+        ('name = "own"\ntitle = "t"\n[[requirement]]\nid = "1"\ntitle = "t"\n', "1: neither `checks` nor"),
         (
             'name = "own"\ntitle = "t"\n[[requirement]]\nid = "1"\ntitle = "t"\nimports = ["kubench"]\n',
-            ["own"],
-            "1.imports: no import kubench; there are: audit_log",
+            "1.imports: no import kubench; did you mean kube_bench",
         ),
-        ('name = "a/b"\ntitle = "t"\nrequirement = []\n', ["own"], "name: string should match pattern"),
-        ('name = "own"\ntitle = "t"\nrequirement = []\n', ["soc2-2017"], "own.toml is not used; name it too"),
+        ('name = "a/b"\ntitle = "t"\nrequirement = []\n', "name: string should match pattern"),
+        ('name = "pss"\ntitle = "t"\nrequirement = []\n', "two are named pss; give your own another `name`"),
     ],
 )
-def test_an_own_framework_is_looked_at_before_the_work(
-    tmp_path: Path, written: str, named: list[str], says: str
-) -> None:
+def test_an_own_framework_is_looked_at_before_the_work(tmp_path: Path, written: str, says: str) -> None:
     (tmp_path / "own.toml").write_text(written)
     config = tmp_path / "auditkit.toml"
-    config.write_text(f'frameworks = {named}\n[files]\nframeworks = ["own.toml"]\n')
+    config.write_text('frameworks = ["pss", "own.toml"]\n')
     with pytest.raises(Faults) as caught:
         frameworks.settled(config)
     assert says in str(caught.value)
+
+
+OWN = """
+name = "own"
+title = "Rules of the house"
+[[requirement]]
+id = "H-1"
+title = "Claims"
+checks = ["STO-61"]
+"""
+
+
+def test_the_conclusion_and_the_papers_follow_the_chosen_frameworks(tmp_path: Path) -> None:
+    def chosen(*names: str) -> Engagement:
+        (tmp_path / "auditkit.toml").write_text(f"frameworks = {list(names)}")
+        return engagement.load(tmp_path / "auditkit.toml")
+
+    (tmp_path / "own.toml").write_text(OWN)
+    assert "cis" not in papers(chosen("own.toml"))
+    assert papers(chosen("soc2-2017", "cis-2.0.1"))["cis"].framework == "cis-2.0.1"
+    results = Results([], Tables(snapshot([])))
+    shown = workpaper("conclusion", Snapshot.of(snapshot([])), chosen("own.toml", "pss"), results).coverage().text
+    assert "Rules of the house" in shown and "H-1" in shown and "baseline.privileged" in shown and "CC6.1" in shown
+    assert (
+        "Rules of the house"
+        not in workpaper("conclusion", Snapshot.of(snapshot([])), chosen(), results).coverage().text
+    )
+    with pytest.raises(UsageError, match="no workpaper 'cis'"):
+        workpaper("cis", Snapshot.of(snapshot([])), chosen("pss"), results)
 
 
 def test_a_test_belongs_to_one_control() -> None:

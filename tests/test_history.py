@@ -79,6 +79,12 @@ def test_each_capture_comes_back_as_it_was(tmp_path: Path, days: list[Snapshot])
     assert {m.manager for one in found.objects[kind] for m in one.metadata.managed_fields or ()} == {"kubectl-edit"}
 
 
+def test_a_record_has_its_own_hash_as_the_readme_of_a_store_says(tmp_path: Path, days: list[Snapshot]) -> None:
+    text = (tmp_path / "prod" / "snapshots" / "20261101T060000Z" / "capture.json").read_bytes()
+    own = json.loads(text)["sha256"]
+    assert sha256(text.replace(own.encode(), b"")).hexdigest() == own
+
+
 def test_what_a_capture_says_of_itself(tmp_path: Path, days: list[Snapshot]) -> None:
     first, _, last = History(tmp_path / "prod").captures
     assert (first.name, first.taken_at, first.state, first.incomplete) == ("20261031T060000Z", AT, "complete", ())

@@ -191,7 +191,7 @@ def test_a_waiver_is_judged_though_its_check_is_not_asked_for(tmp_path: Path) ->
     [
         ("RBAC-1", "name", "waiver W-1: no check RBAC-1 that can be waived"),
         ("ADM-90", "id", "waiver W-1: no check ADM-90 that can be waived"),
-        ("RBAC-01", "nmae", r"waiver W-1: scope\.nmae: bindings has no such column; it has "),
+        ("RBAC-01", "nmae", r"waiver W-1: scope\.nmae: bindings has no such column; did you mean name"),
     ],
 )
 def test_a_waiver_of_what_is_not_there_is_refused(tmp_path: Path, check: str, scope: str, said: str) -> None:

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "auditkit"
 
 # Low to high; a module imports from its own layer and from those before it.
 LAYERS = (
-    ("errors", "memory", "resources"),
+    ("display", "errors", "memory", "resources"),
     ("kinds", "declare"),
     ("analysis",),
     ("capture",),
@@ -17,7 +17,7 @@ LAYERS = (
     ("checks",),
     ("waiving", "evaluate"),
     ("tally",),
-    ("engagement", "catalogue", "frameworks"),
+    ("engagement", "catalogue", "frameworks", "listing"),
     ("seal", "store"),
     ("period",),
     ("report",),

@@ -196,7 +196,7 @@ API = "Deployment/web/api"
 @pytest.mark.parametrize(
     ("by", "approved", "explained", "ticket", "why"),
     [
-        ("kubectl-edit", [("T-1", "olaf", 1, API)], True, "T-1", "T-1 was approved by olaf at 2026-07-01 07:00:00Z"),
+        ("kubectl-edit", [("T-1", "olaf", 1, API)], True, "T-1", "T-1 was approved by olaf at 2026-07-01 07:00 UTC"),
         ("kubectl-edit", [], False, None, "by kubectl-edit, not an agreed deployer; no ticket names it"),
         ("kubectl-edit", None, None, None, "by kubectl-edit, not an agreed deployer; no tickets were given"),
         ("kubectl-edit", [("T-1", "olaf", 3, API)], False, None, "T-1 was approved after the change"),

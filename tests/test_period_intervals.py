@@ -37,7 +37,7 @@ def only(frame: pd.DataFrame) -> pd.Series:
 def test_an_object_begins_between_captures_unless_it_says_when() -> None:
     row = only(intervals.objects(taken([], [config_map()], [config_map()])))
     assert (row.began_not_before, row.began_not_after, row.valid_from) == (at(0), at(1), at(1))
-    assert row.began == "between 2026-07-01 06:00:00Z and 2026-07-02 06:00:00Z (first seen)"
+    assert row.began == "between 2026-07-01 06:00 UTC and 2026-07-02 06:00 UTC (first seen)"
     assert (row.state, row.captures, row.last_seen) == ("present", 2, at(2))
     assert row[["valid_to", "ended_not_after", "ended"]].isna().all()
     row = only(intervals.objects(taken([], [config_map(creationTimestamp="2026-07-01T21:12:00Z")])))

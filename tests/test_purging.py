@@ -89,6 +89,14 @@ def test_the_log_says_who_when_and_what(tmp_path: Path, taken: list[Snapshot]) -
     assert [one["capture"] for one in second["purged"]] == ["20261102T060000Z"]
 
 
+def test_a_store_of_which_all_was_purged_is_listed_as_empty(tmp_path: Path, taken: list[Snapshot]) -> None:
+    store.purge(History(tmp_path / "prod"), date(2026, 12, 1))
+    done = CliRunner().invoke(cli, ["store", "list", "--verify", "--store", str(tmp_path)], standalone_mode=False)
+    assert done.exception is None and done.output == "none\n"
+    listed = CliRunner().invoke(cli, ["store", "list", "--json", "--store", str(tmp_path)], standalone_mode=False)
+    assert json.loads(listed.output) == []
+
+
 def test_a_legal_hold_stops_it(tmp_path: Path, taken: list[Snapshot]) -> None:
     config = tmp_path / "auditkit.toml"
     config.write_text("[retention]\nlegal_hold = true\n")

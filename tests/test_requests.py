@@ -4,6 +4,7 @@ import pytest
 
 import auditkit as ak
 from auditkit import frameworks
+from auditkit.engagement import Engagement
 from auditkit.evaluate import Snapshot
 from auditkit.period.whole import LISTINGS
 from auditkit.report.requests import requests, sheet
@@ -25,7 +26,7 @@ def test_requests_name_what_there_is(october: Snapshot) -> None:
 
 
 def test_one_time_does_not_answer_for_a_period(october: Snapshot) -> None:
-    frame = sheet(october).frame.set_index("Request")
+    frame = sheet(october, Engagement()).frame.set_index("Request")
     assert frame.loc[12, "This pack"] == "complete but for what people provide" and frame.loc[12, "Missing here"] == ""
     assert frame.loc[6, "Missing here"].endswith("shown for one time only, not over the period")
     assert "import leavers: not supplied" in frame.loc[6, "Missing here"]
@@ -33,4 +34,4 @@ def test_one_time_does_not_answer_for_a_period(october: Snapshot) -> None:
 
 def test_what_was_not_read_is_missing(october: Snapshot) -> None:
     bare = Snapshot(origin=october.origin, coverage=[], objects={})
-    assert (sheet(bare).frame["This pack"] == "in part").all()
+    assert (sheet(bare, Engagement()).frame["This pack"] == "in part").all()

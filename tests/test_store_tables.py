@@ -1,6 +1,8 @@
 """The tables of a store: row by row what changed, readable without auditkit, and the same however they came to be."""
 
+import resource
 import shutil
+import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from builders import AT, EVERYTHING, snapshot
 from auditkit import store
 from auditkit.capture.snapshot import Options
 from auditkit.engagement import Engagement
+from auditkit.errors import AuditkitError
 from auditkit.resources import folder
 from auditkit.store import History
 
@@ -123,6 +126,20 @@ def test_a_damaged_file_is_made_again(history: History, name: str) -> None:
     pq.write_table(pq.read_table(log).slice(0, 0), log)
     assert store.refresh(history) == 4
     assert content(history) == before
+
+
+def test_a_full_disk_says_that_the_captures_are_there(history: History) -> None:
+    store.add(history.path.parent, snapshot([binding("z", "zoe")], at=day(4)), PROD)
+    limit, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+        with pytest.raises(AuditkitError, match=r"tables: .*; the captures are as they were, and the next run"):
+            store.refresh(history)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert store.refresh(history) > 0
+    assert (4, "added", "z", "zoe") in changes(history)
 
 
 def test_what_a_killed_run_left_does_not_stop_who_reads_the_folder(

@@ -1,5 +1,6 @@
 """The manifests that we ship pass our own checks, and name what exists."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -30,8 +31,11 @@ def test_the_scheduled_run_meets_what_it_tests(tmp_path: Path) -> None:
 def test_the_scheduled_command_is_one_that_the_command_line_takes() -> None:
     job = next(d for d in yaml.safe_load_all(CRONJOB.read_text()) if d["kind"] == "CronJob")
     container = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
-    words = shlex.split(container["args"][0])
-    verb = words[words.index("auditkit") + 1]
-    known = {option for parameter in cli.commands[verb].params for option in parameter.opts}
-    assert verb == "run"
-    assert {word for word in words if word.startswith("--")} <= known
+    (other,) = re.findall(r"# - (exec auditkit capture .*)", CRONJOB.read_text())
+    for command, verb in ((container["args"][0], "run"), (other, "capture")):
+        words = shlex.split(command)
+        place = words.index("auditkit") + 1
+        assert words[place] == verb
+        # A source, options that there are, and none that is missing.
+        with cli.commands[verb].make_context(verb, words[place + 1 :]) as given:
+            assert str(given.params["place"]) == "in-cluster" and given.params["config"]

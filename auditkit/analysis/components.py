@@ -16,7 +16,9 @@ _EARLIER = re.compile(r"-(alpha|beta|rc|pre|dev|snapshot)", re.IGNORECASE)
 
 @cache
 def _components() -> Mapping[str, Mapping[str, Any]]:
-    found: Mapping[str, Mapping[str, Any]] = tomllib.loads((folder("data") / "components.toml").read_text())
+    found: Mapping[str, Mapping[str, Any]] = tomllib.loads(
+        (folder("data") / "components.toml").read_text(encoding="utf-8")
+    )
     return found["component"]
 
 

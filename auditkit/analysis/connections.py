@@ -36,6 +36,9 @@ class Answer:
     policies: tuple[str, ...] = ()
     readings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Answer {self}>"
+
     def __str__(self) -> str:
         word = {True: "allowed", False: "not allowed", None: "not known"}[self.value]
         policies = (f"policy: {one}" for one in self.policies)

@@ -10,7 +10,7 @@ from auditkit.resources import folder
 
 @cache
 def _drivers() -> Mapping[str, Any]:
-    return tomllib.loads((folder("data") / "encryption.toml").read_text())
+    return tomllib.loads((folder("data") / "encryption.toml").read_text(encoding="utf-8"))
 
 
 def encrypted(driver: str | None, parameters: Mapping[str, str] | None) -> bool | None:

@@ -56,7 +56,7 @@ class Network:
 
 @cache
 def _known(kind: str) -> tuple[Mapping[str, Any], ...]:
-    return tuple(tomllib.loads((folder("data") / "networks.toml").read_text())[kind])
+    return tuple(tomllib.loads((folder("data") / "networks.toml").read_text(encoding="utf-8"))[kind])
 
 
 def proxies(controller: str) -> tuple[tuple[str, ...], bool] | None:

@@ -125,4 +125,4 @@ def _recorded() -> Any:
 
 
 def _changes() -> Any:
-    return tomllib.loads((folder("data") / "stock-rbac-changes.toml").read_text())
+    return tomllib.loads((folder("data") / "stock-rbac-changes.toml").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """A snapshot: the kept objects of one cluster at one time, what was asked for, and where it came from."""
 
-import difflib
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 import msgspec
 
 from auditkit import kinds
-from auditkit.errors import UsageError
+from auditkit.display import shown
+from auditkit.errors import UsageError, instead
 from auditkit.kinds import UNREADABLE, Kind, Malformed, Record, resource
 from auditkit.memory import collection_paused
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from auditkit.capture.imports import Loaded
 
 K = TypeVar("K", bound=Kind)
@@ -46,7 +49,7 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     secret_facts: bool = False
 
 
-class Origin(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+class Origin(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """Where a snapshot came from: cluster, identity, time, tool.
 
     `taken_at` is the server's first Date header, a dump's `recorded-as`, or `--taken-at`; None is undated.
@@ -67,7 +70,7 @@ class Origin(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     tool: str = ""
 
 
-class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """How the request for one kind ended.
 
     `seen` objects came from the source, `kept` are in the snapshot, `malformed` could not be read.
@@ -89,6 +92,30 @@ class Coverage(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     list_allowed: bool | None = None
     request: str = ""
     note: str = ""
+
+
+class Ledger(tuple[Coverage, ...]):
+    """The coverage of every kind that was asked for, by resource."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        states = Counter(one.state for one in self)
+        return f"<Ledger of {len(self)} kinds: {', '.join(f'{n} {state}' for state, n in states.most_common())}>"
+
+    def _repr_html_(self) -> str:
+        return shown(repr(self)[1:-1], frame=self.frame, whole="snap.coverage.frame")
+
+    @property
+    def frame(self) -> "pd.DataFrame":
+        """One row per kind: resource, state, seen, kept, expected, malformed (counts), note; by state, what is missing first."""
+        import pandas as pd
+
+        rows = [(c.resource, c.state, c.seen, c.kept, c.expected, len(c.malformed), c.note) for c in self]
+        columns = ["resource", "state", "seen", "kept", "expected", "malformed", "note"]
+        frame = pd.DataFrame(rows, columns=columns).astype({"expected": "Int64"})
+        order = [*sorted(INCOMPLETE), "excluded", "collected", "not read", "not served"]
+        return frame.sort_values("state", key=lambda s: s.map(order.index), kind="stable", ignore_index=True)
 
 
 def _place(obj: Kind) -> tuple[str, str, str]:
@@ -141,6 +168,21 @@ class Objects(Mapping[type[Kind], Sequence[Kind]]):
     def __len__(self) -> int:
         return len(self._objects)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return [resource(kind) for kind in self if self[kind]]
+
+    def __repr__(self) -> str:
+        counts = [len(self[kind]) for kind in self if self[kind]]
+        return f"<Objects: {sum(counts):,} of {len(counts)} kinds>"
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        rows = sorted(((resource(kind), len(self[kind])) for kind in self if self[kind]), key=lambda row: -row[1])
+        return shown(
+            repr(self)[1:-1], frame=pd.DataFrame(rows, columns=["resource", "objects"]), whole="list(snap.objects)"
+        )
+
 
 def _kind_of(name: str) -> type[Kind]:
     """The Struct of a resource ("services", "deployments.apps"); UsageError where none, or several, have that name."""
@@ -148,10 +190,8 @@ def _kind_of(name: str) -> type[Kind]:
         return whole
     found = [kind for kind in kinds.ALL if name.lower() in (kind.plural, kind.kind.lower())]
     if len(found) != 1:
-        meant = [resource(kind) for kind in found] or difflib.get_close_matches(name.lower(), kinds.BY_RESOURCE, n=3)
-        way = (
-            f"did you mean {', '.join(meant)}?" if meant else "write the plural as kubectl prints it: deployments.apps"
-        )
+        meant = ", ".join(resource(kind) for kind in found)
+        way = f"did you mean {meant}?" if meant else instead(name, kinds.BY_RESOURCE, "list(snap.objects)")
         raise UsageError(f"objects[{name!r}]: auditkit reads no one kind of that name; {way}")
     return found[0]
 
@@ -182,7 +222,7 @@ class Snapshot:
         imports: Sequence["Loaded"] = (),
     ) -> None:
         self.origin = origin
-        self.coverage = tuple(sorted(coverage, key=lambda c: c.resource))
+        self.coverage = Ledger(sorted(coverage, key=lambda c: c.resource))
         self.imports = tuple(imports)
         known = objects if isinstance(objects, Objects) else Objects(objects, version=origin.version)
         records = {record: rows for one in self.imports for record, rows in one.records.items()}
@@ -219,6 +259,21 @@ class Snapshot:
         imported = (one.about.coverage for one in self.imports)
         return {c.resource: c for c in (*reversed(self.coverage), *imported)}
 
+    def object(self, row: Mapping[str, Any]) -> Kind:
+        """The kept object that a row of a table is about, by its `kind`, `namespace` and `name`; print() shows it as YAML.
+
+        Raises UsageError where no object, or several, are kept of that name: a User is no object of the cluster.
+        """
+        kind, namespace, name = (str(row.get(column) or "") for column in ("kind", "namespace", "name"))
+        named = [k for k in self.objects if k.kind == kind or resource(k) == kind]
+        found = [one for k in named for one in self.objects[k] if (one.namespace, one.name) == (namespace, name)]
+        if len(found) != 1:
+            what = f"{kind} {namespace}/{name}".replace(" /", " ")
+            of = " and ".join(resource(type(one)) for one in found)
+            way = f"it is of {of}; give `kind` as one of them" if found else "none is kept"
+            raise UsageError(f"{what}: no one object of that kind, namespace and name: {way}")
+        return found[0]
+
     @property
     def incomplete(self) -> tuple[Coverage, ...]:
         """The kinds and imports of which evidence is missing; what policy excludes or nobody supplied is not among them."""
@@ -235,6 +290,18 @@ class Snapshot:
         when = self.origin.taken_at.isoformat() if self.origin.taken_at else "undated"
         missing = f", incomplete: {in_short(self.incomplete)}" if self.incomplete else ""
         return f"<Snapshot {self.origin.cluster} {when}: {sum(counts)} objects of {len(counts)} kinds{missing}>"
+
+    def _repr_html_(self) -> str:
+        origin, states = self.origin, Counter(one.state for one in self.coverage)
+        facts = {
+            "Source": f"{origin.source}, read by {origin.identity.username or 'nobody that is known'}",
+            "Kubernetes": origin.version,
+            "Lists": ", ".join(f"{n} {state}" for state, n in states.most_common()),
+            "Incomplete": in_short(self.incomplete),
+            "Imports": ", ".join(one.about.source for one in self.imports),
+            "Go on": "snap.tables.<Tab>, ak.tables() says what each holds; ak.check(snap)",
+        }
+        return shown(repr(self).partition(", incomplete")[0].strip("<>"), facts)
 
 
 _ENCODER = msgspec.json.Encoder(order="sorted")

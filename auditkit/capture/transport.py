@@ -1,6 +1,7 @@
 """Requests to one API server: paced, retried with patience, and answered as values."""
 
 import json
+import logging
 import random
 import ssl
 import time
@@ -18,6 +19,7 @@ from auditkit.errors import RetryLater, UsageError
 # Answers that another attempt may mend; 401 and 403 are decisions, 404 and 410 are facts.
 PASSING = frozenset({0, 429, 500, 502, 503, 504})
 NOT_JSON = "the answer is not JSON"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +93,11 @@ class Transport:
             final = reply.status not in PASSING or reply.fault == NOT_JSON
             if final or (reply.retry_after or 0) > self.patience.longest:
                 break
-            time.sleep(self._wait(attempt, reply.retry_after))
+            wait = self._wait(attempt, reply.retry_after)
+            if wait >= 1:  # Who sits before it shall not take it for hung.
+                said = f"answers {reply.status}" if reply.status else "does not answer"
+                _LOG.warning("%s %s; trying again in %.0f s", self.server, said, wait)
+            time.sleep(wait)
             reply = self._once(method, path, accept, body)
         if reply.status == 429:
             raise RetryLater(f"{self.server} throttles this identity (429 on {path}); try later, or with a lower --qps")

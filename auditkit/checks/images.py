@@ -109,7 +109,7 @@ def runs_what_is_named(running_images: pd.DataFrame) -> pd.Series:
 
 @check("IMG-11", severity="high")
 def known_vulnerable(known_components: pd.DataFrame) -> pd.Series:
-    """No component has a version with a published vulnerability that data/components.toml knows.
+    """No component has a version that is known to be vulnerable.
 
     These are components that a cluster itself rests on, and few: a scanner of images knows all others. A tag that is
     no full version, and a packager's own build, may hold the correction: undetermined.

@@ -9,6 +9,7 @@ from types import UnionType
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
 
 import msgspec
+import yaml
 
 from auditkit.kinds import judge
 from auditkit.resources import folder
@@ -46,7 +47,7 @@ T = TypeVar("T")
 K = TypeVar("K", bound="Kind")
 
 
-class Struct(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True, gc=False):
+class Struct(msgspec.Struct, rename="camel", omit_defaults=True, repr_omit_defaults=True, kw_only=True, gc=False):
     """Declared fields are kept, all others are dropped while decoding.
 
     Every field that a server may leave out is `X | None = None`: null and absent are the same to
@@ -137,6 +138,16 @@ class Kind(Struct):
     @property
     def annotations(self) -> dict[str, str]:
         return self.metadata.annotations or {}
+
+    def __str__(self) -> str:
+        """The kept fields as YAML, as `kubectl get -o yaml` writes them."""
+        return yaml.safe_dump(
+            {"kind": type(self).kind, **msgspec.to_builtins(self)}, sort_keys=False, allow_unicode=True
+        )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What a notebook shows."""
+        printer.text(str(self))
 
 
 class Record(Struct):
@@ -291,7 +302,7 @@ def _options(hint: Any) -> tuple[Any, ...]:
 
 @cache
 def _annotation_rules() -> tuple[frozenset[str], tuple[str, ...], frozenset[str], tuple[str, ...]]:
-    rules = tomllib.loads((folder("data") / "annotations.toml").read_text())
+    rules = tomllib.loads((folder("data") / "annotations.toml").read_text(encoding="utf-8"))
     keep, present = rules["keep"], rules["present"]
     return (
         frozenset(n for n in keep if not n.endswith("*")),

@@ -80,7 +80,9 @@ class _Deviation:
     controls: Annotated[list[str], "Controls that the check tests."]
     exception_id: Annotated[str, "The exception, the same in every snapshot."]
     namespace: Annotated[str | None, "Namespace of the row, where its table has one."]
-    row: Annotated[str, "The key of the row in its table, e.g. namespace, kind and name."]
+    row: Annotated[
+        str, "The key of the row in its table: namespace, kind and name, and the rest with its columns' names."
+    ]
     waiver: Annotated[
         str | None, "The waiver that covered it in the last capture that shows it; it is a deviation still."
     ]
@@ -141,7 +143,8 @@ class Tested:
         slots = [self._said[at.to_pydatetime(), digest] for at, digest in moments]
         deviations = self._followed.frame(activities)
         counted = _Counted(len(ledger), slots, deviations, bool(holes["exceeds"].any()))
-        checks = ((id, CHECKS[id].title, CHECKS[id].severity, *counted.of([id], people=False)) for id in self._ran)
+        titles = self._followed.titles
+        checks = ((id, titles[id], CHECKS[id].severity, *counted.of([id], people=False)) for id in self._ran)
         rows = ((c.id, c.title, list(c.checks), *counted.of(c.checks, people=c.rests_on_people)) for c in activities)
         return Effectiveness(
             ledger=ledger,
@@ -178,7 +181,8 @@ class _Followed:
     """The exceptions of each check over captures."""
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self._spans: dict[str, Spans[str]] = {id: Spans() for id in ids}
+        self.titles = {id: CHECKS[id].title for id in ids}
+        self._spans: dict[str, Spans[str]] = {id: Spans() for id in self.titles}
         self._rows: dict[str, tuple[str | None, str]] = {}
         self._waivers: dict[str, str] = {}
         self._ended: list[tuple[str, Span[str]]] = []
@@ -186,6 +190,7 @@ class _Followed:
     def step(self, at: datetime, results: Iterable[Result], tables: Tables) -> None:
         for result in results:
             check = result.check
+            self.titles[check.id] = result.title
             there = self._found(result) if result.counts[evaluate.EXCEPTION] else []
             doubtful = result.places(evaluate.UNDETERMINED)
             ids = tables.row_ids(check.population).iloc[doubtful] if doubtful.size else ()
@@ -231,7 +236,7 @@ class _Followed:
             _, _, first, seen, earliest, _, _, gone, state, *_ = span.values
             yield (
                 id,
-                CHECKS[id].title,
+                self.titles[id],
                 CHECKS[id].severity,
                 tested.get(id, []),
                 span.key,
@@ -252,11 +257,17 @@ def _place(check: Check, population: pd.DataFrame) -> list[str]:
 
 
 def _named(check: Check, rows: pd.DataFrame) -> list[tuple[str | None, str]]:
-    """Namespace and key of each row."""
-    keys = [rows[name].astype("string").fillna("").tolist() for name in declared(check.population).key]
+    """Namespace of each row, and its key as text: `web Deployment shop container app`."""
+    keys = [_said(name, rows[name].astype("string").fillna("")) for name in declared(check.population).key]
     texts = [" ".join(filter(None, parts)) for parts in zip(*keys, strict=True)]
     spaces = rows["namespace"].astype(object) if "namespace" in rows else pd.Series(None, rows.index, dtype=object)
     return list(zip(spaces.where(spaces.notna(), None), texts, strict=True))
+
+
+def _said(name: str, values: pd.Series) -> list[str]:
+    """The values of a column of a key; what is no object's place says what it is."""
+    there = values if name in ("namespace", "kind", "name") else (f"{name} " + values).where(values != "", "")
+    return list(there)
 
 
 @dataclass(frozen=True, slots=True)

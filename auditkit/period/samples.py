@@ -44,7 +44,7 @@ class Sizes(BaseModel):
         try:
             return cls.model_validate(_lists(tomllib.loads(place.read_text(encoding="utf-8"))))
         except ValidationError as error:
-            raise Faults(str(place), faults_of(error)) from None
+            raise Faults(str(place), faults_of(error, cls)) from None
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise UsageError(f"{place}: cannot be read: {error}") from None
 

@@ -153,7 +153,7 @@ class Spans(Generic[Key]):
 
 def text(time: datetime) -> str:
     """A moment as people read it, UTC."""
-    return f"{time:%Y-%m-%d %H:%M:%S}Z"
+    return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def _began(open_: _Open, earliest: datetime | None, latest: datetime) -> str:

@@ -43,8 +43,10 @@ def controls_sheet(snapshot: Snapshot, controls: tuple[Control, ...], tests: Tes
             "Title": 24,
             "Primary criteria": 14,
             "Supporting criteria": 14,
-            "Test of design: steps": 90,
-            f"{TEST}: steps": 60,
+            "Exception refs": 50,
+            "Test of design: steps": 150,
+            f"{TEST}: steps": 90,
+            "Evidence": 50,
         },
     )
 
@@ -53,7 +55,8 @@ def _control(control: Control, row: Mapping[Any, Any], snapshot: Snapshot, tests
     """One row: what one reads first, then how it was tested."""
     ids = [id for id in control.checks if id in tests.results]
     populations = dict.fromkeys(tests.results[id].check.population for id in ids)
-    papers = sorted({tests.workpaper[id].reference for id in ids})
+    papers = sorted({tests.workpaper[id] for id in ids}, key=lambda paper: paper.reference)
+    named = [paper.reference for paper in papers]
     examined, found = _objects(tests, ids)
     return {
         "Control": control.id,
@@ -67,6 +70,7 @@ def _control(control: Control, row: Mapping[Any, Any], snapshot: Snapshot, tests
         "Objects with exceptions": found,
         "Exceptions": _exceptions(tests, ids),
         "Undetermined": row["Undetermined"] if ids else None,
+        "Workpapers": Link(text=", ".join(named), target=papers[0].page) if papers else "",
         "Exception refs": ", ".join(f"{id} ({len(tests.exceptions[id]):,})" for id in ids if len(tests.exceptions[id])),
         "Risk addressed": control.risk,
         "Control owner": stated(control, "owner"),
@@ -78,7 +82,7 @@ def _control(control: Control, row: Mapping[Any, Any], snapshot: Snapshot, tests
         f"{TEST}: steps": "\n".join(_steps(control)),
         "Population": "; ".join(f"{name} {len(snapshot.tables[name]):,}" for name in populations),
         "Sample": "none: every row is tested" if ids else "",
-        "Evidence": "; ".join([*papers, *(f"IPE-{name}" for name in populations)]),
+        "Evidence": "; ".join([*named, *(f"IPE-{name}" for name in populations)]),
     }
 
 

@@ -40,7 +40,7 @@ def engines(name: str) -> tuple[tuple[str, str], ...]:
     while waiting:
         path = waiting.pop(0)
         if path not in found:
-            tree = ast.parse(path.read_text())
+            tree = ast.parse(path.read_text(encoding="utf-8"))
             found[path] = ast.get_docstring(tree) or ""
             waiting += _imported(tree)
     return tuple((path.relative_to(PACKAGE.parent).as_posix(), text) for path, text in found.items())

@@ -90,11 +90,11 @@ def records(frame: pd.DataFrame) -> Iterator[Any]:
 
 
 def said(value: object) -> str:
-    """A value as people read it: lists joined, yes or no, times to the minute, a dash where it is missing."""
+    """A value as people read it: lists joined, yes or no, times to the minute, midnight as its day, a dash where it is missing."""
     if isinstance(value, (list, tuple)):
         return ", ".join(str(v) for v in value) or "none"
     if pd.isna(value):  # type: ignore[call-overload]
         return "–"
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
-    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, pd.Timestamp) else str(value)
+    return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if isinstance(value, pd.Timestamp) else str(value)

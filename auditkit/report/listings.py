@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from auditkit import seal
-from auditkit.declare import Check
+from auditkit.declare import GIVEN, Check
 from auditkit.engagement import Engagement, in_scope
 from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.frameworks import Control
@@ -18,13 +18,13 @@ from auditkit.report.frames import said, write_csv, write_parquet
 from auditkit.report.workbook import Link, Sheet
 from auditkit.report.workpaper import Notebook, notebooks, reports
 
-TESTS, EXCEPTIONS, POPULATIONS = "Tests", "Exceptions", "Populations"
+TESTS, EXCEPTIONS, POPULATIONS, IPE = "Tests", "Exceptions", "Populations", "IPE"
 # Rows of a sheet; longer listings are files, linked with hash and count.
 LISTED = 10_000
 _BINDING = ("kind", "namespace", "name")
 _EXCEPTION = [
-    *("Exception id", "Test", "Expected", "Severity", "Kind", "Namespace", "Name", "Part", "Condition"),
-    *("Waiver", "Controls", "Criteria"),
+    *("Exception id", "Test", "Controls", "Expected", "Severity", "Kind", "Namespace", "Name", "Part", "Condition"),
+    *("Waiver", "Criteria"),
 ]
 
 
@@ -85,7 +85,7 @@ def tests(snapshot: Snapshot, every: Tests) -> Sheet:
         rows.append(
             {
                 "Test": id,
-                "Title": narrative.title(r),
+                "Title": r.title,
                 "Severity": r.check.severity,
                 "Conclusion": r.conclusion,
                 "Population": Link.row(len(r.population), POPULATIONS, number),
@@ -111,8 +111,9 @@ def tests(snapshot: Snapshot, every: Tests) -> Sheet:
         frame=pd.DataFrame(rows),
         auditor=("Tickmark", "Auditor ref"),
         fixed=2,
+        listing=True,
         widest=34,
-        widths={"Procedure": 110, "Note": 40, "Why": 40},
+        widths={"Procedure": 110, "Note": 40, "Why": 90, "Remedy": 60},
     )
 
 
@@ -131,7 +132,7 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
     frame["UID"] = [uids.get(place, "") for place in places.itertuples(index=False, name=None)]
     frame["Cluster"] = snapshot.origin.cluster
     frame["In scope"] = in_scope(engagement, frame["Namespace"])
-    note = f"{len(frame):,} exceptions; an id stays the same from run to run. Expected is what the test states, condition what was found; a waiver accepts an exception, which stays one."
+    note = f"{narrative.count(len(frame), 'exception')}; an id stays the same from run to run. Expected is what the test states, condition what was found; a waiver accepts an exception, which stays one."
     return listed(
         pack,
         Sheet(
@@ -141,8 +142,17 @@ def exceptions(pack: Path, snapshot: Snapshot, engagement: Engagement, every: Te
             people=("Status", "Cause", "Management response", "Compensating control", "Owner", "Due", "Ticket"),
             auditor=("Tickmark", "Auditor ref"),
             fixed=2,
+            listing=True,
             widest=36,
-            widths={"Expected": 26, "Kind": 16, "Namespace": 16, "Name": 22, "Part": 20, "Condition": 40},
+            widths={
+                "Expected": 32,
+                "Kind": 24,
+                "Namespace": 16,
+                "Name": 26,
+                "Part": 26,
+                "Condition": 40,
+                "Controls": 8,
+            },
             choices={"Status": ("open", "accepted", "remediated", "false positive")},
         ),
     )
@@ -165,14 +175,14 @@ def _rows(id: str, every: Tests) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "Exception id": found["exception_id"],
-            "Test": id,
-            "Expected": narrative.title(result),
+            "Test": Link.row(id, TESTS, every.order.index(id)),
+            "Controls": every.control_ids(id),
+            "Expected": result.title,
             "Severity": result.check.severity,
             **{c.capitalize(): found.get(c, "") for c in ("kind", "namespace", "name")},
             "Part": procedure.part(found, procedure.key(result.check)),
             "Condition": _conditions(result.check, found),
             "Waiver": found["waiver"],
-            "Controls": every.control_ids(id),
             "Criteria": every.criteria(id),
         },
         index=found.index,
@@ -189,7 +199,8 @@ def _conditions(check: Check, found: pd.DataFrame) -> pd.Series:
     text = pd.Series("", index=found.index, dtype="string")
     for column in shown:
         text = text + column + ": " + pd.Series([said(v) for v in found[column]], found.index, dtype="string") + "; "
-    beside = f"; compared with {', '.join(check.reads[1:])}" if check.reads[1:] else ""
+    others = [name for name in check.reads[1:] if name not in GIVEN]
+    beside = f"; compared with {', '.join(others)}" if others else ""
     return (text + values).str.removesuffix("; ") + beside
 
 
@@ -222,17 +233,19 @@ def waivers(snapshot: Snapshot, covered: pd.Series, *, what: str = "Exceptions")
     return Sheet(name="Waivers", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, widest=40)
 
 
-def populations(pack: Path, every: Tests) -> Sheet:
-    """One row a test: its population, with links to every row and its verdict."""
+def populations(pack: Path, snapshot: Snapshot, every: Tests) -> Sheet:
+    """One row a test: its population, with links to every row and its verdict, and to where the table comes from."""
     first, rows = every.first_exception, []
+    tables = {name: number for number, name in enumerate(snapshot.tables)}
     for number, (id, r) in enumerate(every.results.items()):
         verdicts, table = f"results/populations/{id}.parquet", f"tables/{r.check.population}.csv"
         csv, count = f"results/exceptions/{id}.csv", len(every.exceptions[id])
+        unjudged = f"results/undetermined/{id}.csv"
         rows.append(
             {
                 "Test": Link.row(id, TESTS, number),
-                "Title": narrative.title(r),
-                "Table": r.check.population,
+                "Title": r.title,
+                "Table": Link.row(r.check.population, IPE, tables[r.check.population]),
                 "One row": declared(r.check.population).title,
                 "Rows": len(r.population),
                 "Exceptions": Link.row(count, EXCEPTIONS, first[id]) if id in first else count,
@@ -241,11 +254,14 @@ def populations(pack: Path, every: Tests) -> Sheet:
                 "Rows with verdict": Link(text=verdicts, target=verdicts),
                 "Rows as CSV": Link(text=table, target=table),
                 "Exceptions as CSV": Link(text=csv, target=csv) if count else "",
+                "Rows not judged as CSV": Link(text=unjudged, target=unjudged) if len(r.undetermined) else "",
                 "sha256 of rows with verdict": seal.sha256(pack / verdicts),
             }
         )
     note = "Nothing is sampled: the linked Parquet file has each row that a test judged, with its verdict and exception id."
-    return Sheet(name=POPULATIONS, note=note, frame=pd.DataFrame(rows), auditor=("Auditor ref",), widest=40)
+    return Sheet(
+        name=POPULATIONS, note=note, frame=pd.DataFrame(rows), auditor=("Auditor ref",), listing=True, widest=40
+    )
 
 
 def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
@@ -270,7 +286,7 @@ def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
         }
     )
     note = (
-        f"Who holds what: {len(frame):,} bindings of subjects, one row a subject of a binding; it may have been added after the "
+        f"Who holds what: {narrative.count(len(frame), 'binding')} of subjects, one row a subject of a binding; it may have been added after the "
         "binding was created. Table grants has a row for every rule of it; the identity provider knows who is in a group."
     )
     return listed(
@@ -282,6 +298,7 @@ def access(pack: Path, snapshot: Snapshot, engagement: Engagement) -> Sheet:
             people=("Owner", "Justification", "Decision", "Reviewer", "Reviewed on", "Ticket"),
             auditor=("Tickmark", "Auditor ref"),
             fixed=2,
+            listing=True,
             widest=40,
             choices={"Decision": ("keep", "modify", "revoke", "unknown")},
         ),
@@ -297,7 +314,8 @@ def powers(grants: pd.DataFrame) -> pd.Series:
     text = pd.Series("", index=held.index, dtype="string")
     for flag in flags:
         text = text + held[flag].map({True: f", {flag.replace('_', ' ')}", False: ""}).astype("string")
-    return text.str.removeprefix(", ")
+    # Whoever may do everything may do each of the others.
+    return text.str.removeprefix(", ").mask(held["all_powerful"].astype(bool), "all powerful")
 
 
 def listed(pack: Path, sheet: Sheet) -> Sheet:
@@ -320,6 +338,7 @@ def listed(pack: Path, sheet: Sheet) -> Sheet:
         auditor=sheet.auditor,
         people=sheet.people,
         fixed=sheet.fixed,
+        listing=sheet.listing,
         widest=sheet.widest,
         widths=sheet.widths,
         files=files,

@@ -50,17 +50,17 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
     """Write control-matrix.xlsx into the pack, and under listings/ what is too long for a sheet."""
     controls = frameworks.controls(engagement)
     tests = Tests.of(results, controls)
-    beside = [f for f in frameworks.chosen(engagement) if f.name not in (TSC, CIS)]
+    beside = [f for f in frameworks.chosen(engagement) if f.name != TSC]
     sheets = [
         controls_sheet(snapshot, controls, tests),
         _criteria(frameworks.load(TSC), controls, tests),
-        *(_coverage(results, framework, controls) for framework in [frameworks.load(CIS), *beside]),
+        *(_coverage(results, framework, controls) for framework in beside),
         listings.tests(snapshot, tests),
         listings.exceptions(pack, snapshot, engagement, tests),
         listings.waivers(snapshot, tests.waivers),
-        listings.populations(pack, tests),
+        listings.populations(pack, snapshot, tests),
         listings.access(pack, snapshot, engagement),
-        requests.sheet(snapshot),
+        requests.sheet(snapshot, engagement),
         provenance.ipe(pack, snapshot, tests),
         provenance.imports(snapshot.imports),
         provenance.index(pack, tests, without=NAME),
@@ -139,7 +139,13 @@ def _criteria(framework: Framework, controls: tuple[Control, ...], tests: Tests)
         auditor=("Auditor ref",),
         fixed=2,
         widest=36,
-        widths={"Category": 20, "Primary controls": 20, "Supporting controls": 24},
+        widths={
+            "Category": 20,
+            "Primary controls": 20,
+            "Supporting controls": 24,
+            "Why these controls": 70,
+            "Remains manual": 60,
+        },
         choices={"In scope": ("yes", "no")},
     )
 

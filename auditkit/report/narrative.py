@@ -1,13 +1,11 @@
 """English sentences made from results, so that prose cannot contradict a number."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from auditkit.capture.snapshot import Coverage, in_short
 from auditkit.declare import SEVERITIES
 from auditkit.evaluate import CONCLUSIONS, Conclusion, Result, Snapshot
 from auditkit.kinds import asked_as
-from auditkit.report.frames import said
 
 CAVEATS: tuple[str, ...] = (
     "People are not Kubernetes objects: subjects are names. Who stands behind a user or group is known to the "
@@ -26,9 +24,6 @@ DATED: Mapping[str, str] = {
     "recorded-as": "as stated by the supplier of the files, in their file recorded-as; not verified by auditkit",
     "--taken-at": "as stated by whoever ran auditkit, with --taken-at; not verified by auditkit",
 }
-
-_SETTING = re.compile(r"`(\w+)`")
-_ONE_DAY = re.compile(r"\b1 days\b")
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -137,27 +132,21 @@ def ways(result: Result, snapshot: Snapshot) -> str:
     return "; ".join(dict.fromkeys(filter(None, map(remedy, states))))
 
 
-def title(result: Result) -> str:
-    """What is true of a clean row, with the settings that applied in place of their names."""
-    text = _SETTING.sub(lambda m: said(result.settings.get(m[1], m[0])), result.check.title)
-    return _ONE_DAY.sub("1 day", text)
-
-
 def sentence(result: Result, *, named: bool = True) -> str:
-    """What one check found, with or without its title."""
-    about = f"{result.check.id} ({title(result)})" if named else result.check.id
+    """What one check found, with its id and title or without."""
+    about = f"{result.check.id} ({result.title}): " if named else ""
     match result.conclusion:
         case "exceptions" | "no exceptions" | "undetermined":
-            text = f"{about}: {judged(result)}."
+            text = f"{about}{judged(result)}."
             return text + (f" {result.note[:1].upper()}{result.note[1:]}." if result.note else "")
         case "not collected":
-            return f"{about}: not tested, as evidence is missing: {result.note}."
+            return f"{about}not tested, as evidence is missing: {result.note}."
         case "inherited":
-            return f"{about}: not tested here; {result.note}."
+            return f"{about}not tested here; {result.note}."
         case "no population":
-            return f"{about}: nothing to test" + (f", {result.note}." if result.note else ".")
+            return f"{about}nothing to test" + (f", {result.note}." if result.note else ".")
         case "error":
-            return f"{about}: the test itself failed: {result.note}"
+            return f"{about}the test itself failed: {result.note}"
 
 
 def judged(result: Result) -> str:

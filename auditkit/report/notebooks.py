@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -11,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditkit.errors import KernelDied, UsageError
+from auditkit.errors import KernelDied, UsageError, instead
 from auditkit.report.workpaper import END, Notebook, notebooks
 from auditkit.resources import folder
-from auditkit.store.publish import place
+from auditkit.store.publish import place, publish_file
 
 # One cell that computes longer than this has hung.
 CELL_SECONDS = 600
@@ -40,7 +39,7 @@ def copy(to: Path) -> list[Path]:
         raise UsageError(f"{taken[0]}: exists already; choose another folder")
     for copy_, source in copies.items():
         copy_.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, copy_)
+        publish_file(copy_, source.read_bytes())
     return list(copies)
 
 
@@ -52,7 +51,7 @@ def chosen(names: Sequence[str] | None, of: Mapping[str, Notebook] | None = None
     known = notebooks() if of is None else of
     unknown = [n for n in names or () if n not in known]
     if unknown:
-        raise UsageError(f"no notebook {', '.join(unknown)}; there are: {', '.join(known)}")
+        raise UsageError(f"no notebook {', '.join(unknown)}; {instead(unknown[0], known)}")
     return [n for n in known.values() if names is None or n.name in names]
 
 
@@ -150,7 +149,7 @@ def _unfinished(path: Path) -> str:
     """Why this notebook did not run to its end; papermill's own metadata says `completed` even after a kill."""
     if not path.exists():
         return "it was not written"
-    cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    cells = [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
     if any(cell["execution_count"] is None for cell in cells):
         return "not every cell ran"
     if any(output["output_type"] == "error" for cell in cells for output in cell["outputs"]):
@@ -160,7 +159,7 @@ def _unfinished(path: Path) -> str:
 
 def _cleaned(path: Path) -> None:
     """Drop what changes from run to run or names this machine: timings, random ids, folders."""
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text(encoding="utf-8"))
     document["metadata"].pop("papermill", None)
     for number, cell in enumerate(document["cells"]):
         cell["metadata"].pop("papermill", None)
@@ -168,4 +167,4 @@ def _cleaned(path: Path) -> None:
         cell["id"] = f"cell-{number}"
         if "injected-parameters" in cell["metadata"].get("tags", ()):
             cell["source"] = '# Parameters\nsource = ".."\n'
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

@@ -13,6 +13,12 @@ LONGEST = 240
 # In a page a digest is told by its beginning; the whole of it is in the files.
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 _CODE = re.compile("`([^`]+)`")
+# A text up to this long stays on one line, and so does every day with its time.
+WHOLE = 16
+_DAY = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d)?")
+# A word longer than this may break after these; a part of it that is longer still, such as a hash, breaks anywhere.
+_SEPARATOR = re.compile(r"(?<=[:/.@_,=\]])(?=\w)")
+LONG = 32
 
 
 class Html:
@@ -83,9 +89,19 @@ def _cell(value: object, *, command: bool) -> str:
     if isinstance(value, Html):
         return value.text
     text = _DIGEST.sub(r"\1…", said(value))
-    shown = escape(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
+    cut = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    shown = escape(cut)
     if command:
         return f"<code>{shown}</code>" if text else ""
-    # Only a long word may break within; ids and names stay whole.
-    longest = max((len(word) for word in text.split()), default=0)
-    return f"<span class='long'>{shown}</span>" if longest > 32 else shown
+    if len(text) <= WHOLE:
+        return f"<span class='whole'>{shown}</span>" if " " in text or "-" in text else shown
+    return _DAY.sub(r"<span class='whole'>\g<0></span>", " ".join(map(_word, cut.split(" "))))
+
+
+def _word(word: str) -> str:
+    """A word of a cell with the places where a long one may break."""
+    if len(word) <= LONG:
+        return escape(word)
+    parts = _SEPARATOR.split(word)
+    text = "<wbr>".join(map(escape, parts))
+    return f"<span class='long'>{text}</span>" if max(map(len, parts)) > LONG else text

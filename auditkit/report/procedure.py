@@ -22,13 +22,14 @@ _JUDGING = ("auditkit.checks", "auditkit.tables", "auditkit.analysis")
 # A constant by its name, and what of them can be written down.
 _CONSTANT = re.compile("_*[A-Z][A-Z0-9_]*")
 _PLAIN = (str, int, float, re.Pattern)
-_PLACE = ("kind", "namespace", "name")
+# The columns that name an object.
+PLACE = ("kind", "namespace", "name")
 
 
 def place(table: Table) -> list[str]:
     """The columns that name a row: kind, namespace and name, then the rest of the table's key."""
     there = {column.name for column in table.columns}
-    return list(dict.fromkeys([*(c for c in _PLACE if c in there), *table.key]))
+    return list(dict.fromkeys([*(c for c in PLACE if c in there), *table.key]))
 
 
 def key(check: Check) -> list[str]:
@@ -59,7 +60,7 @@ def _looked_at(check: Check) -> Iterator[str]:
 
 def part(rows: pd.DataFrame, columns: Iterable[str]) -> pd.Series:
     """What names a row beside its object, e.g. `container app, image nginx`; what is empty or missing is left out."""
-    shown = [c for c in columns if c not in _PLACE]
+    shown = [c for c in columns if c not in PLACE]
     text = pd.Series("", index=rows.index, dtype="string")
     for column in shown:
         values = (said(v) for v in rows[column])

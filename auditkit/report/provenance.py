@@ -14,7 +14,7 @@ from auditkit.declare import TABLES, kinds_of, spine_of
 from auditkit.evaluate import Snapshot, declared
 from auditkit.kinds import Kind, Record, asked_as, resource
 from auditkit.report import narrative, source
-from auditkit.report.listings import Tests
+from auditkit.report.listings import IPE, Tests
 from auditkit.report.workbook import Link, Sheet
 
 # Written after the workbook.
@@ -74,6 +74,17 @@ GLOSSARY = (
 )
 
 
+# The type of a column in words.
+TYPES: Mapping[str, str] = {
+    "string": "text",
+    "boolean": "yes or no",
+    "Int64": "whole number",
+    "Float64": "number",
+    "datetime64[us, UTC]": "time, UTC",
+    "object": "list of texts",
+}
+
+
 def ipe(pack: Path, snapshot: Snapshot, tests: Tests) -> Sheet:
     """One row a table: source, request, completeness, how objects become rows, hash."""
     note = (
@@ -82,13 +93,14 @@ def ipe(pack: Path, snapshot: Snapshot, tests: Tests) -> Sheet:
         "Objects to rows leads from there to Rows."
     )
     return Sheet(
-        name="IPE",
+        name=IPE,
         note=note,
         frame=pd.DataFrame([_table(pack, name, snapshot, tests) for name in snapshot.tables]),
         auditor=("Tickmark", "Auditor ref"),
         fixed=2,
+        listing=True,
         widest=36,
-        widths={"What a row is": 60, "Objects to rows": 48},
+        widths={"What a row is": 70, "Objects to rows": 60, "Filters": 110, "Count in the snapshot": 90},
     )
 
 
@@ -232,7 +244,7 @@ def index(pack: Path, tests: Tests, *, without: str) -> Sheet:
             }
         )
     note = "Files that the numbers rest on. manifest.json lists every file of the pack with its hash, and the signature where there is one."
-    return Sheet(name="Evidence index", note=note, frame=pd.DataFrame(rows), widest=66)
+    return Sheet(name="Evidence index", note=note, frame=pd.DataFrame(rows), listing=True, widest=66)
 
 
 def _used(name: str, tests: Tests) -> tuple[str, str]:
@@ -243,8 +255,10 @@ def _used(name: str, tests: Tests) -> tuple[str, str]:
         users = [id for id, r in tests.results.items() if stem in r.check.reads]
         return ", ".join(sorted({c.id for id in users for c in tests.controls[id]})), declared(stem).title
     if folder == "results" and stem in tests.results:
-        part = "population with verdicts" if file.startswith("populations/") else "exceptions"
-        return tests.control_ids(stem), f"{stem}: {part}"
+        part = {"populations": "population with verdicts", "undetermined": "rows not judged"}.get(
+            file.partition("/")[0]
+        )
+        return tests.control_ids(stem), f"{stem}: {part or 'exceptions'}"
     said = {
         "results": "one row a test",
         "inputs": "an input that influences numbers",
@@ -260,7 +274,7 @@ def dictionary(snapshot: Snapshot) -> Sheet:
         {
             "Table": name,
             "Column": c.name,
-            "Type": c.dtype,
+            "Type": TYPES[c.dtype],
             "Key": "yes" if c.name in declared(name).key else "",
             "Meaning": c.doc,
         }
@@ -268,7 +282,7 @@ def dictionary(snapshot: Snapshot) -> Sheet:
         for c in declared(name).columns
     ]
     note = "Every column of every table. Columns of one name in two tables join; the key names a row."
-    return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows), fixed=2, widest=90)
+    return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows), fixed=2, listing=True, widest=90)
 
 
 def glossary(more: Sequence[tuple[str, str]] = ()) -> Sheet:

@@ -7,9 +7,10 @@ from functools import cache
 import msgspec
 import pandas as pd
 
+from auditkit.engagement import Engagement
 from auditkit.evaluate import Snapshot
 from auditkit.report.workbook import Link, Sheet
-from auditkit.report.workpaper import notebooks
+from auditkit.report.workpaper import Notebook, papers
 from auditkit.resources import folder
 
 SHEET = "PBC list"
@@ -37,9 +38,10 @@ def requests() -> tuple[Request, ...]:
     return msgspec.convert(tomllib.loads(text)["request"], tuple[Request, ...])
 
 
-def sheet(snapshot: Snapshot) -> Sheet:
+def sheet(snapshot: Snapshot, engagement: Engagement) -> Sheet:
     """One row a request: what the pack of one snapshot has for it, what is missing, and what only people can provide."""
-    return listed([_row(request, snapshot) for request in requests()])
+    known = papers(engagement)
+    return listed([_row(request, snapshot, known) for request in requests()])
 
 
 def listed(rows: Sequence[Mapping[str, object]]) -> Sheet:
@@ -57,8 +59,8 @@ def listed(rows: Sequence[Mapping[str, object]]) -> Sheet:
     )
 
 
-def _row(request: Request, snapshot: Snapshot) -> dict[str, object]:
-    papers = [notebooks()[name] for name in request.workpapers]
+def _row(request: Request, snapshot: Snapshot, known: Mapping[str, Notebook]) -> dict[str, object]:
+    papers = [known[name] for name in request.workpapers if name in known]
     missing = lacking(request, snapshot)
     missing += ["shown for one time only, not over the period"] if request.over_period else []
     return {

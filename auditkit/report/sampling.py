@@ -100,9 +100,9 @@ def write_sample(path: Path, sample: Sample, population: Population, *, size_fro
     items = Sheet(
         name="Sample",
         note=f"{sample.size:,} of {sample.population:,} rows, in order of their key.",
-        frame=sample.rows,
+        frame=_readable(sample.rows, population.key),
         auditor=("Tested", "Result", "Tickmark", "Auditor ref"),
-        fixed=1,
+        fixed=2,
         widest=40,
     )
     replaced = Sheet(
@@ -110,6 +110,13 @@ def write_sample(path: Path, sample: Sample, population: Population, *, size_fro
     )
     cover = Cover(title="Sample", rows=facts, footer=population.path.name)
     store.publish_file(path, made(cover, [items, replaced], created=None))
+
+
+def _readable(rows: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    """The rows with what names them first, and as lists the arrays that Parquet gives."""
+    lead = ["item", *key]
+    ordered = rows[[*lead, *(name for name in rows if name not in lead)]]
+    return ordered.map(lambda value: value.tolist() if isinstance(value, np.ndarray) else value)
 
 
 def sample(

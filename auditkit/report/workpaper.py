@@ -1,8 +1,9 @@
 """A workpaper: what one notebook shows, section by section, made from a snapshot and its results."""
 
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import msgspec
@@ -13,7 +14,7 @@ from auditkit.capture import tool
 from auditkit.capture.snapshot import INCOMPLETE, Coverage
 from auditkit.declare import CHECKS, records_of, rests_on
 from auditkit.engagement import Engagement
-from auditkit.errors import UsageError
+from auditkit.errors import UsageError, instead
 from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.report import charts, derivation, narrative, procedure, source
 from auditkit.report.page import Html, escape, facts, items, prose, table
@@ -25,6 +26,8 @@ ROWS, FOUND = 15, 10
 COLUMNS = 9
 # More columns than these that name a row are said in one, as the workbook does.
 NAMING = 6
+# A test with its counts, as sentences name it: RBAC-01 (5 of 114).
+_COUNTED = re.compile(r"\b[A-Z]+-\d+(?= \()")
 # The runner looks for this in the last output: a notebook that stopped before has no end.
 END = "auditkit-end-of-workpaper"
 
@@ -63,10 +66,11 @@ class Notebook:
 
 def _named(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """The columns that name a row; where they are many, the object's and one `part`, so that a table fits its page."""
-    if len(columns) <= NAMING:
-        return rows[columns]
-    object_ = [c for c in ("kind", "namespace", "name") if c in columns]
-    return rows[object_].assign(part=procedure.part(rows, columns))
+    many = len(columns) > NAMING
+    named = [c for c in columns if c in procedure.PLACE] if many else columns
+    # Of objects of the whole cluster no namespace is worth a column.
+    named = [c for c in named if c != "namespace" or (rows[c].fillna("") != "").any()]
+    return rows[named].assign(part=procedure.part(rows, columns)) if many else rows[named]
 
 
 @cache
@@ -75,9 +79,15 @@ def notebooks() -> Mapping[str, Notebook]:
     return read("notebooks.toml")
 
 
+def papers(engagement: Engagement) -> Mapping[str, Notebook]:
+    """The notebooks of an engagement: one that lists a framework lists the version that is chosen, or is left out."""
+    versions = {n.name: engagement.version(n.framework) if n.framework else "" for n in notebooks().values()}
+    return {name: replace(notebooks()[name], framework=of) for name, of in versions.items() if of is not None}
+
+
 def read(name: str) -> Mapping[str, Notebook]:
     """The notebooks that a file of data/ declares, by name."""
-    declared = tomllib.loads((folder("data") / name).read_text())
+    declared = tomllib.loads((folder("data") / name).read_text(encoding="utf-8"))
     return msgspec.convert({name: {"name": name, **entry} for name, entry in declared.items()}, dict[str, Notebook])
 
 
@@ -110,6 +120,9 @@ class Workpaper:
         self.packed = packed
         self.all = results
         self.tested = tested(notebook, results)
+
+    def __repr__(self) -> str:
+        return f"<Workpaper {self.notebook.reference} {self.notebook.title} of {self.snapshot.origin.cluster}: {len(self.tested)} tests; call a section: .results(), .exceptions(), .chart(), ...>"
 
     def objective(self) -> Html:
         """Title block: entity, system, period, cluster, time, preparer, reviewer."""
@@ -187,7 +200,7 @@ class Workpaper:
             }
             for c, tests in found.values()
         ]
-        return f"<h4>Missing evidence</h4>{table(pd.DataFrame(rows))}" if rows else ""
+        return f"<h3>Missing evidence</h3>{table(pd.DataFrame(rows))}" if rows else ""
 
     def _imported(self) -> str:
         """The documents of others that these tests rest on: file and hash, tool, date, counts."""
@@ -206,7 +219,7 @@ class Workpaper:
             for one in self.snapshot.imports
             if one.about.source in sources
         ]
-        return f"<h4>Imported documents</h4>{table(pd.DataFrame(rows))}" if rows else ""
+        return f"<h3>Imported documents</h3>{table(pd.DataFrame(rows))}" if rows else ""
 
     def _read(self, needed: list[Coverage]) -> str:
         """How the request for each kind ended, with the command that counts the same population."""
@@ -239,7 +252,14 @@ class Workpaper:
         """How each test is done, with its source for re-performance; the last workpaper refers to the others."""
         if not self.notebook.checks:
             others = [n for n in notebooks().values() if n.checks]
-            rows = [{"Workpaper": f"{n.reference} {n.title}", "Tests": len(tested(n, self.all))} for n in others]
+            mine = {r.check.id for r in self.tested}
+            rows = [
+                {
+                    "Workpaper": Html(self._link(n, f"{n.reference} {n.title}")),
+                    "Tests": len(mine & {r.check.id for r in tested(n, self.all)}),
+                }
+                for n in others
+            ]
             return Html("<p>Each test is described where it is reported.</p>" + table(pd.DataFrame(rows)))
         intro = (
             "<p>Inspection of configuration by tests that can be performed again: each predicate below is applied to every "
@@ -247,7 +267,7 @@ class Workpaper:
         )
         read = derivation.behind(dict.fromkeys(name for r in self.tested for name in r.check.reads))
         made = (
-            "<h4>How the tables come about</h4><p>What these tests read, down to the objects: the rows by their source, "
+            "<h3>How the tables come about</h3><p>What these tests read, down to the objects: the rows by their source, "
             "and the engines by the file that holds them in auditkit, with the rule that each follows.</p>"
         )
         return Html(intro + "".join(map(self._how, self.tested)) + made + "".join(map(_made, read)))
@@ -261,8 +281,8 @@ class Workpaper:
         rows |= {"Settings": procedure.settings(result.settings)} if result.settings else {}
         rows |= {"Why": check.rationale, "Remedy": check.fix}
         return (
-            f"<details class='test'><summary><b>{escape(check.id)}</b> {prose(narrative.title(result))}</summary>"
-            f"{facts(rows)}<pre>{escape(procedure.source(result))}</pre></details>"
+            f"<details class='test'><summary><b>{escape(check.id)}</b> {prose(result.title)}</summary>"
+            f"<div id='how-{check.id}'>{facts(rows)}<pre>{escape(procedure.source(result))}</pre></div></details>"
         )
 
     def population(self) -> Html:
@@ -284,7 +304,7 @@ class Workpaper:
     def _files(self, name: str) -> str:
         if not self.packed:
             return f"<code>snap.tables.{name}</code>"
-        return f'<a href="../tables/{name}.csv">CSV</a> <a href="../tables/{name}.parquet">Parquet</a>'
+        return f'<a href="../tables/{name}.csv">CSV</a>&nbsp;<a href="../tables/{name}.parquet">Parquet</a>'
 
     def _shown(self, name: str) -> str:
         frame, declaration = self.snapshot.tables[name], declared(name)
@@ -294,25 +314,44 @@ class Workpaper:
         # The columns that most tests look at, in the table's order.
         wanted = sorted(spare, key=lambda c: -read.count(c))[: max(COLUMNS - len(place), 5)]
         beside = [c for c in spare if c in wanted]
-        lead = f"<h4>{escape(name)}</h4><p>{prose(declaration.title)} All columns: {self._files(name)}.</p>"
+        lead = f"<h3>{escape(name)}</h3><p>{prose(declaration.title)} All columns: {self._files(name)}.</p>"
         return lead + table(_named(frame, place).join(frame[beside]), shown=ROWS)
 
     def results(self) -> Html:
         """One row per test."""
         frame = self.all.frame[self.all.frame["id"].isin([r.check.id for r in self.tested])]
-        linked = {r.check.id for r in self.tested if len(r.exceptions) + len(r.undetermined) and self.notebook.checks}
         cells = {
-            "Test": [Html(f'<a href="#{id}">{id}</a>' if id in linked else id) for id in frame["id"]],
-            "Title": [Html(prose(narrative.title(r))) for r in self.tested],
+            "Test": [Html(self._lead(r)) for r in self.tested],
+            "Title": [Html(prose(r.title)) for r in self.tested],
             **{name.capitalize(): frame[name] for name in ("severity", "conclusion", "population", "exceptions")},
             "Undetermined": frame["undetermined"],
         }
         notes = {"Note": frame["note"]} if frame["note"].any() else {}
         return Html(table(pd.DataFrame({**cells, **notes})))
 
+    def _lead(self, result: Result) -> str:
+        """The id of a test, leading to its rows, else to its procedure; from an overview to the workpaper that reports it."""
+        id = result.check.id
+        if not self.notebook.checks:
+            return self._link(next(n for n in notebooks().values() if n.checks and reports(n, id)), id, f"#{id}")
+        if len(result.exceptions) + len(result.undetermined):
+            return f'<a href="#{id}">{id}</a>'
+        return f'<a id="{id}" href="#how-{id}">{id}</a>'
+
+    def _link(self, paper: Notebook, text: str, anchor: str = "") -> str:
+        """A link to another workpaper of the pack."""
+        return f'<a href="{paper.page.partition("/")[2]}{anchor}">{escape(text)}</a>' if self.packed else escape(text)
+
+    def _linked(self, text: str) -> str:
+        """HTML in which each test that is named with its counts leads to its rows."""
+        leads = {r.check.id: self._lead(r) for r in self.tested if len(r.exceptions) + len(r.undetermined)}
+        return _COUNTED.sub(lambda m: leads.get(m[0], m[0]), text)
+
     def chart(self, name: str = "") -> charts.Picture:
         """The figure of this workpaper, or another by its name."""
-        return charts.draw(name or self.notebook.chart, self.snapshot, self.tested)
+        own = self.notebook.chart
+        framework = self.notebook.framework if name in ("", own) else ""
+        return charts.draw(name or own, self.snapshot, self.tested, **({"framework": framework} if framework else {}))
 
     def exceptions(self) -> Html:
         """The exceptions of each test that has any, the first of them shown; and the rows that could not be judged."""
@@ -323,9 +362,10 @@ class Workpaper:
 
     def _found(self, result: Result) -> str:
         check, open_ = result.check, result.undetermined
-        files = f" All rows with their verdict: {self._verdicts(result)}." if self.packed else ""
-        text = f"<h4 id='{check.id}'>{escape(check.id)} {prose(narrative.title(result))}</h4>"
-        text += f"<p>{escape(narrative.sentence(result, named=False))} <b>Remedy:</b> {prose(check.fix)}{files}</p>"
+        text = f"<h3 id='{check.id}'>{escape(check.id)} {prose(result.title)}</h3>"
+        text += f"<p>{escape(narrative.sentence(result, named=False))} {self._follow(result)}</p>"
+        text += f"<p><b>Why:</b> {prose(check.rationale)} <b>Remedy:</b> {prose(check.fix)}</p>"
+        text += self._legend(result)
         if len(result.exceptions):
             shown = self._first(result, result.exceptions).rename(columns={"exception_id": "exception"})
             if result.waived:
@@ -336,10 +376,19 @@ class Workpaper:
             text += table(self._first(result, open_).drop(columns="exception_id")) + self._rest(open_, "")
         return text
 
+    def _legend(self, result: Result) -> str:
+        """What a row of the population is, what the columns that stand under condition mean, and the settings that applied."""
+        declared_ = declared(result.check.population)
+        docs = {c.name: c.doc for c in declared_.columns}
+        said = [f"<b>{escape(name)}</b>: {prose(docs[name])}" for name in procedure.decisive(result.check)]
+        said += [f"<b>Settings</b>: {escape(procedure.settings(result.settings))}."] if result.settings else []
+        return f"<p class='legend'>{prose(declared_.title)} {' '.join(said)}</p>"
+
     def _first(self, result: Result, rows: pd.DataFrame) -> pd.DataFrame:
         shown = _named(rows.head(FOUND), procedure.key(result.check))
         shown.insert(0, "exception_id", rows["exception_id"].head(FOUND))
-        return shown.assign(condition=procedure.conditions(result.check, rows.head(FOUND)))
+        conditions = procedure.conditions(result.check, rows.head(FOUND))
+        return shown.assign(condition=conditions) if (conditions != "").any() else shown
 
     def _rest(self, rows: pd.DataFrame, sheet: str) -> str:
         """How many of these rows are shown, and the sheet of the workbook that has all."""
@@ -348,18 +397,26 @@ class Workpaper:
         all_ = f" All of them: <a href='../control-matrix.xlsx'>workbook</a>, sheet {sheet}." if sheet else ""
         return f"<p class='rest'>The first {FOUND} of {len(rows):,} rows are shown.{all_ if self.packed else ''}</p>"
 
-    def _verdicts(self, result: Result) -> str:
+    def _follow(self, result: Result) -> str:
+        """Where the procedure of a test and its rows are."""
         id = result.check.id
-        csv = f'<a href="../results/exceptions/{id}.csv">exceptions as CSV</a>, ' if len(result.exceptions) else ""
-        return f'{csv}<a href="../results/populations/{id}.parquet">population as Parquet</a>'
+        if not self.packed:
+            return f'<a href="#how-{id}">Procedure</a>.'
+        files = [
+            ("exceptions (CSV)", f"exceptions/{id}.csv", len(result.exceptions)),
+            ("rows not judged (CSV)", f"undetermined/{id}.csv", len(result.undetermined)),
+            ("all rows with their verdict (Parquet)", f"populations/{id}.parquet", 1),
+        ]
+        links = [f'<a href="../results/{path}">{text}</a>' for text, path, rows in files if rows]
+        return f'<a href="#how-{id}">Procedure</a>; {", ".join(links)}.'
 
     def conclusion(self) -> Html:
         """The sentence over all tests of this workpaper; its tests with exceptions by severity; its controls."""
         text = f"<p><b>{escape(narrative.conclude(self.tested, self.snapshot))}</b></p>"
-        text += items(narrative.gravest(self.tested))
+        text += self._linked(items(narrative.gravest(self.tested)))
         text += items(narrative.missing(self.tested, self.snapshot))
         open_ = [r for r in self.tested if r.conclusion == "error" or len(r.undetermined)]
-        text += items(narrative.sentence(r) for r in open_)
+        text += self._linked(items(narrative.sentence(r) for r in open_))
         return Html(text + (self.matrix().text if self.notebook.checks else ""))
 
     def matrix(self) -> Html:
@@ -380,12 +437,22 @@ class Workpaper:
         return Html(table(shown) + note)
 
     def coverage(self) -> Html:
-        """Every requirement with where its evidence comes from, and management's result."""
-        known = frameworks.controls(self.engagement)
-        frame = frameworks.coverage(self.all, frameworks.load(self.notebook.framework or "soc2-2017"), known)
-        by = "Tests" if self.notebook.framework else "Controls"
-        columns = ["Requirement", "Title", "Source", by, "Exceptions", "Management's result", "Remains manual"]
-        return Html(table(frame[columns]))
+        """Every requirement with where its evidence comes from, and management's result.
+
+        The workpaper of a framework lists its items; another the criteria, then each chosen framework without a workpaper.
+        """
+        if self.notebook.framework:
+            return Html(self._covered(frameworks.load(self.notebook.framework), "Tests"))
+        elsewhere = {frameworks.SOC2, *(n.framework for n in papers(self.engagement).values())}
+        beside = [f for f in frameworks.chosen(self.engagement) if f.name not in elsewhere]
+        text = self._covered(frameworks.load(frameworks.SOC2), "Controls")
+        return Html(text + "".join(f"<h3>{escape(f.title)}</h3>{self._covered(f, 'Tests')}" for f in beside))
+
+    def _covered(self, framework: frameworks.Framework, by: str) -> str:
+        frame = frameworks.coverage(self.all, framework, frameworks.controls(self.engagement))
+        return table(
+            frame[["Requirement", "Title", "Source", by, "Exceptions", "Management's result", "Remains manual"]]
+        )
 
     def caveats(self) -> Html:
         """What this evidence cannot show; the end of the workpaper."""
@@ -397,11 +464,10 @@ def workpaper(
     name: str, snapshot: Snapshot, engagement: Engagement, results: Results | None = None, *, packed: bool = False
 ) -> Workpaper:
     """The workpaper of this name, its tests run unless their results are given; UsageError names the known ones."""
-    try:
-        notebook = notebooks()[name]
-    except KeyError:
-        raise UsageError(f"no workpaper {name!r}; there are: {', '.join(notebooks())}") from None
-    return Workpaper(notebook, snapshot, results or evaluated(snapshot, engagement, name), engagement, packed=packed)
+    known = papers(engagement)
+    if name not in known:
+        raise UsageError(f"no workpaper {name!r}; {instead(name, known)}")
+    return Workpaper(known[name], snapshot, results or evaluated(snapshot, engagement, name), engagement, packed=packed)
 
 
 def _made(name: str) -> str:
@@ -426,5 +492,5 @@ def evaluated(snapshot: Snapshot, engagement: Engagement, name: str | None = Non
 
 
 def _needed(name: str, engagement: Engagement) -> list[str]:
-    own = _reported(notebooks()[name])
+    own = _reported(papers(engagement)[name])
     return sorted(own.union(*(c.checks for c in frameworks.controls(engagement) if own & set(c.checks))))

@@ -241,7 +241,6 @@ def _ways(tables: Tables) -> dict[tuple[str, str], str]:
 def _powers(text: str, rules: object) -> str:
     if rules == "role is missing":
         return rules if isinstance(rules, str) else ""
-    text = "all powerful" if "all powerful" in text.split(", ") else text
     return "; ".join(filter(None, [text, "not all of its rules are known" if pd.isna(rules) else ""]))  # type: ignore[call-overload]
 
 

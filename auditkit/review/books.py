@@ -42,7 +42,7 @@ def write_review(
     frame.insert(list(frame).index("In scope"), "Previous decision", [previous.get(row, "") for row in own["row"]])
     review = Sheet(
         name=REVIEW,
-        note=f"{len(own):,} rows; each is decided: {', '.join(CHOICES)}. Nobody decides on their own access or on what they granted. "
+        note=f"{narrative.count(len(own), 'row')}; each is decided: {', '.join(CHOICES)}. Nobody decides on their own access or on what they granted. "
         f"Reviewed on is a day from {terms.first} to {terms.last}; the reviewer is written as the identity provider names them. "
         "Last used is by the audit log, which names one of several bindings that allow a request.",
         frame=frame,
@@ -55,7 +55,7 @@ def write_review(
     stock = computed(listing[listing["stock"].astype(bool)].reset_index(drop=True))
     beside = Sheet(
         name=STOCK,
-        note=f"{len(stock):,} rows that Kubernetes ships with exactly this role and these subjects: listed so that nothing is left out, and not decided on.",
+        note=f"{narrative.count(len(stock), 'row')} that Kubernetes ships with exactly this role and these subjects: listed so that nothing is left out, and not decided on.",
         frame=stock[["Row", "Subject", "Kind", "Role", "Where", "Binding", "Effective risk"]],
         fixed=2,
         widest=44,

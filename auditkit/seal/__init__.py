@@ -53,6 +53,9 @@ class Verdict:
     def ok(self) -> bool:
         return not self.faults
 
+    def __repr__(self) -> str:
+        return f"<Verdict {self}>"
+
     def __str__(self) -> str:
         if self.ok:
             return f"{self.pack}: all {self.files} files are as sealed; {self.level}"
@@ -74,7 +77,7 @@ def seal(pack: Path, facts: dict[str, Any], *, previous: Path | None = None, key
     manifest = Manifest(schema=SCHEMA, facts=facts, files=files, previous=before)
     manifest = msgspec.structs.replace(manifest, digest=hashlib.sha256(_encoded(manifest)).hexdigest())
     (pack / MANIFEST).write_bytes(_encoded(manifest))
-    (pack / SUMS).write_text(_sums(manifest, sha256(pack / MANIFEST)))
+    (pack / SUMS).write_text(_sums(manifest, sha256(pack / MANIFEST)), encoding="utf-8")
     if private:
         subjects = {name: sha256(pack / name) for name in (MANIFEST, SUMS)}
         (pack / ENVELOPE).write_bytes(signature.envelope(subjects, {"facts": facts}, private))

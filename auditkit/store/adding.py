@@ -123,6 +123,7 @@ def _write(
             tool=snapshot.origin.tool,
             cluster_uid=snapshot.origin.cluster_uid,
             after=after,
+            sha256="",
             content=content({name: sha256(file).hexdigest() for name, file in files.items()}),
             retention_class=engagement.retention.name,
             keep_days=engagement.retention.keep_days,

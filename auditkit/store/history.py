@@ -14,7 +14,8 @@ import msgspec
 import pyarrow as pa
 
 from auditkit.capture import snapshot as snapshots
-from auditkit.errors import RetryLater, UsageError
+from auditkit.display import shown
+from auditkit.errors import RetryLater, UsageError, instead
 from auditkit.evaluate import Snapshot
 from auditkit.kinds import UNREADABLE
 from auditkit.memory import collection_paused
@@ -44,7 +45,7 @@ class Capture(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     cluster_uid: str = ""
     after: str = ""
     content: str
-    sha256: str = ""
+    sha256: str
     retention_class: str = ""
     keep_days: int | None = None
     legal_hold: bool = False
@@ -140,7 +141,7 @@ class History:
     def __getitem__(self, name: str) -> Capture:
         found = self._by_name.get(name)
         if found is None:
-            raise UsageError(f"{self.path}: no capture {name}; `auditkit store list` names them")
+            raise UsageError(f"{self.path}: no capture {name}; {instead(name, self._by_name, '`auditkit store list`')}")
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -152,6 +153,13 @@ class History:
     def __repr__(self) -> str:
         span = f" from {self.captures[0].name} to {self.captures[-1].name}" if self.captures else ""
         return f"<History of {self.cluster}: {len(self)} captures{span}>"
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        rows = [(c.name, c.state, ", ".join(c.incomplete), c.tool) for c in reversed(self.captures)]
+        frame = pd.DataFrame(rows, columns=["capture", "state", "incomplete", "tool"])
+        return shown(repr(self).strip("<>"), frame=frame, whole="history.captures")
 
     def place(self, name: str) -> Path:
         """The folder of a capture."""

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from auditkit.capture import tool
 from auditkit.declare import TABLES, Table, records_of
+from auditkit.errors import AuditkitError
 from auditkit.evaluate import Snapshot
 from auditkit.store import rows
 from auditkit.store.history import Capture, History, moment
@@ -44,17 +45,22 @@ def refresh(history: History) -> int:
 
     What is there is kept up to the first capture that it does not know or that is no more; all is made again where
     another version of auditkit or other columns made it, or a file cannot be read. A run that is cut off is made good by
-    the next. Raises UsageError where a capture is damaged, RetryLater where another run writes to the cluster's folder.
+    the next. Raises UsageError where a capture is damaged, AuditkitError where nothing can be written, RetryLater where another run writes to the cluster's folder.
     """
     folder = history.path / "tables"
     with locked(history.path.resolve()):
         # Looked at again: another run may have added a capture since.
         current = History(history.path)
         try:
-            return _refreshed(current, folder)
-        except _Damaged:
-            shutil.rmtree(folder)
-            return _refreshed(current, folder)
+            try:
+                return _refreshed(current, folder)
+            except _Damaged:
+                shutil.rmtree(folder)
+                return _refreshed(current, folder)
+        except OSError as error:
+            raise AuditkitError(
+                f"{folder}: {error.strerror or error}; the captures are as they were, and the next run brings the tables up to them"
+            ) from None
 
 
 class _Damaged(Exception):

@@ -18,7 +18,7 @@ from auditkit.tables.owners import POD_KINDS, owned
 
 @cache
 def _patterns() -> dict[str, dict[str, str]]:
-    return tomllib.loads((folder("data") / "agents.toml").read_text())
+    return tomllib.loads((folder("data") / "agents.toml").read_text(encoding="utf-8"))
 
 
 def recognise(images: Iterable[str]) -> dict[str, str]:

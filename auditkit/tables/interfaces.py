@@ -22,7 +22,7 @@ Place = tuple[str, str]
 
 @cache
 def _known() -> Mapping[str, list[str]]:
-    return tomllib.loads((folder("data") / "interfaces.toml").read_text())
+    return tomllib.loads((folder("data") / "interfaces.toml").read_text(encoding="utf-8"))
 
 
 @cache

@@ -45,8 +45,9 @@ class BoundUser(BindingColumns):
 
     @staticmethod
     def frame(bindings: pd.DataFrame) -> pd.DataFrame:
-        person = bindings["identity"].map(_may_be_person).astype("boolean")
-        return bindings[(bindings["subject_kind"] == "User").fillna(False) & person]
+        # Of no bindings at all `map` makes texts.
+        people = bindings["identity"].map(_may_be_person).astype("boolean")
+        return bindings[(bindings["subject_kind"] == "User").fillna(False) & people]
 
 
 @view("bound_groups", key=("kind", "namespace", "name", "number"))

@@ -32,7 +32,7 @@ class File(msgspec.Struct, kw_only=True, frozen=True):
     sha256: str
 
 
-class Import(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
+class Import(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """What an auditor asks of information that others produced: source, files, tool, date, counts, and what is missing.
 
     `state` is collected, partial (records that could not be read, too old, undated) or not supplied. `made_at` is the
@@ -164,7 +164,14 @@ class Loaded:
     """One import with its records."""
 
     about: Import
-    records: Mapping[type[Record], Sequence[Record]] = field(repr=False)
+    records: Mapping[type[Record], Sequence[Record]]
+
+    def __repr__(self) -> str:
+        about = self.about
+        kept = ", ".join(f"{count:,} {plural}" for plural, count in about.kept.items()) or "no records"
+        made = f", made at {about.made_at:%Y-%m-%d}" if about.made_at else ", undated"
+        note = f"; {about.note}" if about.note else ""
+        return f"<Import {about.source} {about.state}: {kept} of {len(about.files)} file(s){made}{note}>"
 
 
 def read(supplied: Iterable[Supplied]) -> tuple[Loaded, ...]:

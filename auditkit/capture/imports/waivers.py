@@ -74,4 +74,4 @@ def _file(path: Path) -> _File:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Faults(str(path), [str(error)]) from None
     except ValidationError as error:
-        raise Faults(str(path), faults_of(error)) from None
+        raise Faults(str(path), faults_of(error, _File)) from None

@@ -6,9 +6,11 @@ under it what was found, made from the data. Both are the picture's alternative 
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from matplotlib.figure import Figure
 
+from auditkit.errors import UsageError, instead
 from auditkit.evaluate import Result, Snapshot
 from auditkit.report.charts.bars import conclusions, coverage, expiry, levels, registries, requirements, verdicts
 from auditkit.report.charts.drawing import Picture, as_written
@@ -21,7 +23,7 @@ from auditkit.report.charts.timelines import activity
 
 __all__ = ["CHARTS", "Picture", "draw"]
 
-Chart = Callable[[Snapshot, Sequence[Result]], Figure]
+Chart = Callable[..., Figure]
 CHARTS: Mapping[str, Chart] = MappingProxyType(
     {
         "access_paths": access_paths,
@@ -46,7 +48,9 @@ CHARTS: Mapping[str, Chart] = MappingProxyType(
 )
 
 
-def draw(name: str, snapshot: Snapshot, results: Sequence[Result]) -> Picture:
-    """The chart of this name over the tables and results of a snapshot."""
+def draw(name: str, snapshot: Snapshot, results: Sequence[Result], **options: Any) -> Picture:
+    """The chart of this name over the tables and results of a snapshot; UsageError names the known ones."""
+    if name not in CHARTS:
+        raise UsageError(f"no chart {name}; {instead(name, CHARTS)}")
     with as_written():
-        return Picture(CHARTS[name](snapshot, results))
+        return Picture(CHARTS[name](snapshot, results, **options))

@@ -139,7 +139,8 @@ def expiry(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     said += (
         f"{int(marks.ne('').sum())} with a weak key or signature{some(every, rows)}{lacking(snapshot, 'certificates')}"
     )
-    return titled(figure, "Certificates by the day they end", said, f"dashed: {now:%Y-%m-%d}, the time of the snapshot")
+    key = f"dashed: {now:%Y-%m-%d}, the time of the snapshot; red: not valid then; yellow: ends within {SOON} days"
+    return titled(figure, "Certificates by the day they end", said, key)
 
 
 def _marks(rows: pd.DataFrame) -> pd.Series:
@@ -173,10 +174,10 @@ def registries(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
     return titled(figure, "Where images come from, and how they are named", said, "containers")
 
 
-def requirements(snapshot: Snapshot, results: Sequence[Result]) -> Figure:
-    """The items of the CIS benchmark by section and management's result; an item without a test is manual."""
+def requirements(snapshot: Snapshot, results: Sequence[Result], framework: str = "cis-1.12") -> Figure:
+    """The items of a benchmark by section and management's result; an item without a test is manual."""
     named = Results(results, snapshot.tables)
-    covered = frameworks.coverage(named, frameworks.load("cis-1.12"), ())
+    covered = frameworks.coverage(named, frameworks.load(framework), ())
     tested = covered["Tests"] != ""
     result = covered["Management's result"].where(tested, "no test: manual")
     shades = {

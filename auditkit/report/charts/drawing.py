@@ -1,5 +1,6 @@
 """What every chart is drawn with: colours, stacked bars, tiles, titles, and the picture that a notebook shows."""
 
+import textwrap
 from collections.abc import Mapping, Sequence, Sized
 from contextlib import AbstractContextManager
 from io import BytesIO
@@ -36,6 +37,8 @@ CONCLUDED: Mapping[Conclusion, str] = MappingProxyType(
         "no exceptions": "#9bb8d3",
     }
 )
+# Letters of the line under a title that an inch of the figure holds, beside the names of its rows.
+LETTERS = 11
 # Bars of one chart: of more, those that matter most are drawn, and the chart says so.
 MOST = 40
 
@@ -125,7 +128,9 @@ def titled(figure: Figure, title: str, said: str, unit: str) -> Figure:
     """Title, what was found, and unit; no line that carries no data."""
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=COLOURS["ink"])
     axes = figure.axes[0]
-    axes.set_title(said[:1].upper() + said[1:], loc="left", fontsize=9)
+    wide = int(figure.get_figwidth() * LETTERS)
+    text = "\n".join(part for line in said.splitlines() for part in textwrap.wrap(line, wide))
+    axes.set_title(text[:1].upper() + text[1:], loc="left", fontsize=9)
     axes.set_xlabel(unit, fontsize=8)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)

@@ -17,6 +17,7 @@ from auditkit.period.effectiveness import together
 from auditkit.period.whole import Period
 from auditkit.report.charts.drawing import COLOURS, MOST, Picture, as_written, short, sized, some, stack, tile, titled
 from auditkit.report.frames import records
+from auditkit.report.narrative import count
 from auditkit.report.period import words
 
 # Colour and letter of a day; a colour never stands alone.
@@ -94,7 +95,7 @@ def slots(period: Period) -> Figure:
     colours = [COLOURS["exception"], COLOURS["undetermined"], COLOURS["ok"], COLOURS["quiet"]]
     axes = figure.subplots()
     deviations = dict(zip(parts.index, zip(tested["deviations"], tested["open"], strict=True), strict=True))
-    labels = [f"{deviations[name][0]:,} deviations, {deviations[name][1]:,} open" for name in shown.index]
+    labels = [f"{count(deviations[name][0], 'deviation')}, {deviations[name][1]:,} open" for name in shown.index]
     stack(axes, shown, colours, labels=labels)
     axes.margins(x=0.32)
     of_all = f", of {len(period.clusters)} clusters together" if len(period.clusters) > 1 else ""
@@ -123,8 +124,8 @@ def access(period: Period) -> Figure:
         for one in records(rows)
     ]
     figure = _timeline(period, rows, rows["label"], colours, notes)
-    said = f"{len(every)} grants of everything: {int((rows['moved'] & ~rows['left']).sum())} began or ended in the period; "
-    said += f"{len(kept)} bindings that leavers kept{some(rows, rows.head(MOST))}"
+    said = f"{count(len(every), 'grant')} of everything: {int((rows['moved'] & ~rows['left']).sum())} began or ended in the period; "
+    said += f"{count(len(kept), 'binding')} that leavers kept{some(rows, rows.head(MOST))}"
     key = {"all of the period": "ink", "began or ended in it": "undetermined", "kept by a leaver": "exception"}
     return _keyed(period, figure, key, "Access to everything, and of people who left", said)
 

@@ -53,7 +53,12 @@ _SHOWN: Mapping[str, tuple[str, ...]] = {
 
 def readable(period: Period, name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """The columns of a listing that a page has place for, with the cluster where there are several."""
-    return frame[period.with_cluster(*_SHOWN[name])]
+    return worded(frame[period.with_cluster(*_SHOWN[name])])
+
+
+def worded(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with blanks in the names of its columns."""
+    return frame.rename(columns=lambda name: name.replace("_", " "))
 
 
 def _coverage(period: Period) -> str:
@@ -68,7 +73,7 @@ def _effectiveness(period: Period) -> str:
     text = f"<p>{escape(words.concluded(period))}</p>" + table(together(frame)[list(_SHOWN["controls"])])
     if len(period.clusters) > 1:
         results = frame.pivot(index=["control", "title"], columns="cluster", values="result").reset_index()
-        text += "<h4>By cluster</h4>" + table(results.rename_axis(None, axis=1))
+        text += "<h3>By cluster</h3>" + table(results.rename_axis(None, axis=1))
     return text
 
 
@@ -147,13 +152,15 @@ def _deviations(period: Period) -> str:
 
 def _follow_coverage(period: Period) -> str:
     missed = words.missed(period)
-    text = "<h4>Missed slots</h4>" + (items(missed) or "<p class='none'>None.</p>")
-    text += "<h4>Gaps</h4>" + table(readable(period, "gaps", period.gaps))
+    text = "<h3>Missed slots</h3>" + (items(missed) or "<p class='none'>None.</p>")
+    text += "<h3>Gaps</h3>" + table(readable(period, "gaps", period.gaps))
     partial = period.captures[period.captures["state"] == "partial"]
     return (
         text
-        + "<h4>Captures with missing evidence</h4>"
-        + table(partial[period.with_cluster("taken_at", "incomplete", "digest")])
+        + "<h3>Captures with missing evidence</h3>"
+        + table(
+            worded(partial[period.with_cluster("taken_at", "incomplete")].assign(digest=partial["digest"].str[:16]))
+        )
     )
 
 
@@ -162,16 +169,16 @@ def _follow_effectiveness(period: Period) -> str:
     order = frame.assign(rank=frame["severity"].map(list(_SEVERITIES).index)).sort_values(
         ["rank", "deviations"], ascending=[True, False], kind="stable"
     )
-    return "<h4>Tests, gravest first</h4>" + table(readable(period, "checks", order), shown=MOST)
+    return "<h3>Tests, gravest first</h3>" + table(readable(period, "checks", order), shown=MOST)
 
 
 def _follow_access(period: Period) -> str:
     every = words.privileged(period.grants)
-    text = "<h4>Access to everything that began or ended in the period</h4>" + table(
+    text = "<h3>Access to everything that began or ended in the period</h3>" + table(
         _dated(period, every[words.moved(period, every)], "name", "identity", "role")
     )
     kept = period.departures
-    text += "<h4>Access that people who left kept</h4>"
+    text += "<h3>Access that people who left kept</h3>"
     text += table(
         _dated(period, kept, "person", "last_working_day", "name", "role").assign(
             **{"days at least": kept["days_at_least"].round(1)}
@@ -180,18 +187,22 @@ def _follow_access(period: Period) -> str:
     new = period.bindings[words.moved(period, period.bindings)]
     return (
         text
-        + "<h4>Every binding that began or ended</h4>"
+        + "<h3>Every binding that began or ended</h3>"
         + table(_dated(period, new, "kind", "namespace", "name", "identity"), shown=MOST)
     )
 
 
 def _dated(period: Period, frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """These columns, the cluster where there are several, and when each began and ended with the uncertainty."""
-    return frame[period.with_cluster(*columns)].assign(
+    return worded(frame[period.with_cluster(*columns)]).assign(
         began=words.began(frame),
         ended=words.ended(frame),
-        seen=[f"{a:%Y-%m-%d} to {b:%Y-%m-%d}" for a, b in zip(frame["first_seen"], frame["last_seen"], strict=True)],
+        seen=[_days(a, b) for a, b in zip(frame["first_seen"], frame["last_seen"], strict=True)],
     )
+
+
+def _days(first: pd.Timestamp, last: pd.Timestamp) -> str:
+    return " to ".join(dict.fromkeys([f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"]))
 
 
 def _follow_changes(period: Period) -> str:
@@ -203,7 +214,7 @@ def _follow_changes(period: Period) -> str:
         ("With a ticket", frame[frame["ticket"].notna()]),
     )
     return "".join(
-        f"<h4>{title}</h4>" + table(rows.assign(when=_when(rows))[columns], shown=MOST) for title, rows in parts
+        f"<h3>{title}</h3>" + table(worded(rows.assign(when=_when(rows))[columns]), shown=MOST) for title, rows in parts
     )
 
 
@@ -218,15 +229,15 @@ def _follow_deviations(period: Period) -> str:
     frame = period.deviations
     grave = frame[frame["severity"].isin(["critical", "high"]) & words.moved(period, frame)]
     recurred = frame[frame["recurred"] | (frame["occurrence"] > 1)]
-    columns = ("exception_id", "severity", "row")
-    text = "<h4>Critical and high, that began or ended within the period</h4>" + table(
+    columns = ("exception_id", "title", "severity", "row")
+    text = "<h3>Critical and high, that began or ended within the period</h3>" + table(
         _dated(period, grave, *columns), shown=MOST
     )
-    text += "<h4>Came again</h4>" + table(_dated(period, recurred, *columns, "occurrence"), shown=MOST)
+    text += "<h3>Came again</h3>" + table(_dated(period, recurred, *columns, "occurrence"), shown=MOST)
     waived = frame[frame["waiver"].notna()]
     return (
         text
-        + "<h4>Covered by a waiver, and deviations still</h4>"
+        + "<h3>Covered by a waiver, and deviations still</h3>"
         + table(_dated(period, waived, *columns, "waiver"), shown=MOST)
     )
 

@@ -17,9 +17,11 @@ from auditkit.report import requests
 from auditkit.report.charts.period import DAYS, by_day
 from auditkit.report.frames import records, said
 from auditkit.report.listings import listed
+from auditkit.report.narrative import count
 from auditkit.report.period import words
 from auditkit.report.period.paper import notebooks, title
 from auditkit.report.period.saved import FOLDER
+from auditkit.report.provenance import TYPES
 from auditkit.report.requests import Request
 from auditkit.report.workbook import Link, Sheet
 
@@ -65,7 +67,7 @@ def gaps(period: Period) -> Sheet:
     rows = [
         {
             "Cluster": one.cluster,
-            "What": f"{one.missed:,} slots missed" if one.missed else "longer than the tolerance",
+            "What": f"{count(one.missed, 'slot')} missed" if one.missed else "longer than the tolerance",
             "From": one.start,
             "To": one.end,
             "Days": round(one.days, 1),
@@ -136,6 +138,7 @@ def deviations(pack: Path, period: Period, engagement: Engagement) -> Sheet:
         people=("Cause", "Remediation", "Owner", "Due", "Ticket", "Remediation confirmed by, date"),
         auditor=("Tickmark", "Auditor ref"),
         fixed=2,
+        listing=True,
         widest=36,
         widths={"Expected": 28, "Began": 24, "Ended": 24},
     )
@@ -180,8 +183,9 @@ def changes(pack: Path, period: Period) -> Sheet:
         people=("Explanation", "Owner", "Ticket that was missing"),
         auditor=("Tickmark", "Auditor ref"),
         fixed=5,
+        listing=True,
         widest=34,
-        widths={"Why": 44},
+        widths={"Why": 44, "Before": 60, "After": 60, "Writes": 60},
     )
     return listed(pack, _by_cluster(period, sheet))
 
@@ -226,6 +230,7 @@ def access(pack: Path, period: Period, engagement: Engagement) -> Sheet:
         people=("Owner", "Justification", "Decision", "Reviewer", "Reviewed on", "Ticket"),
         auditor=("Tickmark", "Auditor ref"),
         fixed=2,
+        listing=True,
         widest=40,
         choices={"Decision": ("keep", "modify", "revoke", "unknown")},
     )
@@ -293,6 +298,7 @@ def samples(pack: Path, period: Period) -> Sheet:
         people=("Sample (workbook)", "Method", "Size", "Seed", "Drawn by, date"),
         auditor=("Items tested", "Deviations", "Result", "Auditor ref"),
         fixed=1,
+        widths={"sha256 of the file": 66},
         choices={"Method": ("random", "systematic", "stratified", "all", "list")},
     )
 
@@ -310,7 +316,7 @@ def _request(request: Request, period: Period) -> dict[str, Any]:
         for text in requests.lacking(request, last)
     ]
     exceeded = int(period.gaps["exceeds"].sum())
-    missing += [f"{exceeded} gaps beyond the tolerance"] if exceeded else []
+    missing += [f"{count(exceeded, 'gap')} beyond the tolerance"] if exceeded else []
     missing += [] if request.over_period else ["the state as of a date is in the pack of one capture (`auditkit run`)"]
     return {
         **requests.asked(request),
@@ -330,7 +336,7 @@ def dictionary() -> Sheet:
         {
             "Listing": name,
             "Column": column.name,
-            "Type": column.dtype,
+            "Type": TYPES[column.dtype],
             "Key": "yes" if column.name in listing.key else "",
             "Meaning": column.doc,
         }
@@ -338,7 +344,7 @@ def dictionary() -> Sheet:
         for column in listing.columns
     ]
     note = "Every column of every listing of the period; the key names a row."
-    return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows), fixed=2, widest=90)
+    return Sheet(name="Data dictionary", note=note, frame=pd.DataFrame(rows), fixed=2, listing=True, widest=90)
 
 
 def tests(period: Period, controls: Sequence[Control]) -> Sheet:
@@ -366,5 +372,7 @@ def tests(period: Period, controls: Sequence[Control]) -> Sheet:
         }
     )
     note = "One row a test, performed on every capture of the period; slots are those of the schedule."
-    sheet = Sheet(name="Tests", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, widest=40)
+    sheet = Sheet(
+        name="Tests", note=note, frame=rows, auditor=("Tickmark", "Auditor ref"), fixed=2, listing=True, widest=40
+    )
     return _by_cluster(period, sheet)

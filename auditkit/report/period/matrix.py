@@ -18,9 +18,22 @@ from auditkit.report import provenance
 from auditkit.report.controls import stated
 from auditkit.report.matrix import NAME, standing
 from auditkit.report.period import listings, words
-from auditkit.report.workbook import Cover, Sheet
+from auditkit.report.period.paper import notebooks
+from auditkit.report.workbook import Cover, Link, Sheet
 from auditkit.report.workbook import write as write_workbook
 
+# From a control to what an auditor decides on, for the first page of the pack.
+TRAIL = (
+    ("Coverage", "Sheets Period coverage and Gaps: on which days there is evidence, and on which there is none."),
+    ("Control", "Sheet Control matrix: in how many slots it had exceptions, and how many deviations there are."),
+    ("Deviation", "Sheet Deviations: when each began and ended, within which bounds. Filter by control."),
+    ("Change", "Sheet Changes: what changed, by which client, and which ticket explains it."),
+    ("Sample", "Sheet Period populations: the files to draw from; sheet Samples is the register of what was drawn."),
+    (
+        "Management's response",
+        "Blue columns of Deviations and Control matrix, for people. Yellow ones are the auditor's, and blank.",
+    ),
+)
 GLOSSARY = (
     ("Slot", "A time at which the schedule of the engagement expects a capture of each cluster."),
     (
@@ -125,7 +138,7 @@ def _cover(period: Period, engagement: Engagement, identity: str) -> Cover:
         *((str(n), caveat) for n, caveat in enumerate(words.caveats(period), start=1)),
     ]
     footer = f"run {identity} · {words.clusters(period)}, {period.captures['taken_at'].min():%Y-%m-%d} to {period.captures['taken_at'].max():%Y-%m-%d}"
-    return Cover(title="SOC 2 control matrix of the period: Kubernetes", rows=rows, footer=footer)
+    return Cover(title="SOC 2 control matrix over a period", rows=rows, footer=footer)
 
 
 def _controls(period: Period, controls: Sequence[Control]) -> Sheet:
@@ -147,7 +160,7 @@ def _controls(period: Period, controls: Sequence[Control]) -> Sheet:
         auditor=("Auditor ref", "Auditor conclusion"),
         fixed=2,
         widest=34,
-        widths={"Title": 24, "Primary criteria": 14, "Supporting criteria": 14, "Test of operation: steps": 70},
+        widths={"Title": 24, "Primary criteria": 14, "Supporting criteria": 14, "Test of operation: steps": 100},
     )
 
 
@@ -178,7 +191,7 @@ def _control(control: Control, row: Mapping[Any, Any], period: Period) -> dict[s
         **{name.capitalize(): stated(control, name) for name in ("frequency", "nature", "type", "key")},
         "Test of operation: steps": "\n".join(_steps(control)),
         "Sample": "none: every capture and every row is tested" if tested else "",
-        "Evidence": "WP-P1, WP-P4" if tested else "",
+        "Evidence": Link(text="WP-P1, WP-P4", target=notebooks()["effectiveness"].page) if tested else "",
     }
 
 

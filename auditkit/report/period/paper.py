@@ -96,7 +96,7 @@ class Workpaper:
         text = f"<p>{escape(words.covered(self.period))}</p>" + items(
             [*words.missed(self.period), *words.partial(self.period)]
         )
-        text += "<h4>Captures</h4>" + table(shown, shown=4 * ROWS)
+        text += "<h3>Captures</h3>" + table(found.worded(shown), shown=4 * ROWS)
         text += (
             "<p class='rest'>The captures stay in the store; each is named by its digest (inputs/captures.json).</p>"
         )
@@ -112,7 +112,7 @@ class Workpaper:
             }
             for one in self.period.imports
         ]
-        return Html(text + "<h4>Imported documents</h4>" + table(pd.DataFrame(rows)))
+        return Html(text + "<h3>Imported documents</h3>" + table(pd.DataFrame(rows)))
 
     def procedure(self) -> Html:
         """How each frame is made: what a row is, what its columns mean, the code."""
@@ -138,7 +138,7 @@ class Workpaper:
 
     def _shown(self, name: str) -> str:
         frame = found.readable(self.period, name, self.period.frames[name])
-        return f"<h4>{escape(name)}</h4>" + table(frame, shown=ROWS)
+        return f"<h3>{escape(name)}</h3>" + table(frame, shown=ROWS)
 
     def results(self) -> Html:
         """What was found, counted."""
@@ -160,7 +160,7 @@ class Workpaper:
         columns = ["control", "title", "expected", "captured", "deviations", "open", "result", "note"]
         note = "<p class='rest'>Management's result over the period. Whether a control operated effectively is the auditor's to say.</p>"
         return Html(
-            f"<p><b>{escape(found.SENTENCE[self.notebook.name](self.period))}</b></p>{table(rows[columns])}{note}"
+            f"<p><b>{escape(found.SENTENCE[self.notebook.name](self.period))}</b></p>{table(found.worded(rows[columns]))}{note}"
         )
 
     def caveats(self) -> Html:
@@ -195,7 +195,7 @@ def title(name: str) -> str:
 
 
 def _files(name: str) -> str:
-    return f'<a href="../{FOLDER}/{name}.csv">CSV</a> <a href="../{FOLDER}/{name}.parquet">Parquet</a>'
+    return f'<a href="../{FOLDER}/{name}.csv">CSV</a>&nbsp;<a href="../{FOLDER}/{name}.parquet">Parquet</a>'
 
 
 def _how(name: str) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from openpyxl.cell.cell import Cell
 from openpyxl.drawing.spreadsheet_drawing import SpreadsheetDrawing
 from openpyxl.formatting.rule import CellIsRule
-from openpyxl.styles import PatternFill, Protection
+from openpyxl.styles import Font, PatternFill, Protection
 from openpyxl.utils import get_column_letter
 from openpyxl.workbook.workbook import Workbook
 from openpyxl.worksheet._writer import WorksheetWriter
@@ -33,6 +33,7 @@ CUT = " […cut: the full text is in the Parquet file]"
 # Excel takes none of these; openpyxl refuses them.
 # What Excel would read as the code of a character (ECMA-376 part 1, 22.9.2.19): its first _ is written as one.
 ESCAPED = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
+_PIECE = re.compile("[^ -]+[ -]*|[ -]+")
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 # The instant that zip entries and document properties carry, so that equal content gives equal bytes.
 FIXED = datetime(2000, 1, 1)
@@ -41,9 +42,16 @@ FIXED = datetime(2000, 1, 1)
 # Widths in characters, heights in points; Excel takes no row above 409.
 NARROWEST, WIDEST, ENTRY_WIDTH = 7, 56, 18
 LINE_HEIGHT, TALLEST = 13, 409
+# Letters of running text, at the size of the template's styles, in a width that holds one figure of the default style.
+LETTERS = 1.2
+HASH = 40
 # Characters that a landscape page holds at two thirds of the size: what is wider takes several pages.
-PAGE_WIDTH, NOTE_WIDTH = 210, 150
+PAGE_WIDTH, NOTE_WIDTH = 230, 150
+# Lines of a cell beside those on paper: a longer one is cut until somebody makes its row higher.
+BESIDE = 3
 HEADER = 4
+# Red, green and blue together below which letters are white.
+DARK = 300
 # Excel takes 255 characters of a footer with its codes, and reads "&&" as one.
 FOOTER = 110
 
@@ -52,7 +60,8 @@ FOOTER = 110
 class Sheet:
     """One sheet: a note, a frame as filterable list, and blank unlocked columns for management and the auditor.
 
-    The first `fixed` columns stay while one scrolls, and stand on every printed page. `files` are linked
+    The first `fixed` columns stay while one scrolls, and stand on every printed page. On paper a `listing` has its first
+    columns, as many as fit a page, and any other sheet all of them, on several pages. `files` are linked
     under the note; columns are as wide as what they hold, up to `widest` characters or their own of `widths`; `choices` are the values that an entry column offers,
     `shades` the colours (RRGGBB) of cells with a text.
     """
@@ -63,6 +72,7 @@ class Sheet:
     auditor: Sequence[str] = ()
     people: Sequence[str] = ()
     fixed: int = 1
+    listing: bool = False
     widest: int = WIDEST
     widths: Mapping[str, int] = field(default_factory=dict)
     files: Sequence["Link"] = ()
@@ -181,10 +191,14 @@ def _sheet(ws: Worksheet, sheet: Sheet, footer: str) -> None:
     widths += [ENTRY_WIDTH] * len([*sheet.people, *sheet.auditor])
     for n, width in enumerate(widths, start=1):
         ws.column_dimensions[get_column_letter(n)].width = width
-    _note(ws, sheet, widths)
+    printed = _printed(widths) if sheet.listing else len(columns)
+    _note(ws, sheet, widths[:printed], columns[printed - 1] if printed < len(columns) else "")
     ws.row_dimensions[HEADER].height = max(2 * LINE_HEIGHT + 4, _height(columns, widths))
     for r, row in enumerate(zip(*values, strict=True), start=HEADER + 1):
-        ws.row_dimensions[r].height = _height(row, widths[: len(row)])
+        ws.row_dimensions[r].height = max(
+            _height(row[:printed], widths[:printed]),
+            _height(row[printed:], widths[printed:], most=BESIDE),
+        )
         for c, value in enumerate(row, start=1):
             put(ws.cell(r, c), value, "text")
         for c, name in enumerate(columns[len(row) :], start=len(row) + 1):
@@ -197,30 +211,39 @@ def _sheet(ws: Worksheet, sheet: Sheet, footer: str) -> None:
         ws.add_data_validation(offered)
     for text, colour in sheet.shades.items():
         fill = PatternFill(bgColor=colour, fill_type="solid")
+        font = Font(color="FFFFFF") if sum(bytes.fromhex(colour)) < DARK else None
         area = f"{get_column_letter(sheet.fixed + 1)}{HEADER + 1}:{get_column_letter(len(columns))}{last}"
-        ws.conditional_formatting.add(area, CellIsRule(operator="equal", formula=[f'"{text}"'], fill=fill))
+        ws.conditional_formatting.add(area, CellIsRule(operator="equal", formula=[f'"{text}"'], fill=fill, font=font))
     ws.freeze_panes = ws.cell(HEADER + 1, sheet.fixed + 1)
     ws.auto_filter.ref = f"A{HEADER}:{get_column_letter(len(columns))}{last}"
-    ws.print_area = f"A1:{get_column_letter(len(columns))}{last}"
+    ws.print_area = f"A1:{get_column_letter(printed)}{last}"
     ws.print_title_rows = f"{HEADER}:{HEADER}"
     ws.print_title_cols = f"A:{get_column_letter(sheet.fixed)}"
     kept = sum(widths[: sheet.fixed])
-    _printable(ws, sheet.name, footer, pages=-(-(sum(widths) - kept) // (PAGE_WIDTH - kept)))
+    pages = 1 if sheet.listing else -(-(sum(widths) - kept) // (PAGE_WIDTH - kept))
+    _printable(ws, sheet.name, footer, pages=pages)
     for allowed_ in ("autoFilter", "sort", "formatColumns", "formatRows"):
         setattr(ws.protection, allowed_, False)
     ws.protection.sheet = True
 
 
-def _note(ws: Worksheet, sheet: Sheet, widths: Sequence[int]) -> None:
-    """The note beside the fixed columns, over as many more as a page can show."""
+def _printed(widths: Sequence[int]) -> int:
+    """How many columns, from the first, fit a page."""
+    fitting = [n for n in range(1, len(widths) + 1) if sum(widths[:n]) <= PAGE_WIDTH]
+    return max(fitting, default=1)
+
+
+def _note(ws: Worksheet, sheet: Sheet, widths: Sequence[int], until: str) -> None:
+    """The note beside the fixed columns, over as many more as a page can show; `until` is the last column on paper, if not all."""
+    text = f"{sheet.note} On paper: the columns up to {until}." if until else sheet.note
     first = last = sheet.fixed + 1
     while last < len(widths) and sum(widths[first - 1 : last + 1]) <= NOTE_WIDTH:
         last += 1
     cell = ws.cell(2, first)
-    put(cell, sheet.note, "note")
+    put(cell, text, "note")
     if last > first:
         ws.merge_cells(start_row=2, end_row=2, start_column=first, end_column=last)
-    ws.row_dimensions[2].height = _height((sheet.note,), (sum(widths[first - 1 : last]),))
+    ws.row_dimensions[2].height = _height((text,), (sum(widths[first - 1 : last]),))
 
 
 def _entry(cell: Cell, style: str) -> None:
@@ -236,18 +259,40 @@ def _width(name: str, values: Sequence[Any], widest: int) -> int:
     )
 
 
-def _height(row: Sequence[Any], widths: Sequence[int]) -> float:
-    """Points that hold the tallest cell: spreadsheets do not agree on sizing rows themselves."""
+def _height(row: Sequence[Any], widths: Sequence[int], *, most: int = TALLEST) -> float:
+    """Points that hold the tallest cell, or its first `most` lines: spreadsheets do not agree on sizing rows themselves."""
     lines = (
-        sum(-(-max(1, len(line)) // max(1, width - 1)) for line in _shown(v).splitlines() or [""])
-        for v, width in zip(row, widths, strict=True)
+        sum(_lines(line, max(1, int(LETTERS * (width - 1)))) for line in _shown(v).splitlines() or [""])
+        for v, width in zip(row, widths, strict=False)
     )
-    return float(min(TALLEST, LINE_HEIGHT * max(lines, default=1) + 3))
+    return float(min(TALLEST, LINE_HEIGHT * min(most, max(lines, default=1)) + 3))
+
+
+def _lines(text: str, room: int) -> int:
+    """Lines of `room` letters that a text takes, broken after blanks and hyphens; a longer word is broken anywhere."""
+    if len(text) * LETTERS <= room:
+        return 1
+    lines, used = 1, 0
+    for piece in _PIECE.findall(text):
+        # Hashes are figures, which are wider than letters.
+        wide = len(piece) if len(piece) < HASH else int(len(piece) * LETTERS)
+        if used and used + len(piece.rstrip(" ")) > room:
+            lines, used = lines + 1, 0
+        used += wide
+        lines, used = lines + (used - 1) // room, (used - 1) % room + 1
+    return lines
 
 
 def _shown(value: Any) -> str:
     """The text of a cell as it is seen; a time takes what its format shows of it."""
-    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) and value is not pd.NaT else str(flat(value))
+    if isinstance(value, datetime) and value is not pd.NaT:
+        return f"{value:%Y-%m-%d}" if _is_day(value) else f"{value:%Y-%m-%d %H:%M}"
+    return str(flat(value))
+
+
+def _is_day(value: datetime) -> bool:
+    """Whether a time is the beginning of a day, and shown as the day."""
+    return (value.hour, value.minute, value.second) == (0, 0, 0)
 
 
 def put(cell: Cell, value: Any, style: str) -> None:
@@ -264,7 +309,7 @@ def put(cell: Cell, value: Any, style: str) -> None:
         return
     if isinstance(value, datetime):
         cell.value, cell.style = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value, "number"
-        cell.number_format = "yyyy-mm-dd hh:mm"
+        cell.number_format = "yyyy-mm-dd" if _is_day(value) else "yyyy-mm-dd hh:mm"
         return
     value = flat(value)
     if isinstance(value, bool):
