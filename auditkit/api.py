@@ -19,6 +19,7 @@ from auditkit.capture.imports.waivers import Waiver
 from auditkit.capture.snapshot import Options
 from auditkit.capture.snapshot import save as _save
 from auditkit.display import shown
+from auditkit.engagement import Engagement
 from auditkit.errors import Faults, UsageError, instead
 from auditkit.evaluate import Results, Snapshot
 from auditkit.kinds import ALL
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from auditkit.run import Run
     from auditkit.run_period import PeriodRun
 
+# The engagement: the path of an auditkit.toml, or what was loaded from one.
+Config = str | Path | Engagement | None
+
 
 def capture(
     *,
@@ -54,7 +58,7 @@ def capture(
     tls_secrets: bool = False,
     secret_facts: bool = False,
     qps: float = 50.0,
-    config: str | Path | None = None,
+    config: Config = None,
 ) -> Snapshot:
     """Read a cluster (a kubeconfig context, or from inside) or files, into a snapshot with tables.
 
@@ -71,7 +75,7 @@ def capture(
     return Snapshot.of(live(context, in_cluster=in_cluster, options=options, qps=qps).beside(beside))
 
 
-def load(path: str | Path, *, config: str | Path | None = None) -> Snapshot:
+def load(path: str | Path, *, config: Config = None) -> Snapshot:
     """Open a pack, a saved snapshot, a capture in a store, a dump or manifests; also "demo" and "context:NAME".
 
     The imports that `config` (auditkit.toml) names are laid beside it; a pack has its own already.
@@ -87,8 +91,13 @@ def _captured(path: Path) -> Snapshot | None:
     return store.History(path.resolve().parents[1]).load(path.resolve().name)
 
 
-def _imports(config: str | Path | None) -> tuple[imports.Loaded, ...]:
-    found = imports.read(_engagement.load(Path(config)).supplied()) if config else ()
+def _engaged(config: Config) -> Engagement:
+    """The engagement, by defaults where none is named."""
+    return config if isinstance(config, Engagement) else _engagement.load(Path(config) if config else None)
+
+
+def _imports(config: Config) -> tuple[imports.Loaded, ...]:
+    found = imports.read(_engaged(config).supplied())
     for one in found:
         if faults := waiving.faults(one.records.get(Waiver, ())):
             raise Faults(", ".join(f.name for f in one.about.files), faults)
@@ -102,13 +111,13 @@ def save(snapshot: Snapshot, out: str | Path) -> None:
         leaks.refuse(draft)
 
 
-def keep(snapshot: Snapshot, place: str | Path, *, config: str | Path | None = None) -> store.Added:
+def keep(snapshot: Snapshot, place: str | Path, *, config: Config = None) -> store.Added:
     """Add a snapshot, without its imports, to the history of its cluster in a store, and bring the tables there up to it.
 
     `config` (auditkit.toml) says the cluster's name in the store, and the retention. Raises as store.add does; a snapshot
     that is there already is left as it is.
     """
-    added = store.add(Path(place), snapshot, _engagement.load(Path(config) if config else None))
+    added = store.add(Path(place), snapshot, _engaged(config))
     store.refresh(added.history)
     return added
 
@@ -144,15 +153,13 @@ def captures(place: str | Path, *, checked: bool = False) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def purge(
-    place: str | Path, before: date, *, config: str | Path | None = None, really: bool = False
-) -> list[store.Purge]:
+def purge(place: str | Path, before: date, *, config: Config = None, really: bool = False) -> list[store.Purge]:
     """What goes of a store that was taken before a day, UTC; only `really` deletes it, see store.purge.
 
     The retention is that of `config` (auditkit.toml), else what the newest capture of the cluster was stored with. Raises
     UsageError before anything is deleted where one of the clusters is under legal hold.
     """
-    retention = _engagement.load(Path(config)).retention if config else None
+    retention = _engaged(config).retention if config else None
     planned = [store.plan(history, before, retention) for history in store.histories(Path(place))]
     if not really:
         return planned
@@ -180,7 +187,7 @@ def check(
     return evaluate.run(_opened(snapshot).tables, ids, settings=settings)
 
 
-def _opened(source: Snapshot | str | Path, config: str | Path | None = None) -> Snapshot:
+def _opened(source: Snapshot | str | Path, config: Config = None) -> Snapshot:
     return source if isinstance(source, Snapshot) else load(source, config=config)
 
 
@@ -282,7 +289,7 @@ def write(frame: pd.DataFrame, path: str | Path) -> Path:
     return place
 
 
-def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | None = None, **options: Any) -> "Run":
+def run(source: str | Path | Snapshot, out: str | Path, *, config: Config = None, **options: Any) -> "Run":
     """Write a sealed pack of a source into a new folder; options are those of auditkit.run.run.
 
     A Snapshot is taken as it is, with the imports that it was loaded with.
@@ -290,7 +297,7 @@ def run(source: str | Path | Snapshot, out: str | Path, *, config: str | Path | 
     # Here, as only a run writes: the kernel of a notebook does not wait for what makes workbooks and pages.
     from auditkit.run import run as _run
 
-    engagement = frameworks.settled(Path(config) if config else None)
+    engagement = frameworks.settled(_engaged(config))
     return _run(_opened(source, config), Path(out), engagement=engagement, **options)
 
 
@@ -299,7 +306,7 @@ def period(
     place: str | Path | None = None,
     snapshots: Iterable[Snapshot] = (),
     out: str | Path,
-    config: str | Path,
+    config: str | Path | Engagement,
     clusters: Iterable[str] | str = (),
     **options: Any,
 ) -> "PeriodRun":
@@ -311,14 +318,14 @@ def period(
     """
     from auditkit.run_period import run as _run_period
 
-    engagement = frameworks.settled(Path(config))
+    engagement = frameworks.settled(_engaged(config))
     documents = _imports(config)
     found = _clusters(place, snapshots, engagement, [clusters] if isinstance(clusters, str) else list(clusters))
     return _run_period(found, Path(out), engagement=engagement, documents=documents, **options)
 
 
 def _clusters(
-    place: str | Path | None, snapshots: Iterable[Snapshot], engagement: _engagement.Engagement, names: Sequence[str]
+    place: str | Path | None, snapshots: Iterable[Snapshot], engagement: Engagement, names: Sequence[str]
 ) -> Mapping[str, _intervals.Pairs]:
     from auditkit.run_period import loaded, stored
 
@@ -350,7 +357,7 @@ def workpaper(name: str, source: str | Path = "demo") -> "_workpaper.Workpaper |
     from auditkit.report.period import paper as _period_paper
     from auditkit.report.period import saved
 
-    own = Path(source) / "inputs" / "auditkit.toml"
+    own = Path(source) / "inputs" / _engagement.NAME
     engagement = _engagement.load(own if own.is_file() else None)
     if saved.is_period(Path(source)):
         return _period_paper.workpaper(name, saved.load(Path(source)), engagement)
@@ -364,7 +371,7 @@ def changes(
     after: Snapshot,
     *,
     tickets: str | Path | pd.DataFrame | None = None,
-    config: str | Path | None = None,
+    config: Config = None,
 ) -> pd.DataFrame:
     """What changed between two snapshots, by whom, and whether a ticket or an agreed deployer explains it.
 
@@ -373,7 +380,7 @@ def changes(
     read. `tickets` is a CSV file or a table of that name; else the import of `after` is used. `[changes]` of
     auditkit.toml (`config`) names deployers and how long an approval holds.
     """
-    agreed = _engagement.load(Path(config) if config else None).changes
+    agreed = _engaged(config).changes
     lacking = ""
     if isinstance(tickets, (str, Path)):
         (read,) = imports.read([imports.Supplied(source=Ticket.source, paths=(Path(tickets),))])
@@ -389,7 +396,7 @@ def prepare_review(
     *,
     place: str | Path | None = None,
     path: str | Path | None = None,
-    config: str | Path | None = None,
+    config: Config = None,
     cluster: str = "",
     **options: Any,
 ) -> "Review":
@@ -400,7 +407,7 @@ def prepare_review(
     """
     from auditkit.review import rounds  # Here, as in `run`: it makes workbooks.
 
-    engagement = _engagement.load(Path(config) if config else None)
+    engagement = _engaged(config)
     _one_of(place, path)
     if path is not None:
         return rounds.prepare(load(path, config=config), Path(out), engagement, quarter, **options)
@@ -421,7 +428,7 @@ def close_review(
     *,
     place: str | Path | None = None,
     path: str | Path | None = None,
-    config: str | Path | None = None,
+    config: Config = None,
     cluster: str = "",
     **options: Any,
 ) -> "Closed":
@@ -436,7 +443,7 @@ def close_review(
     if path is not None:
         later = [load(path, config=config)]
     else:
-        history = _history(Path(str(place)), _engagement.load(Path(config) if config else None), cluster)
+        history = _history(Path(str(place)), _engaged(config), cluster)
         since = rounds.read(Path(prepared)).taken_at
         captures = [c for c in history.captures if c.taken_at > since]
         beside = _imports_of(history, config)
@@ -452,7 +459,7 @@ def _one_of(place: str | Path | None, path: str | Path | None) -> None:
         raise UsageError("name one source: --store DIR or --from PATH")
 
 
-def _history(place: Path, engagement: _engagement.Engagement, cluster: str) -> History:
+def _history(place: Path, engagement: Engagement, cluster: str) -> History:
     """The history of this cluster in a store, else of the engagement's, else the only one there."""
     if (place / "snapshots").is_dir():
         return History(place)
@@ -465,7 +472,7 @@ def _history(place: Path, engagement: _engagement.Engagement, cluster: str) -> H
     return known[name]
 
 
-def _imports_of(history: History, config: str | Path | None) -> list[imports.Loaded]:
+def _imports_of(history: History, config: Config) -> list[imports.Loaded]:
     return imports.of_clusters(_imports(config), [history.cluster])[history.cluster]
 
 

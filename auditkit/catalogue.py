@@ -5,40 +5,32 @@ of other tools in data/peers.toml. What a check answers in a framework stands in
 """
 
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
 
 import pandas as pd
 
 from auditkit.declare import CHECKS
-from auditkit.engagement import parse
-from auditkit.resources import folder
-
-
-@cache
-def _data(name: str) -> dict[str, Any]:
-    return parse(folder("data") / name)
+from auditkit.resources import data
 
 
 def imports() -> Mapping[str, str]:
     """What is read beside the API, and what each file is: `kube_bench` and its report in JSON."""
-    found: Mapping[str, str] = _data("rows.toml")["imports"]
+    found: Mapping[str, str] = data("rows.toml")["imports"]
     return found
 
 
 def rows(check: str) -> list[str]:
     """The ids of the facts that a check answers; none where the catalogue has no entry of it."""
-    return list(_data("catalogue.toml").get(check, {}).get("rows", ()))
+    return list(data("catalogue.toml").get(check, {}).get("rows", ()))
 
 
 def peers(check: str) -> dict[str, list[str]]:
     """By tool: its own ids of tests that look at the same thing as a check of ours; they may judge it otherwise."""
-    return {peer: list(ids) for peer, ids in _data("peers.toml")["checks"].get(check, {}).items()}
+    return {peer: list(ids) for peer, ids in data("peers.toml")["checks"].get(check, {}).items()}
 
 
 def names() -> Mapping[str, str]:
     """The tools whose ids are known, and what these are ids of."""
-    found: Mapping[str, str] = _data("peers.toml")["names"]
+    found: Mapping[str, str] = data("peers.toml")["names"]
     return found
 
 
@@ -50,6 +42,6 @@ def facts() -> pd.DataFrame:
             checks.setdefault(row, []).append(id)
     found = [
         (row, fact["title"], checks.get(row, []), list(fact.get("imports", ())), fact.get("manual", ""))
-        for row, fact in _data("rows.toml")["rows"].items()
+        for row, fact in data("rows.toml")["rows"].items()
     ]
     return pd.DataFrame(found, columns=["row", "title", "checks", "imports", "manual"])

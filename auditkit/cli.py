@@ -10,12 +10,19 @@ import click
 from auditkit.cli_period import period
 from auditkit.cli_review import matrix, review
 from auditkit.errors import AuditkitError, UsageError, VerificationError, instead
-from auditkit.options import CAPTURES, LAST, SOURCE, captured, config_option, opened, with_options
-from auditkit.terminal import having, listed, records, say, show, show_json
-
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="A list of objects with every column, instead of lines for people."
+from auditkit.options import (
+    CAPTURES,
+    LAST,
+    SOURCE,
+    captured,
+    config_option,
+    fail_on_option,
+    json_option,
+    key_option,
+    opened,
+    with_options,
 )
+from auditkit.terminal import having, listed, records, say, show, show_json
 
 
 def main() -> None:
@@ -94,13 +101,13 @@ def capture(out: Path | None, into: Path | None, config: Path | None, **source: 
         raise UsageError("say where the snapshot goes: --out DIR or --store DIR")
     if config and not into:
         raise UsageError("--config: only with --store; a snapshot holds no engagement")
-    engagement.load(config)
+    agreed = engagement.load(config)
     snapshot = opened(**source)
     where = f"snapshot: {out}"
     if out:
         api.save(snapshot, out)
     elif into:
-        added = api.keep(snapshot, into, config=config)
+        added = api.keep(snapshot, into, config=agreed)
         where = f"{'stored' if added.new else 'already stored, nothing was written'}: {added.place}"
         if added.note:
             say(added.note, err=True)
@@ -165,7 +172,7 @@ def store_purge(place: Path, before: datetime, config: Path | None, really: bool
 @click.option("--only", metavar="CONCLUSION", multiple=True, help="Show these only, e.g. exceptions; may be repeated.")
 @json_option
 @click.option("--rows", is_flag=True, help="With --json: the exceptions' rows too.")
-@click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
+@fail_on_option
 def check(
     config: Path | None,
     ids: tuple[str, ...],
@@ -185,8 +192,9 @@ def check(
 
     if rows and not as_json:
         raise UsageError("--rows: only with --json")
-    snapshot = opened(config=config, **source)
-    results = api.check(snapshot, ids or None, settings=engagement.load(config).settings)
+    agreed = engagement.load(config)
+    snapshot = opened(config=agreed, **source)
+    results = api.check(snapshot, ids or None, settings=agreed.settings)
     frame = results.frame
     if unknown := [one for one in only if one not in CONCLUSIONS]:
         raise UsageError(f"--only: no conclusion {unknown[0]}; {instead(unknown[0], CONCLUSIONS)}")
@@ -220,10 +228,11 @@ def changes(before: Path, after: Path, tickets: Path | None, config: Path | None
     Each is a SOURCE as of other verbs. What agreed deployers wrote is explained without a ticket.
     `explained` is empty where it cannot be told. A snapshot that is incomplete makes the verb end with 3.
     """
-    from auditkit import api
+    from auditkit import api, engagement
 
-    first, second = api.load(before), api.load(after, config=config)
-    frame = api.changes(first, second, tickets=tickets, config=config)
+    agreed = engagement.load(config)
+    first, second = api.load(before), api.load(after, config=agreed)
+    frame = api.changes(first, second, tickets=tickets, config=agreed)
     shown = ["change", "kind", "namespace", "name", "fields", "at", "drift", "explained", "why"]
     show(frame if as_json else frame[shown], as_json)
     return 3 if first.incomplete or second.incomplete else 0
@@ -280,9 +289,9 @@ def reach(start: str, target: str, protocol: str, enforced: bool, **source: Any)
 @config_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder for the pack.")
 @click.option("--notebooks", "names", metavar="NAMES", help="Comma-separated; default: all.")
-@click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) to sign the seal with.")
+@key_option
 @click.option("--previous", type=click.Path(path_type=Path), help="The pack before this one, to chain to.")
-@click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
+@fail_on_option
 def run(
     out: Path,
     config: Path | None,
@@ -293,14 +302,14 @@ def run(
     **source: Any,
 ) -> int:
     """Read a cluster, test it, and write a sealed pack."""
-    from auditkit import api, frameworks
+    from auditkit import api, engagement, frameworks
 
     # Before the cluster is read: what the user wrote can be mended at once.
-    frameworks.settled(config)
+    agreed = frameworks.settled(engagement.load(config))
     done = api.run(
-        opened(config=config, **source),
+        opened(config=agreed, **source),
         out,
-        config=config,
+        config=agreed,
         names=[name.strip() for name in names.split(",")] if names else None,
         key=key,
         previous=previous,

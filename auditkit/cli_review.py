@@ -5,10 +5,9 @@ from pathlib import Path
 import click
 
 from auditkit.errors import VerificationError
-from auditkit.options import config_option
+from auditkit.options import config_option, fail_on_option, key_option
 from auditkit.terminal import say
 
-_key = click.option("--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) to sign the seal with.")
 _out = click.option("--out", required=True, type=click.Path(path_type=Path), help="A new folder.")
 _store = click.option("--store", "place", type=click.Path(path_type=Path), help="The store of the cluster's captures.")
 _cluster = click.option("--cluster", default="", metavar="NAME", help="The cluster in the store, where it has several.")
@@ -29,7 +28,7 @@ def review() -> None:
     "--previous", type=click.Path(path_type=Path), help="The review before: filled workbook or closed folder."
 )
 @_out
-@_key
+@key_option
 def prepare(
     place: Path | None,
     cluster: str,
@@ -64,8 +63,8 @@ def prepare(
 @click.option("--from", "path", type=click.Path(path_type=Path), help="Instead: one snapshot later than the listing.")
 @config_option
 @_out
-@_key
-@click.option("--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions.")
+@key_option
+@fail_on_option
 def close(
     filled: Path,
     prepared: Path,

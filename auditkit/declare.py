@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -11,7 +12,7 @@ from auditkit.errors import AuditkitError, instead
 from auditkit.kinds import Kind, Record
 
 Severity = Literal["critical", "high", "medium", "low", "info"]
-SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low", "info")
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 # One nullable dtype a Python type: a missing value stays missing in comparisons (three-valued logic).
 DTYPES: Mapping[Any, str] = MappingProxyType(
@@ -56,7 +57,7 @@ class Table:
         return self.doc.partition("\n")[0]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Check:
     """One automated test; everything but id, severity and `control_plane` is read from its function."""
 
@@ -93,13 +94,17 @@ class Check:
     @property
     def source(self) -> str:
         """The predicate as written, without its docstring: the test procedure an auditor can re-perform."""
-        text = inspect.getsource(self.test)
-        start, end = text.find('"""'), text.find('"""', text.find('"""') + 3)
-        return text[:start].rstrip() + "\n" + text[end + 3 :].lstrip("\n")
+        return _predicate(self.test)
 
     @property
     def _doc(self) -> str:
         return inspect.getdoc(self.test) or ""
+
+
+@cache
+def _predicate(test: Callable[..., Any]) -> str:
+    before, _, text = inspect.getsource(test).partition('"""')
+    return before.rstrip() + "\n" + text.partition('"""')[2].lstrip("\n")
 
 
 # Tables that evaluate makes without a declaration here: where the snapshot came from, what the checks found.

@@ -18,7 +18,7 @@ from auditkit.capture.imports import READERS, Supplied
 from auditkit.capture.imports.base import MAX_AGE_DAYS
 from auditkit.declare import CHECKS
 from auditkit.errors import Faults, UsageError, faults_of, instead
-from auditkit.resources import folder
+from auditkit.resources import data, folder
 
 NAME = "auditkit.toml"
 # The folder beside it in a pack, with the data files of the auditkit that made it.
@@ -84,7 +84,7 @@ class Scope(_Section):
 @cache
 def managers() -> Mapping[str, tuple[str, ...]]:
     """Names of field managers by role, from data/managers.toml: `controllers`, `deployers`, `gitops`; shell patterns."""
-    return {role: tuple(names) for role, names in parse(folder("data") / "managers.toml").items()}
+    return {role: tuple(names) for role, names in data("managers.toml").items()}
 
 
 class Changes(_Section):

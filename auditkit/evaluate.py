@@ -4,9 +4,10 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from html import escape
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,7 @@ from auditkit.declare import (
     Check,
     Column,
     Table,
+    columns_of,
     kinds_of,
     records_of,
     spine_of,
@@ -34,22 +36,14 @@ from auditkit.declare import (
 )
 from auditkit.display import shown
 from auditkit.errors import AuditkitError, Faults, UsageError, instead
-from auditkit.kinds import Kind, Record, resource
+from auditkit.kinds import Kind, Record
 from auditkit.memory import collection_paused
 
+# In order of precedence: a control takes the first of its checks'.
 Conclusion = Literal[
     "error", "exceptions", "not collected", "undetermined", "inherited", "no population", "no exceptions"
 ]
-# In order of precedence: a control takes the first of its checks'.
-CONCLUSIONS: tuple[Conclusion, ...] = (
-    "error",
-    "exceptions",
-    "not collected",
-    "undetermined",
-    "inherited",
-    "no population",
-    "no exceptions",
-)
+CONCLUSIONS: tuple[Conclusion, ...] = get_args(Conclusion)
 
 EXCEPTION, UNDETERMINED, OK = "exception", "undetermined", "ok"
 Codes = npt.NDArray[np.int8]
@@ -66,20 +60,15 @@ class Origin:
     cluster: Annotated[str, "Name of the cluster."]
     cluster_uid: Annotated[str | None, "UID of the namespace kube-system: the cluster's own identity."]
     version: Annotated[str | None, "Version of the API server (gitVersion)."]
-    taken_at: Annotated[pd.Timestamp | None, "Time of the snapshot, UTC; missing where the objects are undated."]
+    taken_at: Annotated[datetime | None, "Time of the snapshot, UTC; missing where the objects are undated."]
     basis: Annotated[str, "`listed` by the API, or `as supplied` in files."]
 
+    @staticmethod
+    def rows(origin: snapshot.Origin) -> Iterator[tuple[Any, ...]]:
+        yield origin.cluster, origin.cluster_uid or None, origin.version or None, origin.taken_at, origin.basis
 
-ORIGIN = Table(
-    name="origin",
-    doc=str(Origin.__doc__),
-    columns=tuple(
-        Column(name=n, dtype="datetime64[us, UTC]" if n == "taken_at" else "string", doc=h.__metadata__[0])
-        for n, h in Origin.__annotations__.items()
-    ),
-    key=("cluster",),
-    build=lambda: None,
-)
+
+ORIGIN = Table(name="origin", doc=str(Origin.__doc__), columns=columns_of(Origin), key=("cluster",), build=Origin.rows)
 
 
 def declared(name: str) -> Table:
@@ -147,22 +136,18 @@ class Tables(Mapping[str, pd.DataFrame]):
     def _build(self, table: Table) -> pd.DataFrame:
         if table is waiving.FINDINGS:
             raise UsageError("findings are of checks, not of a snapshot: `ak.check(snap).frame`, `[ID].exceptions`")
-        if table is ORIGIN:
-            return _typed(_origin_row(self.snapshot.origin), table)
         if table.is_view:
             frame = table.build(*(self[read] for read in table.reads))
             missing = {c.name for c in table.columns} - set(frame.columns)
             if missing:
                 raise AuditkitError(f"view {table.name} left out its columns {', '.join(sorted(missing))}")
-            return _sorted(_typed(frame[[c.name for c in table.columns]], table), table)
-        rows = list(table.build(self.snapshot.objects))
+            return _sorted(typed(frame, table.columns, f"table {table.name}"), table)
+        rows = list(table.build(self.snapshot.origin if table is ORIGIN else self.snapshot.objects))
         for row in rows:
             if len(row) != len(table.columns):
                 names = ", ".join(c.name for c in table.columns)
                 raise AuditkitError(f"table {table.name}: a row has {len(row)} values, its columns are {names}")
-        columns = list(zip(*rows, strict=True)) or [()] * len(table.columns)
-        frame = pd.DataFrame({c.name: pd.Series(v, dtype=object) for c, v in zip(table.columns, columns, strict=True)})
-        return _sorted(_typed(frame, table), table)
+        return _sorted(framed(rows, table.columns, f"table {table.name}"), table)
 
     def incomplete(self, names: Iterable[str]) -> dict[type[Kind] | type[Record], Coverage]:
         """What these tables rest on and was not completely read; a kind that is not served is empty, not missing.
@@ -196,24 +181,26 @@ class Tables(Mapping[str, pd.DataFrame]):
         )
 
 
-def _origin_row(origin: snapshot.Origin) -> pd.DataFrame:
-    row = [origin.cluster, origin.cluster_uid or None, origin.version or None, origin.taken_at, origin.basis]
-    return pd.DataFrame([row], columns=[c.name for c in ORIGIN.columns])
+def framed(rows: Iterable[tuple[Any, ...]], columns: Sequence[Column], what: str) -> pd.DataFrame:
+    """Rows in the order of these columns as a frame; without rows the columns are there. Raises as `typed` does."""
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    frame = {column.name: pd.Series(v, dtype=object) for column, v in zip(columns, values, strict=True)}
+    return typed(pd.DataFrame(frame), columns, what)
 
 
-def _typed(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """The frame in the declared dtypes; AuditkitError names the column that does not hold what it declares."""
-    typed = {}
-    for column in table.columns:
+def typed(frame: pd.DataFrame, columns: Iterable[Column], what: str) -> pd.DataFrame:
+    """These columns of a frame in their dtypes; AuditkitError says of `what` the column that does not hold what it declares."""
+    found = {}
+    for column in columns:
         try:
             values: Any = frame[column.name]
             if column.dtype.startswith("datetime"):
-                typed[column.name] = pd.to_datetime(values, utc=True).astype(column.dtype)
+                found[column.name] = pd.to_datetime(values, utc=True).astype(column.dtype)
             else:
-                typed[column.name] = values.astype(column.dtype)
+                found[column.name] = values.astype(column.dtype)
         except (TypeError, ValueError) as error:
-            raise AuditkitError(f"table {table.name}, column {column.name}: {error}") from error
-    return pd.DataFrame(typed)
+            raise AuditkitError(f"{what}, column {column.name}: {error}") from error
+    return pd.DataFrame(found)
 
 
 def _sorted(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
@@ -452,9 +439,9 @@ def _findings(results: Sequence[Result]) -> pd.DataFrame:
         ).assign(check=r.check.id, conclusion=r.conclusion)
         for r in results
     ]
-    columns = [column.name for column in waiving.FINDINGS.columns]
-    whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    return _typed(whole.reindex(columns=columns), waiving.FINDINGS)
+    columns = waiving.FINDINGS.columns
+    whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[c.name for c in columns])
+    return typed(whole, columns, "table findings")
 
 
 def _in_force(tables: Tables, check: str) -> Mapping[str, Mapping[str, str]]:
@@ -536,8 +523,9 @@ def _judged(
 
 def _none(check: Check) -> Judged:
     """No row at all, with the columns of the population."""
-    columns = [*(column.name for column in declared(check.population).columns), "verdict", "exception_id", "waiver"]
-    return Judged.of(pd.DataFrame(columns=columns))
+    rows, none = framed((), declared(check.population).columns, check.population), _MISSING[:0]
+    marks = {"exception_id": none, "waiver": none}
+    return Judged(rows=rows, verdicts=np.empty(0, np.int8), waived=0, marks=lambda: marks)
 
 
 _VERDICTS = pd.array([OK, EXCEPTION, UNDETERMINED], dtype="string")  # by code: the last is -1
@@ -556,10 +544,3 @@ def _lack(coverage: Iterable[Coverage]) -> str:
     """Which kinds are missing and why, each once."""
     named = dict.fromkeys(f"{c.resource} {c.state}" + (f" ({c.note})" if c.note else "") for c in coverage)
     return "; ".join(named)
-
-
-def required_kinds(ids: Iterable[str] | None = None) -> tuple[type[Kind], ...]:
-    """The kinds that these checks (default: all) rest on, sorted by resource."""
-    chosen = CHECKS.values() if ids is None else (CHECKS[id] for id in ids)
-    found = {kind for check in chosen for read in check.reads for kind in kinds_of(read)}
-    return tuple(sorted(found, key=resource))

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from auditkit import catalogue
 from auditkit.declare import CHECKS
 from auditkit.engagement import Engagement, parse, shipped
-from auditkit.engagement import load as load_engagement
 from auditkit.errors import Faults, UsageError, faults_of, instead
 from auditkit.evaluate import declared
-from auditkit.resources import folder
+from auditkit.resources import data, folder
 from auditkit.tally import Counted, ManagementResult, Tally
 
-# The framework whose criteria controls name.
-SOC2 = "soc2-2017"
+# The framework whose criteria controls name, and the benchmark that a workbook lists beside it.
+SOC2, CIS = "soc2-2017", "cis-1.12"
+CONTROLS = "controls.toml"
 
 
 class _Data(BaseModel):
@@ -178,9 +178,8 @@ def _no_check(id: str) -> str:
     return f"no check {id}; {instead(id, CHECKS, '`auditkit checks`')}"
 
 
-def settled(config: Path | None) -> Engagement:
-    """The engagement, with every file that it names looked at: its frameworks and controls. Raises as they do."""
-    engagement = load_engagement(config)
+def settled(engagement: Engagement) -> Engagement:
+    """The same engagement, once every file that it names was looked at: its frameworks and controls. Raises as they do."""
     chosen(engagement)
     controls(engagement)
     return engagement
@@ -219,9 +218,8 @@ def controls(engagement: Engagement | None = None) -> tuple[Control, ...]:
 
     Raises Faults with all that is wrong: unknown checks and criteria, criteria left without control or reason.
     """
-    shipped = folder("data") / "controls.toml"
     own = engagement.controls_path if engagement else None
-    texts: dict[str, dict[str, Any]] = parse(shipped)
+    texts: dict[str, dict[str, Any]] = {**data(CONTROLS)}
     changes = parse(own) if own else {}
     for id, change in changes.items():
         if not isinstance(change, dict):
@@ -235,7 +233,7 @@ def controls(engagement: Engagement | None = None) -> tuple[Control, ...]:
             faults += faults_of(error, Control, id)
     faults += _dangling(found)
     if faults:
-        raise Faults(str(own or shipped), faults)
+        raise Faults(str(own or folder("data") / CONTROLS), faults)
     return tuple(found)
 
 

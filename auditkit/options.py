@@ -1,4 +1,4 @@
-"""The options that name a source, and the snapshot that they open."""
+"""The options that verbs share, and the snapshot that those of a source open."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +11,7 @@ import click
 from auditkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from auditkit.api import Config
     from auditkit.evaluate import Snapshot
 
 READING = [
@@ -53,6 +54,17 @@ LAST = click.argument("place", metavar="[SOURCE]", required=False, type=click.Pa
 MEANT = """SOURCE is context:NAME of your kubeconfig, in-cluster (the cluster that this pod runs in), demo, or a path: a pack, a
 snapshot, a capture in a store, manifests, or what `kubectl get KIND -A -o json` wrote, in a folder, .zip or .tar.gz."""
 
+config_option = click.option("--config", type=click.Path(path_type=Path), help="The engagement: auditkit.toml.")
+key_option = click.option(
+    "--key", type=click.Path(path_type=Path), help="Ed25519 private key (PEM) to sign the seal with."
+)
+fail_on_option = click.option(
+    "--fail-on", type=click.Choice(["exceptions"]), help="End with 4 where there are exceptions."
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="A list of objects with every column, instead of lines for people."
+)
+
 # What a snapshot, a pack or a capture in a store has in it.
 SAVED = ("origin.json", "snapshot", "capture.json")
 
@@ -76,7 +88,7 @@ def opened(
     path: Path | None = None,
     place: Path | None = None,
     taken_at: str | None = None,
-    config: Path | None = None,
+    config: "Config" = None,
     **options: Any,
 ) -> "Snapshot":
     """The snapshot that the source options name, or the word that stands for --from, with the imports of `config`."""
@@ -122,6 +134,3 @@ def _time(text: str) -> datetime:
     except ValueError:
         raise UsageError(f"--taken-at {text}: not a time; write it as 2026-10-31T06:00:00Z") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-config_option = click.option("--config", type=click.Path(path_type=Path), help="The engagement: auditkit.toml.")

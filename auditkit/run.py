@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from auditkit import frameworks, seal, store
 from auditkit.capture import IMPORTS, imports, tool
 from auditkit.capture import snapshot as snapshots
@@ -158,15 +156,11 @@ def write_results(place: Path, results: Results) -> None:
     write_parquet(frame, place / "results.parquet")
     write_csv(frame, place / "results.csv")
     for id, result in results.items():
-        write_parquet(_strings(result.population), place / "populations" / f"{id}.parquet")
+        write_parquet(result.population, place / "populations" / f"{id}.parquet")
         if len(result.exceptions):
             write_csv(result.exceptions, place / "exceptions" / f"{id}.csv")
         if len(result.undetermined):
             write_csv(result.undetermined, place / "undetermined" / f"{id}.csv")
-
-
-def _strings(population: pd.DataFrame) -> pd.DataFrame:
-    return population.astype({"verdict": "string", "exception_id": "string", "waiver": "string"})
 
 
 def _write_binder(
@@ -263,18 +257,8 @@ def _tree() -> str:
     """Whether the code that ran is a commit, a changed checkout, or an installed package."""
     if not (PACKAGE.parent / ".git").exists():
         return "installed"
-    asked = [
-        "git",
-        "-C",
-        str(PACKAGE.parent),
-        "status",
-        "--porcelain",
-        "--",
-        "auditkit",
-        "data",
-        "notebooks",
-        "templates",
-    ]
+    folders = ("auditkit", "data", "notebooks", "templates")
+    asked = ["git", "-C", str(PACKAGE.parent), "status", "--porcelain", "--", *folders]
     try:
         answer = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):

@@ -7,7 +7,7 @@ from typing import Annotated
 import pandas as pd
 
 from auditkit.capture.imports.waivers import Waiver
-from auditkit.declare import CHECKS, TABLES, Column, Table
+from auditkit.declare import CHECKS, TABLES, Table, columns_of
 from auditkit.errors import instead
 from auditkit.kinds import Record
 
@@ -27,7 +27,7 @@ class Findings:
 FINDINGS = Table(
     name="findings",
     doc=str(Findings.__doc__),
-    columns=tuple(Column(name=n, dtype="string", doc=h.__metadata__[0]) for n, h in Findings.__annotations__.items()),
+    columns=columns_of(Findings),
     key=("check", "exception_id"),
     build=lambda: None,
 )

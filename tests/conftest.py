@@ -1,19 +1,20 @@
-"""What every test may use: the recorded cluster, one pack of the demo, programs of the system."""
+"""What every test may use: the recorded cluster, as files and served, one pack of the demo, programs of the system."""
 
 import fcntl
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from periods import DATES, recorded
+from apiserver import ApiServer, serving
 
 import auditkit as ak
 from auditkit.resources import folder
-from auditkit.run_period import PeriodRun
 
 RECORDINGS = Path(__file__).parent / "recordings"
+# The days on which the cluster was recorded.
+DATES = ("2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31")
 # The engagement of the demo, with its imports.
 DEMO = folder("data") / "demo" / "auditkit.toml"
 
@@ -21,6 +22,14 @@ DEMO = folder("data") / "demo" / "auditkit.toml"
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     return RECORDINGS
+
+
+@pytest.fixture
+def october(monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
+    """An API server that serves the last recording, past any proxy."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving(ApiServer(RECORDINGS / "northwind-prod" / DATES[-1])) as api:
+        yield api
 
 
 @pytest.fixture(scope="session")
@@ -53,11 +62,3 @@ def program() -> Callable[[str], str]:
         pytest.skip(reason)
 
     return find
-
-
-@pytest.fixture(scope="session")
-def over_period(tmp_path_factory: pytest.TempPathFactory) -> PeriodRun:
-    """The sealed pack of the four recorded dates as a period, with one of its notebooks executed."""
-    out = tmp_path_factory.mktemp("packs") / "period"
-    config = Path(__file__).parent / "northwind-period.toml"
-    return ak.period(snapshots=map(recorded, DATES), out=out, config=config, names=["access"])

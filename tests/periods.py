@@ -4,16 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
-from pathlib import Path
 
 import msgspec
+from conftest import DATES, RECORDINGS
 
 import auditkit as ak
 from auditkit.engagement import Changes, Period
 from auditkit.evaluate import Snapshot
 
-RECORDINGS = Path(__file__).parent / "recordings"
-DATES = ("2026-07-01", "2026-08-15", "2026-09-30", "2026-10-31")
 PERIOD = Period(start=date(2026, 7, 1), end=date(2026, 10, 31), schedule="daily", gap_tolerance_days=2.0)
 # Those of northwind-prod write records of their own, as agreed.
 AGREED = Changes(deployers=[*Changes().deployers, "velero-server", "controller", "trivy-operator", "external-secrets"])

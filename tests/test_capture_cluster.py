@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +41,6 @@ def canaries(recordings: Path) -> list[str]:
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.fixture
-def october(recordings: Path) -> Iterator[ApiServer]:
-    with serving(ApiServer(recordings / "northwind-prod" / "2026-10-31")) as api:
-        yield api
 
 
 def take(api: ApiServer, folder: Path, **given: Any) -> Snapshot:

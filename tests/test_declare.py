@@ -9,7 +9,7 @@ from builders import snapshot
 
 from auditkit import declare
 from auditkit.errors import AuditkitError
-from auditkit.evaluate import Tables, required_kinds, run
+from auditkit.evaluate import Tables, run
 
 
 @pytest.fixture
@@ -34,8 +34,6 @@ def test_a_misspelt_population_names_check_and_table() -> None:
 
     with pytest.raises(AuditkitError, match=r"^check XX-01: no table 'containrs' to read; did you mean containers[,?]"):
         run(Tables(snapshot([])), ["XX-01"])
-    with pytest.raises(AuditkitError, match=r"^check XX-01: no table"):
-        required_kinds(["XX-01"])
     with pytest.raises(AuditkitError, match=r"^no table 'podz' to read; did you mean pods[,?]"):
         declare.kinds_of("podz")
 

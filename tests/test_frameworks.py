@@ -86,7 +86,7 @@ def test_a_version_names_items_that_there_are() -> None:
 
 def test_an_engagement_may_name_a_version(tmp_path: Path) -> None:
     (tmp_path / "auditkit.toml").write_text('frameworks = ["soc2-2017", "cis-2.0.1", "pss"]\n')
-    chosen = frameworks.chosen(frameworks.settled(tmp_path / "auditkit.toml"))
+    chosen = frameworks.chosen(frameworks.settled(engagement.load(tmp_path / "auditkit.toml")))
     assert [f.name for f in chosen] == ["soc2-2017", "cis-2.0.1", "pss"]
     frame = frameworks.coverage(Ran(**{"POD-01": "exceptions"}), chosen[2], ())  # type: ignore[arg-type]
     assert frame.set_index("Requirement").loc["baseline.privileged", "Management's result"] == "Exceptions noted"
@@ -304,7 +304,7 @@ def test_an_own_framework_is_looked_at_before_the_work(tmp_path: Path, written: 
     config = tmp_path / "auditkit.toml"
     config.write_text('frameworks = ["pss", "own.toml"]\n')
     with pytest.raises(Faults) as caught:
-        frameworks.settled(config)
+        frameworks.settled(engagement.load(config))
     assert says in str(caught.value)
 
 

@@ -4,12 +4,12 @@ import time
 
 import msgspec
 import pytest
+from conftest import DATES
 
 from auditkit import kinds
 from auditkit.kinds import judge
 from auditkit.kinds.base import decode_page, read, resource
 from auditkit.kinds.workloads import WORKLOADS, Container, Deployment, Pod, Volume, pod_template
-from tests.conftest import DATES
 
 
 @pytest.mark.parametrize("kind", WORKLOADS.values(), ids=WORKLOADS)

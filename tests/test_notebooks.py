@@ -133,13 +133,21 @@ def test_each_workpaper_has_a_chart_that_says_what_it_shows(name: str, september
     assert len(picture.alt.split()) > 6
 
 
-@pytest.mark.parametrize("name", CHARTS)
-def test_a_chart_is_drawn_of_nothing(name: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Snapshot, Results]:
+    """A cluster of which one manifest is known."""
     import auditkit as ak
 
-    (tmp_path / "x.yaml").write_text("kind: Namespace\napiVersion: v1\nmetadata: {name: web}\n")
-    snapshot = ak.load(tmp_path)
-    assert draw(name, snapshot, list(ak.check(snapshot).values()))._repr_mimebundle_()[0]["image/png"]
+    place = tmp_path_factory.mktemp("nothing")
+    (place / "x.yaml").write_text("kind: Namespace\napiVersion: v1\nmetadata: {name: web}\n")
+    snapshot = ak.load(place)
+    return snapshot, ak.check(snapshot)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_drawn_of_nothing(name: str, nothing: tuple[Snapshot, Results]) -> None:
+    snapshot, results = nothing
+    assert draw(name, snapshot, list(results.values()))._repr_mimebundle_()[0]["image/png"]
 
 
 def test_what_is_missing_is_said_with_the_way_to_get_it(september: tuple[Snapshot, Results]) -> None:

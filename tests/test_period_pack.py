@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from builders import snapshot
 from click.testing import CliRunner
-from periods import RECORDINGS
+from periods import DATES, RECORDINGS, recorded
 
 import auditkit as ak
 from auditkit import api, seal
@@ -54,6 +54,14 @@ requester = "ann"
 approver = "ciso"
 approved_on = 2026-06-01
 """
+
+
+@pytest.fixture(scope="module")
+def over_period(tmp_path_factory: pytest.TempPathFactory) -> PeriodRun:
+    """The sealed pack of the four recorded dates as a period, with one of its notebooks executed."""
+    out = tmp_path_factory.mktemp("packs") / "period"
+    config = Path(__file__).parent / "northwind-period.toml"
+    return ak.period(snapshots=map(recorded, DATES), out=out, config=config, names=["access"])
 
 
 @pytest.fixture(scope="module")

@@ -63,8 +63,8 @@ def test_every_table_says_what_it_is_made_from(name: str) -> None:
 
 def test_a_row_is_decided_by_what_a_helper_looks_at() -> None:
     """kube-bench's FAIL is read by a helper; the title of the item says what it is about."""
-    assert procedure.decisive(CHECKS["CP-80"]) == ["in_cluster", "status", "text"]
-    assert procedure.decisive(CHECKS["RBAC-72"]) == ["person"]
+    assert procedure.decisive(CHECKS["CP-80"]) == ("in_cluster", "status", "text")
+    assert procedure.decisive(CHECKS["RBAC-72"]) == ("person",)
 
 
 def test_the_part_of_an_object_leaves_out_what_is_empty() -> None:

@@ -124,21 +124,19 @@ def test_a_changed_byte_is_named(pack: Path, tmp_path: Path) -> None:
 
 
 def test_workbook_and_tables_are_the_same_bytes_again(pack: Path, tmp_path: Path) -> None:
-    again = ak.run("demo", tmp_path / "again", config=DEMO, names=["scope"]).pack
+    again = ak.run("demo", tmp_path / "again", config=DEMO, names=[]).pack
     for name in ("control-matrix.xlsx", "tables/bindings.parquet", "results/results.csv"):
         assert (again / name).read_bytes() == (pack / name).read_bytes(), name
 
 
-def test_exit_codes_of_the_scheduler(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_exit_codes_of_the_scheduler(recordings: Path) -> None:
     october = ak.load(recordings / "northwind-prod" / "2026-10-31")
     results = ak.check(october)
     assert exit_code(october, results) == 0
     assert exit_code(october, results, fail_on_exceptions=True) == 4
-    september = recordings / "northwind-prod" / "2026-09-30"
-    incomplete = ak.run(september, "pack", names=["scope"], fail_on_exceptions=True)
-    assert incomplete.exit_code == 3
-    assert "custom.metrics.k8s.io" in incomplete.summary
+    september = ak.load(recordings / "northwind-prod" / "2026-09-30")
+    assert "custom.metrics.k8s.io (failed)" in repr(september)
+    assert exit_code(september, ak.check(september), fail_on_exceptions=True) == 3
 
 
 def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +145,7 @@ def test_a_leak_stops_the_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     dump, leaking = pod_dump(tmp_path / "dump", {}), tmp_path / "auditkit.toml"
     leaking.write_text('entity = "see https://ann:hunter2@wiki.example/x"\n')
     with pytest.raises(LeakError, match="a password in a URL") as caught:
-        ak.run(dump, tmp_path / "pack", config=leaking, names=["scope"])
+        ak.run(dump, tmp_path / "pack", config=leaking, names=[])
     assert "hunter2" not in str(caught.value)
     assert not (tmp_path / "pack").exists()
     assert sorted(tmp_path.iterdir()) == [leaking, dump]
@@ -254,12 +252,14 @@ def test_every_verb_is_documented() -> None:
     assert [name for name, verb in cli.commands.items() if not verb.help] == []
 
 
-def test_the_engagement_travels_with_the_pack(tmp_path: Path) -> None:
+def test_a_run_says_what_is_missing_and_the_engagement_travels(tmp_path: Path) -> None:
     config = tmp_path / "auditkit.toml"
     config.write_text('entity = "Northwind Pay"\n[scope]\nnamespaces = ["web"]\n')
-    pack = ak.run(pod_dump(tmp_path / "dump", {}), tmp_path / "pack", config=config, names=["scope"]).pack
-    assert engagement.load(pack / "inputs" / "auditkit.toml").entity == "Northwind Pay"
-    assert "Northwind Pay" in (pack / "index.html").read_text()
+    done = ak.run(pod_dump(tmp_path / "dump", {}), tmp_path / "pack", config=config, names=[])
+    assert (done.exit_code, ak.verify(done.pack).ok) == (3, True)
+    assert "evidence incomplete: " in done.summary and "kinds (failed, see coverage)" in done.summary
+    assert engagement.load(done.pack / "inputs" / "auditkit.toml").entity == "Northwind Pay"
+    assert "Northwind Pay" in (done.pack / "index.html").read_text()
 
 
 def test_what_ships_with_auditkit_is_an_input_too(pack: Path, tmp_path: Path) -> None:
@@ -310,3 +310,15 @@ def test_verify_md_computes_the_digests_that_the_pack_names(
         for block in blocks
     ]  # fmt: skip
     assert printed == [named["package_sha256"], named["snapshot_digest"]]
+
+
+def test_text_is_utf8_whatever_the_locale(tmp_path: Path) -> None:
+    config = tmp_path / "auditkit.toml"
+    config.write_text('entity = "Büro Ⅱ"\n', encoding="utf-8")
+    code = (
+        "import sys; from pathlib import Path; from auditkit import engagement; from auditkit.run import write_inputs; "
+        "write_inputs(Path(sys.argv[2]), engagement.load(Path(sys.argv[1])))"
+    )
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, str(config), str(tmp_path / "inputs")], check=True, env=plain)
+    assert (tmp_path / "inputs" / "auditkit.toml").read_bytes() == config.read_bytes()

@@ -6,12 +6,12 @@ from builders import snapshot
 from conftest import DATES
 
 from auditkit import kinds
+from auditkit.analysis.owners import POD_KINDS
 from auditkit.capture.snapshot import Coverage, Origin, Snapshot
 from auditkit.declare import TABLES
 from auditkit.evaluate import Tables
 from auditkit.kinds.network import Service
 from auditkit.kinds.platform import HorizontalPodAutoscaler, Namespace, PodDisruptionBudget, ServiceAccount
-from auditkit.tables.owners import POD_KINDS
 
 KINDS = (*POD_KINDS, Namespace, ServiceAccount, PodDisruptionBudget, HorizontalPodAutoscaler, Service)
 NAMES = (

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from auditkit.analysis.aggregation import effective_rules
+from auditkit.analysis.objects import Gathered
 from auditkit.analysis.stock import is_stock, stock_rules
-from auditkit.analysis.surroundings import SURROUNDINGS, Surroundings, by_kind
+from auditkit.analysis.surroundings import SURROUNDINGS, Surroundings
 from auditkit.kinds import Kind
 from auditkit.kinds.rbac import ClusterRole, ClusterRoleBinding, Role, RoleBinding, Rule
 
@@ -102,22 +103,23 @@ class Access:
         """From a snapshot's objects, or any iterable of Structs or manifests; other kinds are passed over.
 
         `complete=False` says that roles or bindings were not all collected; `version` is the server's
-        (gitVersion). Raises ValueError where a manifest
-        has no kind, msgspec.ValidationError where one of a kind that auditkit reads is malformed.
+        (gitVersion). Raises ValueError where a manifest has no kind, msgspec.ValidationError where one of a kind that
+        auditkit reads is malformed.
         """
-        found = by_kind(objects)
+        found = Gathered(objects)
         roles: dict[RoleKey, RoleRules] = {}
         for role in found[Role]:
             own = role.rules or []
             roles["Role", role.namespace or DEFAULT, role.name] = [*zip(own, stock_rules(role, own), strict=True)]
         effective = effective_rules(found[ClusterRole])
-        for role in found[ClusterRole]:
-            known, whole = effective[role.name]
+        for shared in found[ClusterRole]:
+            known, whole = effective[shared.name]
             rest: list[tuple[Rule | None, bool]] = [] if whole else [(None, False)]
-            roles["ClusterRole", "", role.name] = [*zip(known, stock_rules(role, known), strict=True), *rest]
+            roles["ClusterRole", "", shared.name] = [*zip(known, stock_rules(shared, known), strict=True), *rest]
+        bindings: list[RoleBinding | ClusterRoleBinding] = [*found[RoleBinding], *found[ClusterRoleBinding]]
         rows = (
             (b.kind, b.namespace, b.name, b.role_ref.kind, b.role_ref.name, s.kind, s.name, s.namespace or "", stock)
-            for b in (*found[RoleBinding], *found[ClusterRoleBinding])
+            for b in bindings
             for stock in (is_stock(b),)
             for s in b.subjects or ()
         )

@@ -1,12 +1,10 @@
 """Components by the image they come in, and whether a version of one has a published vulnerability (data/components.toml)."""
 
 import re
-import tomllib
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-from auditkit.resources import folder
+from auditkit.resources import data
 
 Version = tuple[int, int, int]
 
@@ -14,17 +12,10 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)([-+].*)?")
 _EARLIER = re.compile(r"-(alpha|beta|rc|pre|dev|snapshot)", re.IGNORECASE)
 
 
-@cache
-def _components() -> Mapping[str, Mapping[str, Any]]:
-    found: Mapping[str, Mapping[str, Any]] = tomllib.loads(
-        (folder("data") / "components.toml").read_text(encoding="utf-8")
-    )
-    return found["component"]
-
-
 def recognise(repository: str) -> str | None:
     """The component that comes in an image with this path at its registry; None where it is none that is known."""
-    for name, one in _components().items():
+    name: str
+    for name, one in data("components.toml")["component"].items():
         if any(repository == image or repository.endswith("/" + image) for image in one["images"]):
             return name
     return None
@@ -37,7 +28,8 @@ def vulnerabilities(component: str, version: str) -> Mapping[str, bool | None]:
     own build (`1.5.9-0ubuntu1`, `v1.28.3-eks-4f4795d`), which may hold the correction.
     """
     found = _VERSION.fullmatch(version)
-    return {one["cve"]: _has(one, found) if found else None for one in _components()[component]["vulnerabilities"]}
+    known = data("components.toml")["component"][component]["vulnerabilities"]
+    return {one["cve"]: _has(one, found) if found else None for one in known}
 
 
 def _has(one: Mapping[str, Any], found: re.Match[str]) -> bool | None:

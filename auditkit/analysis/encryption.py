@@ -1,16 +1,8 @@
 """Whether volumes of a storage driver are encrypted at rest, as far as the cluster can tell."""
 
-import tomllib
 from collections.abc import Mapping
-from functools import cache
-from typing import Any
 
-from auditkit.resources import folder
-
-
-@cache
-def _drivers() -> Mapping[str, Any]:
-    return tomllib.loads((folder("data") / "encryption.toml").read_text(encoding="utf-8"))
+from auditkit.resources import data
 
 
 def encrypted(driver: str | None, parameters: Mapping[str, str] | None) -> bool | None:
@@ -20,7 +12,7 @@ def encrypted(driver: str | None, parameters: Mapping[str, str] | None) -> bool 
     All drivers take `true`; another spelling of it (`True`, `1`, yes), or of the parameter's name, some take and some do
     not, without an error: None as well.
     """
-    known = _drivers()
+    known = data("encryption.toml")
     if driver in known["always"]:
         return True
     name = known["by_parameter"].get(driver or "") or known["or_below"].get(driver or "")

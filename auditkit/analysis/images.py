@@ -81,6 +81,14 @@ def parse(reference: str) -> ImageReference:
     return ImageReference(domain=domain, path=path, tag=tag, digest=digest)
 
 
+def parsed(text: str) -> ImageReference | None:
+    """The same where a text may be none: what a cluster or a scanner calls an image."""
+    try:
+        return parse(text)
+    except ValueError:
+        return None
+
+
 def _split(name: str) -> tuple[str, str]:
     """Domain and rest (normalize.go splitDockerDomain); without a domain, or for one name on it, Docker Hub's rules."""
     head, slash, rest = name.partition("/")

@@ -1,10 +1,8 @@
 """Which network a cluster has, whether it enforces NetworkPolicy, and whose policies there are beside it."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -25,7 +23,7 @@ from auditkit.kinds.network import (
 from auditkit.kinds.platform import Node
 from auditkit.kinds.pods import PodSpec
 from auditkit.kinds.workloads import DaemonSet, pod_template
-from auditkit.resources import folder
+from auditkit.resources import data
 
 # Whose policies each kind beside NetworkPolicy is.
 ENGINES: Mapping[type[Kind], str] = MappingProxyType(
@@ -54,14 +52,9 @@ class Network:
     everywhere: bool | None
 
 
-@cache
-def _known(kind: str) -> tuple[Mapping[str, Any], ...]:
-    return tuple(tomllib.loads((folder("data") / "networks.toml").read_text(encoding="utf-8"))[kind])
-
-
 def proxies(controller: str) -> tuple[tuple[str, ...], bool] | None:
     """The images of an Ingress controller's proxies, and whether they are outside the cluster; None where not known."""
-    entry = next((one for one in _known("ingress") if one["controller"] == controller), None)
+    entry = next((one for one in data("networks.toml")["ingress"] if one["controller"] == controller), None)
     return (tuple(entry["images"]), bool(entry.get("outside"))) if entry else None
 
 
@@ -75,7 +68,7 @@ def networks(objects: Objects) -> list[Network]:
     """The DaemonSets that data/networks.toml knows as a network, by name or by image."""
     found = []
     for daemon in objects[DaemonSet]:
-        entries = [entry for entry in _known("network") if _is(entry, daemon)]
+        entries = [entry for entry in data("networks.toml")["network"] if _is(entry, daemon)]
         if entries:
             found.append((daemon, str(entries[0]["engine"]), some(entry.get("enforces") for entry in entries)))
     nodes = sum(is_linux(node) for node in objects[Node])

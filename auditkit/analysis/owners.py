@@ -1,7 +1,6 @@
 """Folds pods to the object that a person made: the top of the chain of their controllers."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -89,20 +88,23 @@ class Owners:
         return obj
 
 
-def owned(objects: Objects) -> Iterator[Owned]:
+def owned(objects: Objects) -> tuple[Owned, ...]:
     """Every top owner with its pods; a pod that nothing collected owns is its own, also after it has ended."""
     owners = Owners(objects)
     pods: defaultdict[int, list[Pod]] = defaultdict(list)
     for pod in objects[Pod]:
         if not ended(pod):
             pods[id(owners.top(pod))].append(pod)
-    for kind in POD_KINDS:
-        for obj in objects[kind]:
-            if owners.top(obj) is obj:
-                yield Owned(obj, tuple(sorted(pods[id(obj)], key=created, reverse=True)))
+    return tuple(
+        Owned(obj, tuple(sorted(pods[id(obj)], key=created, reverse=True)))
+        for kind in POD_KINDS
+        for obj in objects[kind]
+        if owners.top(obj) is obj
+    )
 
 
 def created(obj: Kind) -> datetime:
+    """When an object was created, for sorting: one that does not say comes first."""
     return obj.metadata.creation_timestamp or _UNDATED
 
 

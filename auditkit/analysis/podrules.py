@@ -45,6 +45,7 @@ def _own(pod: Facts) -> Iterator[tuple[str, SecurityContext]]:
 
 
 def handlers(container: Container) -> Iterator[tuple[str, Probe | Handler]]:
+    """The probes and hooks of a container, each with its path in there."""
     if container.liveness_probe:
         yield "livenessProbe", container.liveness_probe
     if container.readiness_probe:

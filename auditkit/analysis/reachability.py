@@ -67,7 +67,8 @@ class Reachability:
 
         They are all there is of a kind, but for those named `missing`. `enforced` asserts that the network enforces
         NetworkPolicies, or does not; None is what its DaemonSet says. Manifests of kinds that auditkit does not read are passed
-        over, but for policies of other engines. Raises msgspec.ValidationError where a manifest is malformed.
+        over, but for policies of other engines. Raises ValueError where a manifest has no kind, msgspec.ValidationError
+        where it is malformed.
         """
         return cls(objects, enforced=enforced, missing=missing)
 

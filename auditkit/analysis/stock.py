@@ -7,7 +7,6 @@ upstream's pull requests). An object is stock whichever of these minors shipped 
 rules that come with a feature gate which is off by default, the system:kube-scheduler of 1.31, other versions.
 """
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import msgspec
 
 from auditkit.kinds.rbac import AggregationRule, ClusterRole, ClusterRoleBinding, Role, RoleBinding, Rule, Subject
-from auditkit.resources import folder
+from auditkit.resources import data, folder
 
 AnyRole = Role | ClusterRole
 AnyBinding = RoleBinding | ClusterRoleBinding
@@ -87,7 +86,7 @@ def shipped_roles() -> Mapping[str, tuple[str | None, Mapping[str, Contents]]]:
     for key, role in _recorded()["roles"].items():
         aggregation = msgspec.convert(role["aggregationRule"], AggregationRule) if "aggregationRule" in role else None
         roles[key] = (_selector(aggregation), {"": contents(msgspec.convert(role["rules"], list[Rule]))})
-    for change in _changes()["change"]:
+    for change in data("stock-rbac-changes.toml")["change"]:
         now, was = (contents(msgspec.convert(change[name], list[Rule])) for name in ("now", "was"))
         for key in change["roles"]:
             states = roles[key][1]
@@ -99,7 +98,7 @@ def shipped_roles() -> Mapping[str, tuple[str | None, Mapping[str, Contents]]]:
 @cache
 def shipped_bindings() -> Mapping[str, Mapping[str, Bound]]:
     """By kind, namespace and name: role and subjects in 1.36 ("") and before each minor that changed them."""
-    found, changed = {}, _changes()["binding"]
+    found, changed = {}, data("stock-rbac-changes.toml")["binding"]
     for key, binding in _recorded()["bindings"].items():
         role = binding["roleRef"]
         states = {"": _bound(role["kind"], role["name"], msgspec.convert(binding["subjects"], list[Subject]))}
@@ -122,7 +121,3 @@ def controllers() -> frozenset[str]:
 
 def _recorded() -> Any:
     return msgspec.json.decode((folder("data") / "stock-rbac-1.36.json").read_bytes())
-
-
-def _changes() -> Any:
-    return tomllib.loads((folder("data") / "stock-rbac-changes.toml").read_text(encoding="utf-8"))

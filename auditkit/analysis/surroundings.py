@@ -1,13 +1,11 @@
 """What lies around roles and bindings and decides where a permission leads: ServiceAccounts, pods, namespaces, nodes."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
-from auditkit import kinds
 from auditkit.analysis import flags
+from auditkit.analysis.objects import Objects
 from auditkit.analysis.owners import MAKERS
 from auditkit.analysis.podsecurity import effective
 from auditkit.analysis.tokens import MIRROR, holds_token
@@ -70,7 +68,7 @@ class Surroundings:
     @classmethod
     def from_objects(
         cls,
-        objects: Mapping[type[Kind], Sequence[Any]],
+        objects: Objects,
         *,
         unread: Collection[type[Kind]] | None = None,
         version: str | None = None,
@@ -94,33 +92,6 @@ class Surroundings:
             aws_auth=any((m.namespace, m.name) == ("kube-system", "aws-auth") for m in objects[ConfigMap]),
             minor=flags.minor(version),
         )
-
-
-def by_kind(objects: Any) -> Mapping[type[Kind], Sequence[Any]]:
-    """Objects by kind: a mapping as it is, Structs, manifests and lists sorted; what auditkit does not read is passed over.
-
-    Raises ValueError where a manifest has no kind, msgspec.ValidationError where it is malformed.
-    """
-    found: defaultdict[type[Kind], list[Any]] = defaultdict(list)
-    if isinstance(objects, Mapping):
-        found.update({kind: list(objects[kind]) for kind in objects})
-        return found
-    for obj in objects:
-        for struct in (obj,) if isinstance(obj, Kind) else _structs(obj):
-            found[type(struct)].append(struct)
-    return found
-
-
-def _structs(document: Mapping[str, Any]) -> Iterator[Kind]:
-    """The object of a manifest, or those of a list: an API server's leave out kind and apiVersion of each."""
-    kind, version = str(document.get("kind") or ""), str(document.get("apiVersion") or "")
-    if not kind:
-        raise ValueError(f"an object without kind: {(document.get('metadata') or {}).get('name')}")
-    if "items" in document:
-        for item in document["items"] or ():
-            yield from _structs({"kind": kind.removesuffix("List"), "apiVersion": version, **item})
-    elif (version.rpartition("/")[0], kind) in kinds.BY_KIND:
-        yield kinds.of(document)
 
 
 def _level(namespace: Namespace) -> str | None:

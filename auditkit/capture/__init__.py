@@ -6,11 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from auditkit.capture import imports, snapshot
-from auditkit.capture.snapshot import Options, Snapshot
+from auditkit.capture.snapshot import DEFAULTS, Options, Snapshot
 from auditkit.errors import UsageError
 from auditkit.resources import folder
 
-DEFAULTS = Options()
 # Where a pack keeps the records of imports.
 IMPORTS = "inputs/imports"
 
@@ -33,9 +32,7 @@ def live(
     return cluster.capture(context, in_cluster=in_cluster, options=options, qps=qps)
 
 
-def from_files(
-    path: Path, *, cluster: str = "", taken_at: datetime | None = None, options: Options = DEFAULTS
-) -> Snapshot:
+def from_files(path: Path, *, taken_at: datetime | None = None, options: Options = DEFAULTS) -> Snapshot:
     """Read a dump, manifests, a saved snapshot, or the snapshot inside a pack.
 
     Raises UsageError where the path holds none of them.
@@ -46,7 +43,7 @@ def from_files(
         return packed(path)
     from auditkit.capture import files
 
-    return files.capture(path, cluster=cluster, taken_at=taken_at, options=options, tool=tool())
+    return files.capture(path, taken_at=taken_at, options=options)
 
 
 def packed(pack: Path) -> Snapshot:

@@ -1,6 +1,6 @@
-"""What kubectl and the API server say beside objects: version, identity, what is served."""
+"""What kubectl and the API server say beside objects: version, identity, what is served; raises msgspec.ValidationError."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,26 +43,52 @@ class _Review(_Told):
     status: _ReviewStatus | None = None
 
 
-class _Resource(_Told):
+class _Kind(_Told):
+    kind: str = ""
+
+
+class Resource(_Told):
+    """A resource that aggregated discovery names, by its plural."""
+
     resource: str
+    response_kind: _Kind | None = None
+    verbs: list[str] | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.response_kind.kind if self.response_kind else ""
 
 
-class _GroupVersion(_Told):
+class GroupVersion(_Told):
+    """One version of a group."""
+
+    version: str = ""
     freshness: str = ""
-    resources: list[_Resource] | None = None
+    resources: list[Resource] | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the group's server did not answer discovery."""
+        return self.freshness == "Stale" and not self.resources
 
 
 class _Named(_Told):
     name: str = ""
 
 
-class _Group(_Told):
+class Group(_Told):
+    """One group of aggregated discovery; the core group has no name."""
+
     metadata: _Named | None = None
-    versions: list[_GroupVersion] | None = None
+    versions: list[GroupVersion] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name if self.metadata else ""
 
 
 class _Discovery(_Told):
-    items: list[_Group] | None = None
+    items: list[Group] | None = None
 
 
 def version(raw: bytes) -> str:
@@ -78,14 +104,18 @@ def identity(review: Mapping[str, Any]) -> Identity:
     return Identity(username=user.username, groups=tuple(user.groups or ())) if user else Identity()
 
 
+def groups(document: Mapping[str, Any]) -> Sequence[Group]:
+    """The groups of a document of aggregated discovery."""
+    return msgspec.convert(document, _Discovery).items or ()
+
+
 def discovered(document: Mapping[str, Any]) -> tuple[set[str], set[str]]:
     """The resources that aggregated discovery names ("deployments.apps"), and the groups whose server did not answer."""
     served: set[str] = set()
     broken: set[str] = set()
-    for group in msgspec.convert(document, _Discovery).items or ():
-        name = group.metadata.name if group.metadata else ""
+    for group in groups(document):
         for version in group.versions or ():
-            if version.freshness == "Stale" and not version.resources:
-                broken.add(name)
-            served.update(f"{r.resource}.{name}" if name else r.resource for r in version.resources or ())
+            if version.broken:
+                broken.add(group.name)
+            served.update(f"{r.resource}.{group.name}" if group.name else r.resource for r in version.resources or ())
     return served, broken

@@ -1,13 +1,15 @@
 """The door for a running cluster: the official client connects, its lists become a snapshot."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 from tqdm import tqdm
 
 from auditkit import kinds as all_kinds
 from auditkit.analysis.selectors import every
-from auditkit.capture import tool
+from auditkit.capture import answers, tool
 from auditkit.capture.connect import connected
 from auditkit.capture.lister import JSON, METADATA, Listed, Served, collection, count, discover, fetch, merged
 from auditkit.capture.policy import (
@@ -18,14 +20,13 @@ from auditkit.capture.policy import (
     reads_secrets,
     whole_types,
 )
-from auditkit.capture.snapshot import Coverage, Identity, Options, Origin, Snapshot
+from auditkit.capture.snapshot import DEFAULTS, Coverage, Identity, Options, Origin, Snapshot
 from auditkit.capture.transport import Patience, Reply, Transport, parsed
 from auditkit.errors import RetryLater
 from auditkit.kinds import Kind, resource
 from auditkit.kinds.certificates import Secret
 from auditkit.memory import collection_paused
 
-DEFAULTS = Options()
 PATIENCE = Patience()
 
 
@@ -70,10 +71,7 @@ def capture(
         identity=identity,
         taken_at=first.date,
         dated_by="server Date header" if first.date else "undated",
-        # The local clock less the server's; the header counts whole seconds.
-        clock_skew_seconds=round((first.received - first.date).total_seconds(), 1)
-        if first.date and first.received
-        else None,
+        clock_skew_seconds=_skew(first),
         options=options,
         tool=tool(),
     )
@@ -88,15 +86,21 @@ def _reached(transport: Transport) -> Reply:
     return first
 
 
+def _skew(first: Reply) -> float | None:
+    """The local clock less the server's, in seconds; its header counts whole ones."""
+    return round((first.received - first.date).total_seconds(), 1) if first.date and first.received else None
+
+
 def _identity(transport: Transport, served: Served) -> Identity:
-    """Who the server takes us for; empty before Kubernetes 1.26, which cannot say."""
+    """Who the server takes us for; empty before Kubernetes 1.26, which cannot say, and where no answer of its own came."""
     versions = served.versions.get("selfsubjectreviews.authentication.k8s.io")
     if not versions:
         return Identity()
     path = f"/apis/authentication.k8s.io/{versions[0]}/selfsubjectreviews"
     reply = transport.post(path, {"apiVersion": f"authentication.k8s.io/{versions[0]}", "kind": "SelfSubjectReview"})
-    user = parsed(reply, path).get("status", {}).get("userInfo", {}) if reply.ok else {}
-    return Identity(username=user.get("username", ""), groups=tuple(user.get("groups") or ()))
+    with suppress(msgspec.ValidationError):
+        return answers.identity(parsed(reply, path)) if reply.ok else Identity()
+    return Identity()
 
 
 def _uid(transport: Transport) -> str:

@@ -5,22 +5,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from auditkit import kinds
-from auditkit.capture import archive
+from auditkit.capture import archive, tool
 from auditkit.capture.answers import RecordedAs
 from auditkit.capture.documents import Found, Reading, read_file
 from auditkit.capture.policy import EXCLUDED, SECRETS_EXCLUDED, kept_secret, reads_secrets
-from auditkit.capture.snapshot import Coverage, Options, Origin, Snapshot
+from auditkit.capture.snapshot import DEFAULTS, Coverage, Options, Origin, Snapshot
 from auditkit.errors import UsageError
 from auditkit.kinds import Kind, resource
 from auditkit.kinds.certificates import Secret
 from auditkit.kinds.platform import CustomResourceDefinition, Namespace
 
-DEFAULTS = Options()
+_NO_DISCOVERY = "the group's API server did not answer discovery"
 
 
-def capture(
-    path: Path, *, cluster: str = "", taken_at: datetime | None = None, options: Options = DEFAULTS, tool: str = ""
-) -> Snapshot:
+def capture(path: Path, *, taken_at: datetime | None = None, options: Options = DEFAULTS) -> Snapshot:
     """Read a folder, .zip, .tar.gz or file of Kubernetes objects into a snapshot.
 
     Objects out of Lists are what the API listed; single objects and manifests are "as supplied". A kind of
@@ -43,7 +41,7 @@ def capture(
     recorded = reading.recorded
     taken_at, dated_by = _dated(taken_at, recorded)
     origin = Origin(
-        cluster=cluster or _cluster_name(path, recorded),
+        cluster=_cluster_name(path, recorded),
         source=f"files:{path.resolve().name}",
         basis="as supplied" if reading.supplied else "listed",
         cluster_uid=next((n.metadata.uid for n in objects.get(Namespace, ()) if n.name == "kube-system"), ""),
@@ -52,7 +50,7 @@ def capture(
         taken_at=taken_at,
         dated_by=dated_by,
         options=options,
-        tool=tool,
+        tool=tool(),
     )
     return Snapshot(origin=origin, coverage=[*_coverage(reading, objects, options)], objects=objects)
 
@@ -100,37 +98,42 @@ def _kept(kind: type[Kind], found: Found, options: Options) -> list[Kind]:
 def _coverage(reading: Reading, objects: dict[type[Kind], list[Kind]], options: Options) -> Iterator[Coverage]:
     custom = _custom(reading)
     for kind in kinds.ALL:
-        found = reading.found.get(kind)
-        name, served = resource(kind), _served(kind, reading, custom)
+        found, served = reading.found.get(kind), _served(kind, reading, custom)
         if kind is Secret and not reads_secrets(options):
-            yield Coverage(
-                resource=name, kind=kind.kind, state="excluded", note=SECRETS_EXCLUDED, seen=found.seen if found else 0
-            )
+            seen = found.seen if found else 0
+            yield Coverage(resource=resource(kind), kind=kind.kind, state="excluded", note=SECRETS_EXCLUDED, seen=seen)
         elif found:
-            faults = _unlisted(kind, found, served, reading)
-            yield Coverage(
-                resource=name,
-                kind=kind.kind,
-                version=found.version,
-                state="partial" if found.malformed or found.faults or faults else "collected",
-                seen=found.seen,
-                kept=len(objects[kind]),
-                malformed=tuple(found.malformed),
-                pages=tuple(found.pages.values()),
-                resource_version=found.resource_version,
-                request=", ".join(found.pages),
-                note="; ".join(filter(None, (found.note, faults))),
-            )
+            yield _covered(kind, found, len(objects[kind]), _unlisted(kind, found, served, reading))
         elif kind.group in reading.broken:
-            yield Coverage(
-                resource=name, kind=kind.kind, state="failed", note="the group's API server did not answer discovery"
-            )
+            yield Coverage(resource=resource(kind), kind=kind.kind, state="failed", note=_NO_DISCOVERY)
         elif served == set():
-            yield Coverage(resource=name, kind=kind.kind, state="not served")
+            yield Coverage(resource=resource(kind), kind=kind.kind, state="not served")
         else:
-            yield Coverage(resource=name, kind=kind.kind, state="failed", note="no list of it in the files")
+            yield Coverage(resource=resource(kind), kind=kind.kind, state="failed", note="no list of it in the files")
+    yield from _beside(reading)
+
+
+def _covered(kind: type[Kind], found: Found, kept: int, unlisted: str) -> Coverage:
+    """How a kind of which the files hold objects was read; `unlisted` says which of its lists are missing."""
+    return Coverage(
+        resource=resource(kind),
+        kind=kind.kind,
+        version=found.version,
+        state="partial" if found.malformed or found.faults or unlisted else "collected",
+        seen=found.seen,
+        kept=kept,
+        malformed=tuple(found.malformed),
+        pages=tuple(found.pages.values()),
+        resource_version=found.resource_version,
+        request=", ".join(found.pages),
+        note="; ".join(filter(None, (found.note, unlisted))),
+    )
+
+
+def _beside(reading: Reading) -> Iterator[Coverage]:
+    """What there is beside the kinds that auditkit reads: groups that did not answer, other kinds, other files."""
     for group in sorted(reading.broken - {kind.group for kind in kinds.ALL}):
-        yield Coverage(resource=f"*.{group}", state="failed", note="the group's API server did not answer discovery")
+        yield Coverage(resource=f"*.{group}", state="failed", note=_NO_DISCOVERY)
     unlisted = {name: 0 for name in reading.served if kinds.served_as(name) is None}
     for name, count in {**unlisted, **reading.others}.items():
         if name in EXCLUDED:

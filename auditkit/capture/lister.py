@@ -4,12 +4,13 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import msgspec
 
 from auditkit import kinds
+from auditkit.capture import answers
 from auditkit.capture.snapshot import State
 from auditkit.capture.transport import Transport, parsed
 from auditkit.errors import RetryLater, UsageError
@@ -56,7 +57,11 @@ def discover(transport: Transport) -> Served:
             )
         document = parsed(reply, transport.server + root)
         if document.get("kind") == "APIGroupDiscoveryList":
-            for group in document["items"]:
+            try:
+                groups = answers.groups(document)
+            except msgspec.ValidationError as error:
+                raise UsageError(f"{transport.server}{root}: not as Kubernetes writes it: {error}") from None
+            for group in groups:
                 _aggregated(served, group)
         elif document.get("kind") not in ("APIVersions", "APIGroupList"):
             raise UsageError(f"{transport.server}{root}: not the answer of a Kubernetes API server; check the address")
@@ -70,15 +75,12 @@ def discover(transport: Transport) -> Served:
     return served
 
 
-def _aggregated(served: Served, group: dict[str, Any]) -> None:
-    name = group["metadata"].get("name", "")
-    for version in group["versions"]:
-        resources = version.get("resources") or ()
-        if version.get("freshness") == "Stale" and not resources:
-            served.broken[name] = f"the API server of {name}/{version['version']} did not answer discovery"
-        for r in resources:
-            kind = (r.get("responseKind") or {}).get("kind", "")
-            served.add(name, version["version"], r["resource"], kind, r.get("verbs") or ())
+def _aggregated(served: Served, group: answers.Group) -> None:
+    for one in group.versions or ():
+        if one.broken:
+            served.broken[group.name] = f"the API server of {group.name}/{one.version} did not answer discovery"
+        for r in one.resources or ():
+            served.add(group.name, one.version, r.resource, r.kind, r.verbs or ())
 
 
 def _plain(served: Served, transport: Transport, group: str, version: str) -> None:

@@ -6,16 +6,12 @@ from typing import Any
 
 from auditkit import kinds as all_kinds
 from auditkit.capture.policy import reads_secrets
-from auditkit.capture.snapshot import Options
+from auditkit.capture.snapshot import DEFAULTS, Options
 from auditkit.kinds import Kind
 from auditkit.kinds.certificates import Secret
 
-DEFAULTS = Options()
 
-
-def cluster_role(
-    kinds: Sequence[type[Kind]] = all_kinds.ALL, options: Options = DEFAULTS, *, name: str = "auditkit"
-) -> dict[str, Any]:
+def cluster_role(kinds: Sequence[type[Kind]] = all_kinds.ALL, options: Options = DEFAULTS) -> dict[str, Any]:
     """The manifest: `list` of each kind, and `get` of the Namespace kube-system, whose uid names the cluster.
 
     Discovery, /version and the SelfSubject reviews need no rule: every authenticated identity has them
@@ -35,6 +31,6 @@ def cluster_role(
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
-        "metadata": {"name": name},
+        "metadata": {"name": "auditkit"},
         "rules": [uid, *rules],
     }

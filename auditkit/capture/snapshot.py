@@ -49,6 +49,9 @@ class Options(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     secret_facts: bool = False
 
 
+DEFAULTS = Options()
+
+
 class Origin(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """Where a snapshot came from: cluster, identity, time, tool.
 
@@ -66,7 +69,7 @@ class Origin(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, repr
     taken_at: datetime | None = None
     dated_by: str = ""
     clock_skew_seconds: float | None = None
-    options: Options = Options()
+    options: Options = DEFAULTS
     tool: str = ""
 
 

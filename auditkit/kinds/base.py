@@ -1,7 +1,6 @@
 """What every Kubernetes kind shares, and how JSON becomes the few fields that auditkit keeps."""
 
 import hashlib
-import tomllib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
@@ -12,7 +11,7 @@ import msgspec
 import yaml
 
 from auditkit.kinds import judge
-from auditkit.resources import folder
+from auditkit.resources import data
 
 # The groups that the API server itself serves, which no CRD defines: the folders of k8s.io/api, with apiextensions and
 # kube-aggregator. A group is no CRD's because it ends in k8s.io: gateway.networking.k8s.io is one's.
@@ -302,8 +301,7 @@ def _options(hint: Any) -> tuple[Any, ...]:
 
 @cache
 def _annotation_rules() -> tuple[frozenset[str], tuple[str, ...], frozenset[str], tuple[str, ...]]:
-    rules = tomllib.loads((folder("data") / "annotations.toml").read_text(encoding="utf-8"))
-    keep, present = rules["keep"], rules["present"]
+    keep, present = data("annotations.toml")["keep"], data("annotations.toml")["present"]
     return (
         frozenset(n for n in keep if not n.endswith("*")),
         tuple(n[:-1] for n in keep if n.endswith("*")),

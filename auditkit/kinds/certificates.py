@@ -236,7 +236,6 @@ class CertificateStatus(Struct):
     not_before: datetime | None = None
     not_after: datetime | None = None
     renewal_time: datetime | None = None
-    revision: int | None = None
 
 
 class Certificate(Kind):
@@ -250,7 +249,6 @@ class CertificateRequestSpec(Struct):
     username: str | None = None
     is_ca: bool | None = msgspec.field(default=None, name="isCA")
     usages: list[str] | None = None
-    duration: str | None = None
 
 
 class CertificateRequest(Kind):
@@ -261,7 +259,6 @@ class CertificateRequest(Kind):
 
 class OrderStatus(Struct):
     state: str | None = None
-    failure_time: datetime | None = None
 
 
 class Order(Kind):

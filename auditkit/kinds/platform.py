@@ -99,12 +99,10 @@ class NodeAddress(Struct):
 
 class NodeInfo(Struct):
     kubelet_version: str | None = None
-    kube_proxy_version: str | None = None
     container_runtime_version: str | None = None
     kernel_version: str | None = None
     os_image: str | None = None
     operating_system: str | None = None
-    architecture: str | None = None
 
 
 class NodeStatus(Struct):
@@ -209,7 +207,6 @@ class PriorityClass(Kind):
     group, plural, kind, namespaced = "scheduling.k8s.io", "priorityclasses", "PriorityClass", False
     value: int | None = None
     global_default: bool | None = None
-    preemption_policy: str | None = None
 
 
 class RuntimeClass(Kind):
@@ -224,8 +221,6 @@ class StorageClass(Kind):
     provisioner: str | None = None
     parameters: dict[str, str] | None = None
     reclaim_policy: str | None = None
-    allow_volume_expansion: bool | None = None
-    volume_binding_mode: str | None = None
 
     def __post_init__(self) -> None:
         kept = {k: v for k, v in (self.parameters or {}).items() if configuration.about_encryption(k)}
@@ -264,7 +259,6 @@ class PersistentVolumeSpec(Struct):
     claim_ref: ObjectRef | None = None
     persistent_volume_reclaim_policy: str | None = None
     storage_class_name: str | None = None
-    volume_mode: str | None = None
     csi: CSIDriver | None = None
     aws_elastic_block_store: Present | None = None
     azure_disk: Present | None = None
@@ -303,7 +297,6 @@ class ClaimSpec(Struct):
     access_modes: list[str] | None = None
     storage_class_name: str | None = None
     volume_name: str | None = None
-    volume_mode: str | None = None
     resources: ClaimResources | None = None
 
 
@@ -315,18 +308,15 @@ class PersistentVolumeClaim(Kind):
 
 class SnapshotSource(Struct):
     persistent_volume_claim_name: str | None = None
-    volume_snapshot_content_name: str | None = None
 
 
 class SnapshotSpec(Struct):
     source: SnapshotSource | None = None
-    volume_snapshot_class_name: str | None = None
 
 
 class SnapshotStatus(Struct):
     creation_time: datetime | None = None
     ready_to_use: bool | None = None
-    restore_size: Quantity | None = None
     error: Present | None = None
     bound_volume_snapshot_content_name: str | None = None
 
@@ -340,8 +330,6 @@ class VolumeSnapshot(Kind):
 class SnapshotContentSpec(Struct):
     driver: str | None = None
     deletion_policy: str | None = None
-    volume_snapshot_class_name: str | None = None
-    volume_snapshot_ref: ObjectRef | None = None
 
 
 class SnapshotContentStatus(Struct):
@@ -435,8 +423,6 @@ class ScheduleSpec(Struct):
 
 class ScheduleStatus(Struct):
     phase: str | None = None
-    last_backup: datetime | None = None
-    validation_errors: list[str] | None = None
 
 
 class Schedule(Kind):
@@ -447,7 +433,6 @@ class Schedule(Kind):
 
 class RestoreSpec(Struct):
     backup_name: str | None = None
-    schedule_name: str | None = None
 
 
 class Restore(Kind):

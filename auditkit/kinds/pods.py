@@ -96,7 +96,6 @@ class Exec(Struct):
 class HTTPGet(Struct):
     host: str | None = None
     port: Port | None = None
-    scheme: str | None = None
 
 
 class TCPSocket(Struct):
@@ -135,20 +134,16 @@ class Lifecycle(Closed):
 
 
 class Ref(Struct):
-    """The name of a ConfigMap, Secret or field that something refers to."""
+    """The name of a ConfigMap or Secret that something refers to."""
 
     name: str = ""
     optional: bool | None = None
 
 
-class FieldRef(Struct):
-    field_path: str = ""
-
-
 class EnvSource(Closed):
     secret_key_ref: Ref | None = None
     config_map_key_ref: Ref | None = None
-    field_ref: FieldRef | None = None
+    field_ref: Present | None = None
     resource_field_ref: Present | None = None
     file_key_ref: Present | None = None
 
@@ -332,17 +327,9 @@ class Volume(Closed):
     vsphere_volume: Present | None = None
 
 
-class AffinityTerm(Struct):
-    topology_key: str = ""
-
-
-class WeightedAffinityTerm(Struct):
-    pod_affinity_term: AffinityTerm | None = None
-
-
 class PodAffinity(Struct):
-    required_during_scheduling_ignored_during_execution: list[AffinityTerm] | None = None
-    preferred_during_scheduling_ignored_during_execution: list[WeightedAffinityTerm] | None = None
+    required_during_scheduling_ignored_during_execution: list[Present] | None = None
+    preferred_during_scheduling_ignored_during_execution: list[Present] | None = None
 
 
 class Affinity(Struct):
@@ -400,11 +387,6 @@ class PodSpec(Struct):
     resources: Resources | None = None
     priority_class_name: str | None = None
     restart_policy: str | None = None
-    scheduler_name: str | None = None
-    dns_policy: str | None = None
-    enable_service_links: bool | None = None
-    active_deadline_seconds: int | None = None
-    termination_grace_period_seconds: int | None = None
 
 
 class PodIP(Struct):
@@ -434,7 +416,6 @@ class PodStatus(Struct):
     pod_ip: str | None = msgspec.field(default=None, name="podIP")
     pod_ips: list[PodIP] | None = msgspec.field(default=None, name="podIPs")
     host_ip: str | None = msgspec.field(default=None, name="hostIP")
-    qos_class: str | None = None
     start_time: datetime | None = None
     container_statuses: list[ContainerStatus] | None = None
     init_container_statuses: list[ContainerStatus] | None = None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from auditkit.kinds.base import Kind, ObjectMeta, Present, Struct, read
+from auditkit.kinds.base import Kind, ObjectMeta, Struct, read
 from auditkit.kinds.pods import Container, LabelSelector, PodSpec, PodStatus, Volume
 
 __all__ = [
@@ -32,14 +32,11 @@ class PodTemplate(Kind):
 
 class Strategy(Struct):
     type: str | None = None
-    rolling_update: Present | None = None
 
 
 class ReplicaStatus(Struct):
     replicas: int | None = None
     ready_replicas: int | None = None
-    available_replicas: int | None = None
-    updated_replicas: int | None = None
 
 
 class ReplicationControllerSpec(Struct):
@@ -62,9 +59,7 @@ class WorkloadSpec(Struct):
     template: PodTemplateSpec | None = None
     strategy: Strategy | None = None
     update_strategy: Strategy | None = None
-    service_name: str | None = None
     paused: bool | None = None
-    min_ready_seconds: int | None = None
 
 
 class ReplicaSet(Kind):
@@ -98,13 +93,9 @@ class DaemonSet(Kind):
 
 
 class JobSpec(Struct):
-    parallelism: int | None = None
-    completions: int | None = None
-    backoff_limit: int | None = None
     suspend: bool | None = None
     selector: LabelSelector | None = None
     template: PodTemplateSpec | None = None
-    ttl_seconds_after_finished: int | None = None
 
 
 class JobCondition(Struct):
@@ -136,7 +127,6 @@ class CronJobSpec(Struct):
     schedule: str | None = None
     time_zone: str | None = None
     suspend: bool | None = None
-    concurrency_policy: str | None = None
     job_template: JobTemplate | None = None
 
 

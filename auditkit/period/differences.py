@@ -120,7 +120,7 @@ def _folded(found: Iterable[Change], origins: Origins, deployers: Iterable[str])
     own: list[Change] = []
     followers: Counter[Key] = Counter()
     for one in found:
-        owner = _follows(one, origins, deployers) if one.change != NOT_COMPARABLE else None
+        owner = _follows(one, origins, deployers)
         if owner is None:
             own.append(one)
         elif owner == one.key:
@@ -148,7 +148,8 @@ def _folded(found: Iterable[Change], origins: Origins, deployers: Iterable[str])
 def _follows(one: Change, origins: Origins, deployers: Iterable[str]) -> Key | None:
     """The object that a change by controllers follows from; None where it is a change of its own."""
     obj = one.new or one.old
-    assert obj is not None
+    if obj is None:  # a kind that cannot be compared
+        return None
     if is_mirror(obj):  # its kubelet reads it from a file that a person wrote
         return None
     theirs = all_of(one.writes, controllers())

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from auditkit import evaluate
 from auditkit.declare import columns_of
 
 DAY = 86_400.0
@@ -46,13 +47,4 @@ class Taken:
 
 def framed(rows: Iterable[tuple[Any, ...]], declared: type) -> pd.DataFrame:
     """Rows in the order of the annotated fields of `declared`, in their dtypes; without rows the columns are there."""
-    columns = columns_of(declared)
-    found = list(zip(*rows, strict=True)) or [()] * len(columns)
-    frame = {}
-    for column, values in zip(columns, found, strict=True):
-        series: Any = pd.Series(values, dtype=object)
-        if column.dtype.startswith("datetime"):
-            frame[column.name] = pd.to_datetime(series, utc=True).astype(column.dtype)
-        else:
-            frame[column.name] = series.astype(column.dtype)
-    return pd.DataFrame(frame)
+    return evaluate.framed(rows, columns_of(declared), declared.__name__)

@@ -121,7 +121,7 @@ def stated(control: Control, key: str) -> str:
 
 @cache
 def _categories() -> dict[str, str]:
-    return {r.id: r.category for r in frameworks.load("soc2-2017").requirement}
+    return {r.id: r.category for r in frameworks.load(frameworks.SOC2).requirement}
 
 
 def _procedure(control: Control) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -331,16 +331,4 @@ def listed(pack: Path, sheet: Sheet) -> Sheet:
         save(plain, pack / path)
         files.append(Link(text=f"{path}: {rows:,} rows, sha256 {seal.sha256(pack / path)}", target=path))
     note = f"{sheet.note} The first {LISTED:,} are listed here, all {rows:,} in the files linked below."
-    return Sheet(
-        name=sheet.name,
-        note=note,
-        frame=sheet.frame.head(LISTED),
-        auditor=sheet.auditor,
-        people=sheet.people,
-        fixed=sheet.fixed,
-        listing=sheet.listing,
-        widest=sheet.widest,
-        widths=sheet.widths,
-        files=files,
-        choices=sheet.choices,
-    )
+    return replace(sheet, note=note, frame=sheet.frame.head(LISTED), files=files)

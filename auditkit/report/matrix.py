@@ -9,7 +9,7 @@ import pandas as pd
 from auditkit import frameworks
 from auditkit.engagement import Engagement
 from auditkit.evaluate import Results, Snapshot
-from auditkit.frameworks import Control, Framework
+from auditkit.frameworks import CIS, SOC2, Control, Framework
 from auditkit.report import listings, narrative, provenance, requests, source
 from auditkit.report.controls import controls_sheet, counted
 from auditkit.report.listings import Tests
@@ -18,8 +18,6 @@ from auditkit.report.workbook import write as write_workbook
 from auditkit.tally import NOT_RUN
 
 NAME = "control-matrix.xlsx"
-# Always in the workbook, whatever frameworks the engagement names beside them.
-TSC, CIS = "soc2-2017", "cis-1.12"
 
 
 def facts(snapshot: Snapshot, engagement: Engagement, identity: str) -> list[tuple[str, str]]:
@@ -50,10 +48,10 @@ def write(pack: Path, snapshot: Snapshot, results: Results, engagement: Engageme
     """Write control-matrix.xlsx into the pack, and under listings/ what is too long for a sheet."""
     controls = frameworks.controls(engagement)
     tests = Tests.of(results, controls)
-    beside = [f for f in frameworks.chosen(engagement) if f.name != TSC]
+    beside = [f for f in frameworks.chosen(engagement) if f.name != SOC2]
     sheets = [
         controls_sheet(snapshot, controls, tests),
-        _criteria(frameworks.load(TSC), controls, tests),
+        _criteria(frameworks.load(SOC2), controls, tests),
         *(_coverage(results, framework, controls) for framework in beside),
         listings.tests(snapshot, tests),
         listings.exceptions(pack, snapshot, engagement, tests),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditkit.errors import KernelDied, UsageError, instead
+from auditkit.errors import AuditkitError, KernelDied, UsageError, instead
 from auditkit.report.workpaper import END, Notebook, notebooks
 from auditkit.resources import folder
 from auditkit.store.publish import place, publish_file
@@ -59,7 +59,6 @@ def execute(
     pack: Path,
     wanted: Sequence[Notebook],
     *,
-    workers: int | None = None,
     done: Callable[[Executed], None] = lambda _: None,
 ) -> list[Executed]:
     """Run notebooks over a pack in processes of their own, each kernel with sockets of its own.
@@ -68,7 +67,7 @@ def execute(
     """
     (pack / "notebooks").mkdir(exist_ok=True)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers or os.cpu_count() or 1, len(wanted) or 1), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(wanted) or 1), mp_context=context) as pool:
         ended = []
         for result in pool.map(_execute, [(n, str(pack.resolve())) for n in wanted]):
             done(result)
@@ -77,56 +76,27 @@ def execute(
 
 
 def raise_for(ended: Sequence[Executed]) -> None:
-    """KernelDied or UsageError-free failure that names every notebook that did not end."""
+    """Raises AuditkitError that names every notebook which did not end; KernelDied where one's kernel was killed."""
     failed = [e for e in ended if e.fault]
     if failed:
-        from auditkit.errors import AuditkitError
-
-        text = "; ".join(f"{e.path.name}: {e.fault}" for e in failed)
-        raise (KernelDied if any(e.kernel_died for e in failed) else AuditkitError)(
-            f"not sealed, as notebooks failed: {text}"
-        )
+        error = KernelDied if any(e.kernel_died for e in failed) else AuditkitError
+        raise error("not sealed, as notebooks failed: " + "; ".join(f"{e.path.name}: {e.fault}" for e in failed))
 
 
 def _execute(job: tuple[Notebook, str]) -> Executed:
     notebook, pack = job
-    import papermill
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-    from traitlets.config import Config
+    from nbclient.exceptions import DeadKernelError
 
-    source = folder("notebooks") / notebook.source
+    source, target = folder("notebooks") / notebook.source, Path(pack) / "notebooks" / notebook.file
     parameters = {"source": pack}
     _refuse_unknown(source, parameters)
-    target = Path(pack) / "notebooks" / notebook.file
     fault, died = "", False
-    with tempfile.TemporaryDirectory(prefix="ak-") as private:
-        os.environ["IPYTHONDIR"] = private
-        os.environ["JUPYTER_RUNTIME_DIR"] = private
-        os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-        sockets = Config({"KernelManager": {"transport": "ipc", "ip": f"{private}/k"}})
-        try:
-            papermill.execute_notebook(
-                str(source),
-                str(target),
-                parameters,
-                kernel_name="python3",
-                progress_bar=False,
-                execution_timeout=CELL_SECONDS,
-                start_timeout=120,
-                request_save_on_cell_execute=False,
-                cwd=private,
-                config=sockets,
-                # Interrupting a kernel that is told to stop is no error of the notebook.
-                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
-            )
-        except papermill.PapermillExecutionError as error:
-            fault = f"cell {error.cell_index}: {error.ename}: {error.evalue}"
-        except CellTimeoutError:
-            fault = f"a cell took longer than {CELL_SECONDS} s"
-        except DeadKernelError:
-            fault, died = "its kernel was killed", True
-        except Exception as error:  # whatever fails, the notebook is named and the pack is not sealed
-            fault = f"{type(error).__name__}: {error}"
+    try:
+        _run(source, target, parameters)
+    except DeadKernelError:
+        fault, died = "its kernel was killed", True
+    except Exception as error:  # whatever fails, the notebook is named and the pack is not sealed
+        fault = _said(error)
     fault = fault or _unfinished(target)
     if not fault:
         _cleaned(target)
@@ -134,6 +104,44 @@ def _execute(job: tuple[Notebook, str]) -> Executed:
         # As it ended, perhaps in the middle of a line: where the disk was full.
         target = target.rename(target.with_suffix(".failed.ipynb"))
     return Executed(name=notebook.name, path=target, fault=fault, kernel_died=died)
+
+
+def _run(source: Path, target: Path, parameters: Mapping[str, Any]) -> None:
+    """Run a notebook in a kernel whose files and sockets are its own; raises what papermill and nbclient do."""
+    import papermill
+    from traitlets.config import Config
+
+    with tempfile.TemporaryDirectory(prefix="ak-") as private:
+        os.environ["IPYTHONDIR"] = private
+        os.environ["JUPYTER_RUNTIME_DIR"] = private
+        os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+        sockets = Config({"KernelManager": {"transport": "ipc", "ip": f"{private}/k"}})
+        papermill.execute_notebook(
+            str(source),
+            str(target),
+            parameters,
+            kernel_name="python3",
+            progress_bar=False,
+            execution_timeout=CELL_SECONDS,
+            start_timeout=120,
+            request_save_on_cell_execute=False,
+            cwd=private,
+            config=sockets,
+            # Interrupting a kernel that is told to stop is no error of the notebook.
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+        )
+
+
+def _said(error: Exception) -> str:
+    """What ended a notebook."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError
+
+    if isinstance(error, papermill.PapermillExecutionError):
+        return f"cell {error.cell_index}: {error.ename}: {error.evalue}"
+    if isinstance(error, CellTimeoutError):
+        return f"a cell took longer than {CELL_SECONDS} s"
+    return f"{type(error).__name__}: {error}"
 
 
 def _refuse_unknown(source: Path, parameters: Mapping[str, Any]) -> None:

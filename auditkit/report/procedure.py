@@ -37,7 +37,8 @@ def key(check: Check) -> list[str]:
     return place(declared(check.population))
 
 
-def decisive(check: Check) -> list[str]:
+@cache
+def decisive(check: Check) -> tuple[str, ...]:
     """The columns of the population that decide a row, without those of the key.
 
     Those that the predicate's source names, in its order, those that its helpers look at, and `text`: in words, what
@@ -45,7 +46,7 @@ def decisive(check: Check) -> list[str]:
     """
     there = {column.name for column in declared(check.population).columns}
     named = dict.fromkeys([*_WORD.findall(_body(check)), *_looked_at(check), "text"])
-    return [word for word in named if word in there and word not in key(check)]
+    return tuple(word for word in named if word in there and word not in key(check))
 
 
 def _looked_at(check: Check) -> Iterator[str]:

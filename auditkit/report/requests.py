@@ -1,6 +1,5 @@
 """The auditor's request list (PBC): where a pack answers each request, and what is missing."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -11,7 +10,7 @@ from auditkit.engagement import Engagement
 from auditkit.evaluate import Snapshot
 from auditkit.report.workbook import Link, Sheet
 from auditkit.report.workpaper import Notebook, papers
-from auditkit.resources import folder
+from auditkit.resources import data
 
 SHEET = "PBC list"
 
@@ -34,8 +33,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 @cache
 def requests() -> tuple[Request, ...]:
     """The requests, in order."""
-    text = (folder("data") / "requests.toml").read_text(encoding="utf-8")
-    return msgspec.convert(tomllib.loads(text)["request"], tuple[Request, ...])
+    return msgspec.convert(data("requests.toml")["request"], tuple[Request, ...])
 
 
 def sheet(snapshot: Snapshot, engagement: Engagement) -> Sheet:

@@ -1,7 +1,6 @@
 """A workpaper: what one notebook shows, section by section, made from a snapshot and its results."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,7 +17,7 @@ from auditkit.errors import UsageError, instead
 from auditkit.evaluate import Result, Results, Snapshot, declared
 from auditkit.report import charts, derivation, narrative, procedure, source
 from auditkit.report.page import Html, escape, facts, items, prose, table
-from auditkit.resources import folder
+from auditkit.resources import data
 
 # Rows shown of a population and of a test's exceptions; the whole of both is linked.
 ROWS, FOUND = 15, 10
@@ -87,8 +86,8 @@ def papers(engagement: Engagement) -> Mapping[str, Notebook]:
 
 def read(name: str) -> Mapping[str, Notebook]:
     """The notebooks that a file of data/ declares, by name."""
-    declared = tomllib.loads((folder("data") / name).read_text(encoding="utf-8"))
-    return msgspec.convert({name: {"name": name, **entry} for name, entry in declared.items()}, dict[str, Notebook])
+    declared = {notebook: {"name": notebook, **entry} for notebook, entry in data(name).items()}
+    return msgspec.convert(declared, dict[str, Notebook])
 
 
 def reports(notebook: Notebook, id: str) -> bool:
@@ -159,7 +158,7 @@ class Workpaper:
         named = {id for c in known for id in c.primary}
         titles = [
             f"<b>{escape(r.id)}</b> {escape(r.title)}"
-            for r in frameworks.load("soc2-2017").requirement
+            for r in frameworks.load(frameworks.SOC2).requirement
             if r.id in named
         ]
         return Html(table(pd.DataFrame(rows)) + f"<p class='legend'>{'; '.join(titles)}.</p>")

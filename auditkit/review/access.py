@@ -12,6 +12,7 @@ from auditkit.analysis.activity import is_person
 from auditkit.capture.imports.audit_events import Use
 from auditkit.capture.imports.identity import IdpGroup, IdpUser
 from auditkit.engagement import Engagement, in_scope
+from auditkit.errors import UsageError
 from auditkit.evaluate import Snapshot, Tables, row_ids
 from auditkit.period.frames import framed
 from auditkit.report import listings
@@ -75,9 +76,10 @@ class Held:
 
 
 def held(snapshot: Snapshot) -> Held:
-    """All bindings of a dated snapshot, with what their roles give and who is in their groups."""
+    """All bindings of a snapshot, with what their roles give and who is in their groups; UsageError where it is undated."""
     tables, taken_at = snapshot.tables, snapshot.origin.taken_at
-    assert taken_at is not None
+    if taken_at is None:
+        raise UsageError(f"{snapshot.origin.source}: undated; who held what is of a time")
     rows = _bindings(tables)
     rules, members = _rules(tables), _members(tables)
     rows["rules"] = rows["role_id"].map(rules).astype("string")

@@ -1,6 +1,6 @@
 """Judges what reviewers decided: by whom, when, why, and whether what they decided was done."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any, NamedTuple
@@ -10,6 +10,7 @@ import pandas as pd
 
 from auditkit.analysis.activity import is_person
 from auditkit.period.frames import framed
+from auditkit.report.frames import records
 from auditkit.review.access import Held
 from auditkit.review.granting import Place, known_names
 
@@ -96,16 +97,12 @@ def judged(
     undetermined, never passed.
     """
     names = known_names(people)
-    known: dict[str, Any] = {row.row: row for row in _each(listing)}
-    written: dict[str, Any] = {row.row: row for row in _each(decisions)}
+    known: dict[str, Any] = {row.row: row for row in records(listing)}
+    written: dict[str, Any] = {row.row: row for row in records(decisions)}
     closing = _Closing(later, set(known), taken_at, changed_at or {}, terms.revoke_days)
     rows = [_judge(written.get(id), row, names, terms, closing) for id, row in known.items() if not row.stock]
     rows += [_added(row) for id, row in written.items() if id not in known]
     return framed(rows, Finding)
-
-
-def _each(frame: pd.DataFrame) -> Iterator[Any]:
-    return iter(frame.itertuples(index=False))
 
 
 def _judge(written: Any, row: Any, names: Mapping[str, str], terms: Terms, closing: "_Closing") -> tuple[Any, ...]:
@@ -229,7 +226,7 @@ class _Closing:
         days: int,
     ) -> None:
         self.taken_at, self._changed_at, self._days = taken_at, changed_at, days
-        self._later = [(one, {row.row: row for row in _each(one.rows)}) for one in later]
+        self._later = [(one, {row.row: row for row in records(one.rows)}) for one in later]
         self._new: list[dict[tuple[str, str, str], list[Any]]] = [{} for _ in later]
         self._bindings: list[set[tuple[str, str, str]]] = []
         for found, (_, rows) in zip(self._new, self._later, strict=True):

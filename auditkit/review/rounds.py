@@ -60,8 +60,40 @@ class Review(msgspec.Struct, kw_only=True, frozen=True):
     key: tuple[str, ...]
     rows: dict[str, str]
 
+    @classmethod
+    def of(
+        cls,
+        snapshot: Snapshot,
+        taken_at: datetime,
+        listing: pd.DataFrame,
+        terms: Terms,
+        *,
+        quarter: str,
+        workbook: Path,
+        previous: Path | None,
+    ) -> "Review":
+        """What is said of the listing of a snapshot, once its workbook is written."""
+        return cls(
+            quarter=quarter,
+            cluster=snapshot.origin.cluster,
+            cluster_uid=snapshot.origin.cluster_uid or "",
+            taken_at=taken_at,
+            snapshot_digest=snapshot.digest,
+            **asdict(terms),
+            whole=not snapshot.tables.incomplete(["grants"]),
+            tool=tool(),
+            workbook=workbook.name,
+            workbook_sha256=seal.sha256(workbook),
+            previous=previous.name if previous else "",
+            previous_sha256=_hash(previous) if previous else "",
+            imports={one.about.source: tuple(f.sha256 for f in one.about.files) for one in snapshot.imports},
+            key=access.KEY,
+            rows=_hashes(listing),
+        )
+
     @property
     def terms(self) -> Terms:
+        """What was agreed when it was prepared."""
         return Terms(first=self.first, last=self.last, revoke_days=self.revoke_days, provisioners=self.provisioners)
 
 
@@ -102,17 +134,10 @@ def prepare(
     `spans` are intervals of bindings up to the snapshot, `previous` the filled workbook (or closed folder) of the review
     before, `key` an Ed25519 private key. Raises UsageError where the snapshot is undated or outside the quarter.
     """
-    first, end = quarter_of(quarter)
-    terms = Terms(
-        first=first,
-        last=end + timedelta(days=engagement.review.days_after),
-        revoke_days=engagement.review.revoke_days,
-        provisioners=tuple(engagement.review.provisioners),
-    )
-    taken_at = snapshot.origin.taken_at
-    if taken_at is None or not first <= taken_at.astimezone(UTC).date() <= terms.last:
+    terms, taken_at = _terms(engagement, quarter), snapshot.origin.taken_at
+    if taken_at is None or not terms.first <= taken_at.astimezone(UTC).date() <= terms.last:
         raise UsageError(
-            f"the snapshot is {taken_at or 'undated'}: a listing for {quarter} is taken from {first} to {terms.last}"
+            f"the snapshot is {taken_at or 'undated'}: a listing for {quarter} is taken from {terms.first} to {terms.last}"
         )
     seal.check_inputs(key=key)
     before = _before(previous) if previous else None
@@ -130,26 +155,23 @@ def prepare(
         )
         _write(listing, draft / "listing")
         _write(people, draft / "people")
-        record = Review(
-            quarter=quarter,
-            cluster=snapshot.origin.cluster,
-            cluster_uid=snapshot.origin.cluster_uid or "",
-            taken_at=taken_at,
-            snapshot_digest=snapshot.digest,
-            **asdict(terms),
-            whole=not snapshot.tables.incomplete(["grants"]),
-            tool=tool(),
-            workbook=name,
-            workbook_sha256=seal.sha256(draft / name),
-            previous=previous.name if previous else "",
-            previous_sha256=_hash(previous) if previous else "",
-            imports={one.about.source: tuple(f.sha256 for f in one.about.files) for one in snapshot.imports},
-            key=access.KEY,
-            rows=_hashes(listing),
+        record = Review.of(
+            snapshot, taken_at, listing, terms, quarter=quarter, workbook=draft / name, previous=previous
         )
         (draft / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
         _sealed(draft, "access review, prepared", record, key=key)
     return record
+
+
+def _terms(engagement: Engagement, quarter: str) -> Terms:
+    first, end = quarter_of(quarter)
+    agreed = engagement.review
+    return Terms(
+        first=first,
+        last=end + timedelta(days=agreed.days_after),
+        revoke_days=agreed.revoke_days,
+        provisioners=tuple(agreed.provisioners),
+    )
 
 
 def _write(frame: pd.DataFrame, stem: Path) -> None:
@@ -260,15 +282,12 @@ def close(
         shutil.copy(filled, draft / "filled.xlsx")
         shutil.copy(prepared / RECORD, draft / RECORD)
         _write(findings, draft / "findings")
-        title = f"Access review {record.quarter}, closed"
-        books.write_findings(draft / "findings.xlsx", findings, _facts(record, counts, states, filled), title)
+        facts, title = _facts(record, counts, states, filled), f"Access review {record.quarter}, closed"
+        books.write_findings(draft / "findings.xlsx", findings, facts, title)
         (draft / SUMMARY).write_text(summary + "\n", encoding="utf-8")
         _sealed(draft, "access review, closed", record, previous=prepared, key=key)
-    code = COMPLETE
-    if counts[UNDETERMINED] or not record.whole:
-        code = INCOMPLETE
-    elif fail_on_exceptions and counts[EXCEPTION]:
-        code = EXCEPTIONS
+    untold, found = counts[UNDETERMINED] or not record.whole, fail_on_exceptions and counts[EXCEPTION]
+    code = INCOMPLETE if untold else EXCEPTIONS if found else COMPLETE
     return Closed(place=out, findings=findings, exit_code=code, summary=summary)
 
 

@@ -1,24 +1,18 @@
 """What logs, detects and monitors: agents on nodes and the nodes that they reach, and the systems behind them."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.workloads import DaemonSet, Pod
-from auditkit.resources import folder
-from auditkit.tables.owners import POD_KINDS, owned
-
-
-@cache
-def _patterns() -> dict[str, dict[str, str]]:
-    return tomllib.loads((folder("data") / "agents.toml").read_text(encoding="utf-8"))
+from auditkit.resources import data
 
 
 def recognise(images: Iterable[str]) -> dict[str, str]:
@@ -30,7 +24,7 @@ def recognise(images: Iterable[str]) -> dict[str, str]:
 def _known(image: str) -> tuple[tuple[str, str], ...]:
     found = (
         (purpose, next((name for pattern, name in patterns.items() if matches(image, pattern)), None))
-        for purpose, patterns in _patterns().items()
+        for purpose, patterns in data("agents.toml").items()
     )
     return tuple((purpose, name) for purpose, name in found if name)
 
@@ -168,7 +162,7 @@ class MonitoringSystem:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             known = recognise(c.image or "" for spec in one.specs for c in spec.containers or ())
             ready = [pod.status.ready if pod.status else None for pod in one.pods]
             for purpose, system in known.items():

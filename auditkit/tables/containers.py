@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.analysis.podrules import handlers
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.pods import Capabilities, Container, PodSecurityContext, PodSpec, SecurityContext, WindowsOptions
-from auditkit.tables.owners import POD_KINDS, owned
 
 # k8s.io/pod-security-admission/policy/check_capabilities_baseline.go; names are compared exactly.
 DEFAULT_CAPABILITIES = frozenset(
@@ -21,13 +21,22 @@ OS_LABELS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 ZERO = re.compile(r"[+-]?0*\.?0*([eE][+-]?[0-9]+|[A-Za-z]{0,2})")
 
 
-class _Columns:
+# The columns of ContainerPlace.
+PLACE = ("namespace", "kind", "name", "role", "container", "variant")
+
+
+class ContainerPlace:
+    """Which container of which owner a row is about."""
+
     namespace: Annotated[str, "Namespace of the owner."]
     kind: Annotated[str, "Kind of the top owner, e.g. Deployment; Pod where nothing collected owns it."]
     name: Annotated[str, "Name of the top owner."]
     role: Annotated[str, "main, init, sidecar (an init container that stays) or ephemeral."]
     container: Annotated[str, "Name of the container."]
     variant: Annotated[int, "0, or a number where pods of one owner differ: 0 is as in the newest pod."]
+
+
+class _Columns(ContainerPlace):
     running: Annotated[bool, "As in a pod that has not ended; otherwise as in the owner's template."]
     image: Annotated[str | None, "Reference of the image as the spec names it."]
     image_pull_policy: Annotated[str | None, "imagePullPolicy."]
@@ -70,7 +79,7 @@ class _Columns:
     startup_probe: Annotated[bool, "Has a startupProbe."]
 
 
-@table("containers", kinds=POD_KINDS, key=("namespace", "kind", "name", "role", "container", "variant"))
+@table("containers", kinds=POD_KINDS, key=PLACE)
 class ContainerRow(_Columns):
     """One row per top owner and container; as it runs in its pods, else as its template says.
 
@@ -80,7 +89,7 @@ class ContainerRow(_Columns):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             variants: dict[tuple[str, str], dict[str, tuple[Any, ...]]] = {}
             for spec in one.specs:
                 for role, container in _roles(spec):
@@ -91,7 +100,7 @@ class ContainerRow(_Columns):
                     yield *one.key, role, name, variant, bool(one.pods), *facts
 
 
-@view("resourced_containers", key=("namespace", "kind", "name", "role", "container", "variant"))
+@view("resourced_containers", key=PLACE)
 class ResourcedContainer(_Columns):
     """Containers that can have requests and limits: all but ephemeral ones."""
 
@@ -100,7 +109,7 @@ class ResourcedContainer(_Columns):
         return containers[containers["role"] != "ephemeral"]
 
 
-@view("long_running_containers", key=("namespace", "kind", "name", "role", "container", "variant"))
+@view("long_running_containers", key=PLACE)
 class LongRunningContainer(_Columns):
     """Containers that run until they are stopped, so that probes say whether they work."""
 

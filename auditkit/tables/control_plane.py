@@ -8,6 +8,7 @@ import pandas as pd
 
 from auditkit.analysis import flags, provider
 from auditkit.analysis.flags import Settings
+from auditkit.analysis.owners import ended
 from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
@@ -181,8 +182,7 @@ def _columns(component: str) -> Any:
 def _containers(objects: Objects) -> Iterator[tuple[Pod, Container]]:
     """Every container of pods that have not ended."""
     for pod in objects[Pod]:
-        ended = pod.status is not None and pod.status.phase in ("Succeeded", "Failed")
-        for container in (pod.spec.containers if pod.spec and not ended else None) or ():
+        for container in (pod.spec.containers if pod.spec and not ended(pod) else None) or ():
             yield pod, container
 
 

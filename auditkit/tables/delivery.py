@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from auditkit.analysis.durations import days
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.delivery import Application, ClusterSecretStore, ExternalSecret, ExternalSecretSpec, SecretStore
-from auditkit.tables.owners import POD_KINDS, owned
 
 # Field managers of controllers that write what Git says: Argo CD and Flux.
 GITOPS = frozenset({"argocd-controller", "argocd-application-controller", "kustomize-controller", "helm-controller"})
@@ -77,7 +77,7 @@ class WorkloadWriter(_Place):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        written = [(one.key, _writers(one.owner)) for one in owned(objects)]
+        written = [(one.key, _writers(one.owner)) for one in objects.once(owned)]
         gitops = bool(objects[Application]) or any(not GITOPS.isdisjoint(writers) for _, writers in written)
         for key, writers in written:
             hand = [name for name in writers if name in INTERACTIVE or name == "kubectl" or name.startswith("kubectl-")]

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.analysis.selectors import matches
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.platform import AutoscalerSpec, HorizontalPodAutoscaler, PodDisruptionBudget
 from auditkit.kinds.workloads import Deployment, ReplicaSet, ReplicationController, StatefulSet
-from auditkit.tables.owners import POD_KINDS, owned
 
 _TARGETS = (Deployment, StatefulSet, ReplicaSet, ReplicationController)
 _TARGET_KINDS = frozenset((kind.group, kind.kind) for kind in _TARGETS)
@@ -62,7 +62,7 @@ class BudgetMatch:
         budgets: defaultdict[str, list[PodDisruptionBudget]] = defaultdict(list)
         for budget in objects[PodDisruptionBudget]:
             budgets[budget.namespace].append(budget)
-        for one in owned(objects):
+        for one in objects.once(owned):
             metadata = one.made[0].metadata
             labels = (metadata.labels if metadata else None) or {}
             for budget in budgets[one.owner.namespace]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from auditkit.analysis.exposed import SOURCE_RANGES
 from auditkit.analysis.isolation import all_addresses
+from auditkit.analysis.owners import POD_KINDS
 from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
@@ -25,7 +26,6 @@ from auditkit.kinds.network import (
     VirtualService,
 )
 from auditkit.tables.network import workloads
-from auditkit.tables.owners import POD_KINDS
 
 _INTERNAL = frozenset(
     {

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+from auditkit.analysis.owners import POD_KINDS, is_mirror, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds import Kind
 from auditkit.kinds.delivery import Application
 from auditkit.kinds.flux import GitReference, GitRepository, HelmRelease, Kustomization
 from auditkit.tables.delivery import GITOPS, pinned
-from auditkit.tables.owners import POD_KINDS, is_mirror, owned
 
 _TRACKED = ("kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name", "argocd.argoproj.io/instance")
 _TRACKING_ID = "argocd.argoproj.io/tracking-id"
@@ -81,7 +81,7 @@ class ManagedWorkload(_Place):
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         applications = {one.name for one in objects[Application]}
-        marked = [(one, _marks(one.owner, applications)) for one in owned(objects) if not is_mirror(one.owner)]
+        marked = [(one, _marks(one.owner, applications)) for one in objects.once(owned) if not is_mirror(one.owner)]
         there = (
             applications or objects[Kustomization] or bool(objects[HelmRelease]) or any(marks for _, marks in marked)
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from auditkit.analysis.images import parse
+from auditkit.analysis.images import parsed
 from auditkit.capture.imports.exploitability import KnownExploited, VexStatement
 from auditkit.capture.imports.image_scans import ImageScan, ScanFinding
 from auditkit.capture.snapshot import Objects
@@ -265,9 +265,8 @@ def _parts(text: str) -> tuple[str | None, str | None]:
 
     A digest without a tag is no reference: what it names need not be what `latest` names.
     """
-    try:
-        found = parse(text)
-    except ValueError:
+    found = parsed(text)
+    if found is None:
         return None, None
     tag = found.tag or (None if found.digest else "latest")
     return tag and f"{found.domain.lower()}/{found.path}:{tag}", found.digest or None

@@ -7,25 +7,18 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from auditkit.analysis.images import ImageReference, parse
+from auditkit.analysis.images import parsed
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.workloads import Pod
-from auditkit.tables.owners import POD_KINDS, owned
-
-KEY = ("namespace", "kind", "name", "role", "container", "variant")
+from auditkit.tables.containers import PLACE, ContainerPlace
 
 
-@view("images", key=KEY)
-class Image:
+@view("images", key=PLACE)
+class Image(ContainerPlace):
     """One row per container, with its image reference parsed as runtimes do."""
 
-    namespace: Annotated[str, "Namespace of the owner."]
-    kind: Annotated[str, "Kind of the top owner."]
-    name: Annotated[str, "Name of the top owner."]
-    role: Annotated[str, "main, init, sidecar or ephemeral."]
-    container: Annotated[str, "Name of the container."]
-    variant: Annotated[int, "0, or a number where pods of one owner differ."]
     valid: Annotated[bool, "Whether it is an image reference at all."]
     reference: Annotated[str | None, "The reference spelled out, with registry, and tag and digest as given."]
     registry: Annotated[str | None, "Host of the registry; docker.io where none is named."]
@@ -38,8 +31,8 @@ class Image:
     @staticmethod
     def frame(containers: pd.DataFrame) -> pd.DataFrame:
         texts = containers["image"].fillna("")
-        parsed = {text: _parsed(text) for text in texts.unique()}
-        found = [parsed[text] for text in texts]
+        known = {text: parsed(text) for text in texts.unique()}
+        found = [known[text] for text in texts]
         columns: dict[str, list[Any]] = {
             "valid": [r is not None for r in found],
             "reference": [r.normalized if r else None for r in found],
@@ -50,14 +43,7 @@ class Image:
             "mutable": [r.mutable if r else None for r in found],
         }
         facts = pd.DataFrame(columns, index=containers.index, dtype="object")
-        return pd.concat([containers[list(KEY)], facts], axis=1).assign(pull_policy=containers["image_pull_policy"])
-
-
-def _parsed(text: str) -> ImageReference | None:
-    try:
-        return parse(text)
-    except ValueError:
-        return None
+        return pd.concat([containers[list(PLACE)], facts], axis=1).assign(pull_policy=containers["image_pull_policy"])
 
 
 @table("running_images", kinds=POD_KINDS, key=("namespace", "kind", "name", "container", "image"))
@@ -78,7 +64,7 @@ class RunningImage:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             found: defaultdict[tuple[str, str], list[str | None]] = defaultdict(list)
             for pod in one.pods:
                 for container, image, digest in _running(pod):
@@ -108,7 +94,7 @@ def _running(pod: Pod) -> Iterator[tuple[str, str, str | None]]:
 
 
 def _different(image: str, known: list[str], unseen: bool) -> bool | None:
-    reference = _parsed(image)
+    reference = parsed(image)
     named = {reference.digest} if reference and reference.digest else set()
     if len(named | set(known)) > 1:
         return True

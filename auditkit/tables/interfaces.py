@@ -1,6 +1,5 @@
 """Interfaces that rule or read a cluster and its data, by the image behind a Service, and what opens them to the outside."""
 
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -9,30 +8,24 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from auditkit.analysis.images import parse
+from auditkit.analysis.images import parsed
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.network import HTTPRoute, Ingress, Service, VirtualService
-from auditkit.resources import folder
+from auditkit.resources import data
 from auditkit.tables.exposure import ingress_backends
-from auditkit.tables.owners import POD_KINDS, owned
 
 Place = tuple[str, str]
 
 
 @cache
-def _known() -> Mapping[str, list[str]]:
-    return tomllib.loads((folder("data") / "interfaces.toml").read_text(encoding="utf-8"))
-
-
-@cache
 def recognise(image: str) -> str | None:
     """The interface that an image serves, by data/interfaces.toml; None where it is none that is known."""
-    try:
-        path = "/" + parse(image).path
-    except ValueError:
-        return None
-    return next((name for name, ends in _known().items() if any(path.endswith("/" + end) for end in ends)), None)
+    reference = parsed(image)
+    path = f"/{reference.path}" if reference else ""
+    known = data("interfaces.toml").items()
+    return next((name for name, ends in known if any(path.endswith("/" + end) for end in ends)), None)
 
 
 @table(
@@ -50,7 +43,7 @@ class InterfaceRow:
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         serving: defaultdict[str, list[tuple[Mapping[str, str], str]]] = defaultdict(list)
-        for one in owned(objects):
+        for one in objects.once(owned):
             for made in one.made:
                 containers = (made.spec and made.spec.containers) or ()
                 for name in {recognise(c.image or "") for c in containers} - {None}:

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.pods import PodSpec
-from auditkit.tables.owners import POD_KINDS, owned
 
 _SECRET, _MAP, _CLAIM = "Secret", "ConfigMap", "PersistentVolumeClaim"
 
@@ -30,7 +30,7 @@ class GivenData:
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             given = {found for spec in one.specs for found in (*_by_volumes(spec), *_by_variables(spec))}
             yield from (one.key + found for found in sorted(given))
 

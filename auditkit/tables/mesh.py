@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from auditkit.analysis import mesh
+from auditkit.analysis.owners import POD_KINDS, Owned, owned
 from auditkit.analysis.selectors import every, some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
@@ -14,7 +15,6 @@ from auditkit.kinds.platform import ConfigMap, Namespace
 from auditkit.kinds.pods import PodSpec
 from auditkit.kinds.workloads import Pod
 from auditkit.tables.network import workloads
-from auditkit.tables.owners import POD_KINDS, Owned, owned
 
 PLAIN = ("PERMISSIVE", "DISABLE")
 
@@ -103,7 +103,7 @@ def _mesh(objects: Objects) -> _Mesh:
         tunnelled=mesh.tunnelled_nodes(objects[Pod]),
         workloads=tuple(
             one
-            for one in owned(objects)
+            for one in objects.once(owned)
             if one.key in running and one.key[0] in inside and not any(map(mesh.only_proxy, one.specs))
         ),
     )

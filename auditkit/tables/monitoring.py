@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import msgspec
 
 from auditkit.analysis.durations import days
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.base import Struct
 from auditkit.kinds.certificates import APIService
 from auditkit.kinds.monitoring import Alertmanager, Prometheus, PrometheusRule, ThanosRuler
 from auditkit.kinds.platform import ConfigMap
-from auditkit.resources import folder
-from auditkit.tables.owners import POD_KINDS, owned
+from auditkit.resources import data
 
 # What the Prometheus operator sets where neither time nor size is said (its API reference, monitoring.coreos.com/v1).
 UNSET = {"Prometheus": "24h", "ThanosRuler": "24h", "Alertmanager": "120h"}
@@ -31,7 +31,8 @@ class Topic(Struct):
 
 @cache
 def topics() -> dict[str, Topic]:
-    return msgspec.toml.decode((folder("data") / "alerts.toml").read_bytes(), type=dict[str, Topic])
+    """What alerts are about, by data/alerts.toml."""
+    return msgspec.convert(data("alerts.toml"), dict[str, Topic])
 
 
 def topics_of(alert: str) -> list[str]:
@@ -155,7 +156,7 @@ class RetentionRow:
         for config in objects[ConfigMap]:
             place = (config.namespace, config.kind, config.name)
             found |= {(*place, setting): value for setting, value in (config.retention or {}).items()}
-        for workload in owned(objects):
+        for workload in objects.once(owned):
             for container in [c for spec in workload.specs for c in spec.containers or ()]:
                 flags = (container.retention or {}).items()
                 found |= {(*workload.key, f"{container.name}: {flag}"): value for flag, value in flags}

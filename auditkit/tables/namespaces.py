@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.platform import LimitRange, Namespace, ResourceQuota
 from auditkit.kinds.pods import Quantity
-from auditkit.tables.owners import POD_KINDS
 
 # Labels that say who answers for an object, what data it handles, which environment it is: the first that is there.
 OWNER = ("owner", "team", "app.kubernetes.io/owner", "app.kubernetes.io/managed-by-team", "cost-center")

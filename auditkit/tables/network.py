@@ -9,6 +9,7 @@ import pandas as pd
 
 from auditkit.analysis import isolation
 from auditkit.analysis.networks import ENGINES, networks
+from auditkit.analysis.owners import POD_KINDS, ended, owned
 from auditkit.analysis.selectors import every, some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
@@ -16,7 +17,6 @@ from auditkit.kinds import Kind
 from auditkit.kinds.network import NetworkPolicy
 from auditkit.kinds.platform import Namespace, Node
 from auditkit.kinds.workloads import DaemonSet, Job, Pod
-from auditkit.tables.owners import POD_KINDS, ended, owned
 
 
 @dataclass
@@ -44,7 +44,7 @@ def _workloads(objects: Objects) -> list[Workload]:
             host_network=any(bool(spec.host_network) for spec in one.specs),
             pods=len(one.pods),
         )
-        for one in owned(objects)
+        for one in objects.once(owned)
         if one.pods or not _over(one.owner)
     ]
 

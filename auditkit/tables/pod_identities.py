@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, is_mirror, owned
 from auditkit.analysis.tokens import automounts, holds_token
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.platform import ServiceAccount
 from auditkit.kinds.pods import PodSpec
-from auditkit.tables.owners import POD_KINDS, is_mirror, owned
 from auditkit.tables.workloads import account
 
 
@@ -40,7 +40,7 @@ class WorkloadServiceAccount(_Columns):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             if is_mirror(one.made[0]):
                 continue
             for name in sorted({account(spec) for spec in one.specs}):

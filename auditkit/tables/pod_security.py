@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.analysis.podsecurity import Mode, effective, undetermined, violations
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.platform import Namespace
 from auditkit.kinds.workloads import Pod, PodTemplateSpec, pod_template
-from auditkit.tables.owners import POD_KINDS, owned
 
 
 @table("pod_security", kinds=POD_KINDS, beside=(Namespace,), key=("namespace", "kind", "name"))
@@ -40,7 +40,7 @@ class PodSecurity:
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         modes = {one.name: effective(one.labels).enforce for one in objects[Namespace]}
-        for one in owned(objects):
+        for one in objects.once(owned):
             workload = f"{one.owner.kind}/{one.owner.name}"
             for obj in (one.owner, *(pod for pod in one.pods if pod is not one.owner)):
                 judged = _judged(pod_template(obj), modes.get(obj.namespace))

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, Owners
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds import Kind
@@ -14,7 +15,6 @@ from auditkit.kinds.network import Gateway, Ingress, IstioGateway
 from auditkit.kinds.platform import PersistentVolume, ServiceAccount
 from auditkit.kinds.pods import PodSpec, Volume
 from auditkit.kinds.workloads import pod_template
-from auditkit.tables.owners import POD_KINDS, Owners
 
 _TOKEN, _BOOTSTRAP = "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"
 # Found by their type, not by a name that something holds; releases of Helm are no credentials.

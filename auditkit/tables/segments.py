@@ -10,6 +10,7 @@ from auditkit.analysis import reachmatrix
 from auditkit.analysis.connections import Connections
 from auditkit.analysis.netrules import End
 from auditkit.analysis.networks import ENGINES
+from auditkit.analysis.owners import POD_KINDS
 from auditkit.analysis.selectors import some
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
@@ -18,7 +19,6 @@ from auditkit.kinds.network import NetworkPolicy, Service
 from auditkit.kinds.platform import Namespace, Node
 from auditkit.tables.namespaces import ENVIRONMENT, first_label
 from auditkit.tables.network import workloads
-from auditkit.tables.owners import POD_KINDS
 
 # Where AWS, Azure, Google Cloud and OpenStack answer the machine itself, and all that runs on it.
 METADATA = "169.254.169.254"

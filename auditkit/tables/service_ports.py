@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from auditkit.analysis.ends import named_ports
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table
 from auditkit.kinds.network import Service
-from auditkit.tables.owners import POD_KINDS, owned
 
 # The labels of a pod or template, and its named ports: name, protocol, number.
 _Served = tuple[Mapping[str, str], list[tuple[str, str, int]]]
@@ -30,7 +30,7 @@ class ServicePortRow:
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
         served: defaultdict[str, list[_Served]] = defaultdict(list)
-        for owner in owned(objects):
+        for owner in objects.once(owned):
             for made in owner.made:
                 ports = list(named_ports(made.spec)) if made.spec else []
                 served[owner.key[0]].append(((made.metadata and made.metadata.labels) or {}, ports))

@@ -30,7 +30,7 @@ _IN_TREE = {
     "portworx_volume": "kubernetes.io/portworx-volume",
 }
 _NOT_SOURCES = {
-    "capacity", "access_modes", "claim_ref", "persistent_volume_reclaim_policy", "storage_class_name", "volume_mode", "csi",
+    "capacity", "access_modes", "claim_ref", "persistent_volume_reclaim_policy", "storage_class_name", "csi",
 }  # fmt: skip
 _SOURCES = [f.name for f in msgspec.structs.fields(PersistentVolumeSpec) if f.name not in _NOT_SOURCES]
 

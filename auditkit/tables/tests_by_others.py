@@ -1,8 +1,6 @@
 """Tests that other tools performed, as they were supplied, and what kube-bench says of each node."""
 
-import tomllib
 from collections.abc import Iterator
-from functools import cache
 from typing import Annotated, Any
 
 import pandas as pd
@@ -10,7 +8,7 @@ import pandas as pd
 from auditkit.capture.imports.benchmarks import ControlTest, NodeTest
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
-from auditkit.resources import folder
+from auditkit.resources import data
 
 
 @table("node_tests", records=(NodeTest,), key=("node", "benchmark", "item"))
@@ -176,8 +174,7 @@ class NodeSetting(_OfNode):
         return rows.assign(namespace="", kind="Node", name=rows.node, in_cluster=rows.node.isin(nodes.name))
 
 
-@cache
 def _items() -> list[str]:
     """Numbers of the items on files of nodes."""
-    declared = tomllib.loads((folder("data") / "frameworks" / "cis-1.12.toml").read_text(encoding="utf-8"))
-    return [r["id"] for r in declared["requirement"] if r["id"].startswith(("1.1.", "4.1."))]
+    requirements = data("frameworks/cis-1.12.toml")["requirement"]
+    return [r["id"] for r in requirements if r["id"].startswith(("1.1.", "4.1."))]

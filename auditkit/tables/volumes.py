@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import msgspec
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, owned
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.pods import PodSpec, Volume
-from auditkit.tables.owners import POD_KINDS, owned
 
 _SOURCES = {f.name: f.encode_name for f in msgspec.structs.fields(Volume) if f.name not in ("name", "unknown")}
 # k8s.io/kubernetes/plugin/pkg/admission/serviceaccount/admission.go names the volume with a random suffix.
@@ -73,7 +73,7 @@ class VolumeRow(_Columns):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             variants: dict[str, dict[tuple[Any, ...], None]] = {}
             for spec in one.specs:
                 for volume in spec.volumes or ():

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import pandas as pd
 
 from auditkit.analysis.components import recognise, vulnerabilities
-from auditkit.analysis.images import ImageReference, parse
+from auditkit.analysis.images import ImageReference, parsed
 from auditkit.analysis.selectors import some
 from auditkit.capture.imports.image_scans import severity
-from auditkit.capture.imports.jsons import moment
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
 from auditkit.kinds.delivery import Artifact, Found, Registry, VulnerabilityReport
@@ -23,6 +22,8 @@ from auditkit.kinds.reports import (
     VulnerabilityManifestSummary,
     VulnerabilitySummarySpec,
 )
+from auditkit.tables.containers import PLACE, ContainerPlace
+from auditkit.tables.reports import moment
 
 
 @view("known_components", key=("namespace", "kind", "name", "component", "version"))
@@ -120,8 +121,8 @@ def _summary(found: VulnerabilityManifestSummary) -> tuple[Any, ...]:
     ]
     manifest = (spec.vulnerabilities_ref or Manifests()).all or Manifest()
     whole = found.annotations.get("kubescape.io/status", "") in WHOLE and (any(counts) or bool(manifest.name))
-    named = _parsed(found.annotations.get("kubescape.io/image-tag", ""))
-    id = _parsed(found.annotations.get("kubescape.io/image-id", "").rpartition("://")[2])
+    named = parsed(found.annotations.get("kubescape.io/image-tag", ""))
+    id = parsed(found.annotations.get("kubescape.io/image-id", "").rpartition("://")[2])
     image = id or named
     return (
         found.namespace, "VulnerabilityManifestSummary", found.name, "Kubescape", image and image.repository,
@@ -159,15 +160,8 @@ class ReportFinding:
             for key, v in listed.items():
                 yield (
                     found.namespace, "VulnerabilityReport", found.name, *key, v.package_purl or None,
-                    v.fixed_version or None, severity(v.severity), _published(v.published_date),
+                    v.fixed_version or None, severity(v.severity), moment(v.published_date),
                 )  # fmt: skip
-
-
-def _published(text: str | None) -> datetime | None:
-    try:
-        return moment(datetime.fromisoformat(text)) if text else None
-    except ValueError:
-        return None
 
 
 def _seconds(text: str) -> datetime | None:
@@ -179,26 +173,13 @@ def _seconds(text: str) -> datetime | None:
 
 
 def _scanned(registry: Registry, artifact: Artifact) -> ImageReference | None:
-    return _parsed(f"{registry.server}/{artifact.repository}" if registry.server else artifact.repository)
+    return parsed(f"{registry.server}/{artifact.repository}" if registry.server else artifact.repository)
 
 
-def _parsed(text: str) -> ImageReference | None:
-    try:
-        return parse(text)
-    except ValueError:
-        return None
-
-
-@view("scanned_images", key=("namespace", "kind", "name", "role", "container", "variant"))
-class ScannedImage:
+@view("scanned_images", key=PLACE)
+class ScannedImage(ContainerPlace):
     """One row per container whose image is named, and whether a report is about it; none where there are no reports."""
 
-    namespace: Annotated[str, "Namespace of the owner."]
-    kind: Annotated[str, "Kind of the top owner."]
-    name: Annotated[str, "Name of the top owner."]
-    role: Annotated[str, "main, init, sidecar or ephemeral."]
-    container: Annotated[str, "Name of the container."]
-    variant: Annotated[int, "0, or a number where pods of one owner differ."]
     reference: Annotated[str | None, "The image's reference spelled out."]
     reported: Annotated[
         bool | None,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
+from auditkit.analysis.owners import POD_KINDS, Owned, Owners, ended, is_mirror, owned
 from auditkit.analysis.podsecurity import undetermined, violations
 from auditkit.capture.snapshot import Objects
 from auditkit.declare import table, view
@@ -20,7 +21,6 @@ from auditkit.kinds.workloads import (
     StatefulSet,
     pod_template,
 )
-from auditkit.tables.owners import POD_KINDS, Owned, Owners, ended, is_mirror, owned
 
 # Labels that name who answers for a workload, the most explicit first.
 OWNER_LABELS = ("owner", "team", "app.kubernetes.io/managed-by-team", "app.kubernetes.io/part-of")
@@ -69,7 +69,7 @@ class WorkloadRow(_Columns):
 
     @staticmethod
     def rows(objects: Objects) -> Iterator[tuple[Any, ...]]:
-        for one in owned(objects):
+        for one in objects.once(owned):
             yield (*one.key, *_identity(one), *_numbers(one), *_pods(one), *_level(one))
 
 

@@ -74,6 +74,7 @@ class Picture:
 
 
 def sized(bars: int, *, width: float = 9) -> Figure:
+    """A figure that is as high as so many bars need."""
     return Figure(figsize=(width, max(2.4, 1.3 + 0.27 * bars)), layout="constrained", dpi=110)
 
 
@@ -92,6 +93,7 @@ def stack(axes: Axes, counts: pd.DataFrame, colours: Sequence[str], *, labels: S
 
 
 def tile(axes: Axes, x: int, y: int, text: str, colour: str, *, dark: bool, size: float) -> None:
+    """A coloured tile with a text at column `x` and row `y`; on a `dark` one the text is white."""
     axes.barh(y, 0.94, left=x - 0.47, height=0.88, color=colour)
     ink = "white" if dark else "black"
     axes.text(x, y, text, ha="center", va="center", fontsize=size, color=ink, linespacing=0.95)
@@ -121,6 +123,7 @@ def lacking(snapshot: Snapshot, table: str) -> str:
 
 
 def some(every: Sized, drawn: Sized) -> str:
+    """What a picture of a part says of it; empty where all is drawn."""
     return f"; {len(drawn)} of {len(every)} are drawn" if len(drawn) < len(every) else ""
 
 

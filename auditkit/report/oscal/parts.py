@@ -37,6 +37,7 @@ def token(text: str) -> str:
 
 
 def prop(name: str, value: object, remarks: str = "") -> Part:
+    """A property of our own namespace."""
     return {"name": name, "ns": NS, "value": line(value)} | ({"remarks": line(remarks)} if remarks else {})
 
 
@@ -51,10 +52,12 @@ def origins(tool: str) -> list[Part]:
 
 
 def related(name: str, uuids: Iterable[str]) -> list[Part]:
+    """References to other parts, by the member that names one."""
     return [{name: id} for id in uuids]
 
 
 def component(id: str, kind: str, title: str, description: str, values: Mapping[str, object]) -> Part:
+    """A component of the system, or the tool; `values` become its properties."""
     found = props(values)
     return {
         "uuid": id,

@@ -9,7 +9,6 @@ from auditkit.period import changes as _changes
 from auditkit.period.coverage import STATUSES
 from auditkit.period.effectiveness import together
 from auditkit.period.whole import Period
-from auditkit.report.frames import records
 from auditkit.report.page import escape, items, table
 from auditkit.report.period import words
 
@@ -219,10 +218,8 @@ def _follow_changes(period: Period) -> str:
 
 
 def _when(frame: pd.DataFrame) -> list[str]:
-    return [
-        f"{one.at:%Y-%m-%d %H:%M}" if pd.notna(one.at) else words.bounds(one.not_before, one.not_after)
-        for one in records(frame)
-    ]
+    times = zip(frame["at"], frame["not_before"], frame["not_after"], strict=True)
+    return [f"{at:%Y-%m-%d %H:%M}" if pd.notna(at) else words.bounds(before, after) for at, before, after in times]
 
 
 def _follow_deviations(period: Period) -> str:
