@@ -435,7 +435,9 @@ def _settings(id: str) -> Mapping[str, Any]:
 def _findings(results: Sequence[Result]) -> pd.DataFrame:
     frames = [
         (
-            r.exceptions[["exception_id", "waiver"]] if len(r.exceptions) else pd.DataFrame({"exception_id": [None]})
+            r.exceptions[["exception_id", "waiver"]]
+            if len(r.exceptions)
+            else pd.DataFrame({"exception_id": [None], "waiver": [None]})
         ).assign(check=r.check.id, conclusion=r.conclusion)
         for r in results
     ]
