@@ -383,7 +383,8 @@ def changes(
     agreed = _engaged(config).changes
     lacking = ""
     if isinstance(tickets, (str, Path)):
-        (read,) = imports.read([imports.Supplied(source=Ticket.source, paths=(Path(tickets),))])
+        every = imports.read([imports.Supplied(source=Ticket.source, paths=(Path(tickets),))])
+        (read,) = imports.of_clusters(every, [after.origin.cluster])[after.origin.cluster]
         tickets, lacking = _tickets.frame_of(read.records[Ticket]), read.about.note
     elif tickets is None and (state := after.state(Ticket)).state != "not supplied":
         tickets, lacking = after.tables["tickets"], state.note if state.state == "partial" else ""

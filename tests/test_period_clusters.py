@@ -18,7 +18,8 @@ from periods import of
 import auditkit as ak
 from auditkit import api
 from auditkit import engagement as engagements
-from auditkit.capture.imports import Loaded, of_clusters
+from auditkit.capture.imports import Loaded, Supplied, of_clusters, read
+from auditkit.capture.imports.waivers import Waiver
 from auditkit.cli import cli
 from auditkit.errors import UsageError
 from auditkit.evaluate import Snapshot
@@ -324,3 +325,38 @@ def test_a_document_of_one_cluster_is_no_evidence_of_another(
 def test_a_document_of_which_of_several_is_not_known_is_refused(about: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=r'say which it is: imports.audit_log.cluster = "east"'):
         of_clusters(imports(**about), ["east", "west"])
+
+
+@pytest.mark.parametrize(("named", "ticket"), [("west", "T-1"), ("east", None), ("", "T-1")])
+def test_a_ticket_explains_changes_of_its_cluster_alone(
+    place: Path, tmp_path: Path, named: str, ticket: str | None
+) -> None:
+    (tmp_path / "tickets.csv").write_text(
+        "id,requester,approver,approved_at,objects,cluster\n"
+        f"T-1,bob,eve,2026-07-01T05:00:00Z,ClusterRoleBinding/ann,{named}\n"
+    )
+    given = read([Supplied(source="tickets", paths=(tmp_path / "tickets.csv",))])
+    agreed = engagements.load(place / "auditkit.toml")
+    assert agreed.period
+    period = whole(stored(place / "store", agreed), agreed, imports=given, until=agreed.period.over)
+    came = period.changes[period.changes["name"] == "ann"]
+    assert came["cluster"].tolist() == ["west"]
+    assert came["ticket"].astype(object).where(came["ticket"].notna(), None).tolist() == [ticket]
+
+
+def test_a_waiver_of_another_cluster_covers_nothing() -> None:
+    waiver = {
+        "id": "W-1",
+        "check": "POD-10",
+        "scope": {"name": "p"},
+        "reason": "r",
+        "expires": "2027-01-01",
+        "requester": "bob",
+        "approver": "eve",
+        "approved_on": "2026-06-01",
+    }
+    for named, count in (("east", 1), ("prod", 0), (None, 1)):
+        given = imported({"waivers": [{**waiver, "cluster": named}]})
+        found = taken("east", JULY, [pod(host=True)]).beside(given)
+        assert len(found.objects[Waiver]) == count
+        assert found.imports[0].about.kept == {"waivers": count}

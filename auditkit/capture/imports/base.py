@@ -2,7 +2,7 @@
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -243,7 +243,11 @@ def of_clusters(imports: Iterable[Loaded], names: Sequence[str]) -> dict[str, li
     """
     found: dict[str, list[Loaded]] = {name: [] for name in names}
     for one in imports:
-        whose = _whose(one.about, names) if READERS[one.about.source].of_cluster else None
+        if not READERS[one.about.source].of_cluster:
+            for name in names:
+                found[name].append(_shared(one, name))
+            continue
+        whose = _whose(one.about, names)
         for name in names if whose is None else {whose} & {*names}:
             found[name].append(one if whose is None else _known_as(one, name))
     return found
@@ -253,6 +257,24 @@ def _known_as(loaded: Loaded, cluster: str) -> Loaded:
     """The import as one of this cluster, whatever the document calls it."""
     called = loaded.about.cluster or cluster
     return replace(loaded, about=msgspec.structs.replace(loaded.about, cluster=called, same_cluster=called))
+
+
+def _shared(loaded: Loaded, cluster: str) -> Loaded:
+    """An import of all clusters as one of them has it."""
+    own = _own(loaded, {cluster})
+    return replace(own, about=msgspec.structs.replace(own.about, same_cluster=cluster))
+
+
+def _own(loaded: Loaded, names: Collection[str]) -> Loaded:
+    """The import without the records that are of a cluster of another name."""
+    records = {
+        record: [one for one in every if getattr(one, "cluster", None) in (None, *names)]
+        for record, every in loaded.records.items()
+    }
+    kept = {record.plural: len(own) for record, own in records.items()}
+    if kept == loaded.about.kept:
+        return loaded
+    return Loaded(about=msgspec.structs.replace(loaded.about, kept=kept), records=records)
 
 
 def _whose(about: Import, names: Sequence[str]) -> str | None:
@@ -271,7 +293,7 @@ def _whose(about: Import, names: Sequence[str]) -> str | None:
 def judged(loaded: Loaded, origin: Origin) -> Loaded:
     """An import as evidence beside a snapshot: partial where it is undated, or made too far from the snapshot's time.
 
-    Raises UsageError where the document names another cluster.
+    Records of other clusters are left out: those of which neither the snapshot nor imports.NAME.cluster has the name. Raises UsageError where the document names another cluster.
     """
     about = loaded.about
     if about.cluster and about.cluster not in (origin.cluster, about.same_cluster):
@@ -280,10 +302,11 @@ def judged(loaded: Loaded, origin: Origin) -> Loaded:
             f'{origin.cluster}, or say that they are one: imports.{about.source}.cluster = "{about.cluster}"'
         )
     found = [said for said in (_age(about, origin), _uncovered(about, origin)) if said and said not in about.note]
+    own = _own(loaded, {origin.cluster, about.same_cluster})
     if not found:
-        return loaded
+        return own
     note = "; ".join(filter(None, [about.note, *found]))
-    return replace(loaded, about=msgspec.structs.replace(about, state="partial", note=note))
+    return replace(own, about=msgspec.structs.replace(own.about, state="partial", note=note))
 
 
 def _age(about: Import, origin: Origin) -> str:

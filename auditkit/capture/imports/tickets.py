@@ -12,7 +12,10 @@ from auditkit.kinds import Record
 
 
 class Ticket(Record):
-    """One change ticket; `objects` are Kind/namespace/name, or Kind/name of what has no namespace."""
+    """One change ticket; `objects` are Kind/namespace/name, or Kind/name of what has no namespace.
+
+    `cluster` is the one that they are in; without it, they are those of that name in each.
+    """
 
     source: ClassVar[str] = "tickets"
     plural: ClassVar[str] = "tickets"
@@ -23,9 +26,10 @@ class Ticket(Record):
     approver: str | None = None
     approved_at: datetime | None = None
     objects: list[str] | None = None
+    cluster: str | None = None
 
 
 @reader(Ticket)
 def read(paths: Sequence[Path], *, columns: Mapping[str, str] = NONE) -> Document:
-    """Change tickets (CSV): id, title, requester, approver, approved_at, objects separated by semicolons."""
+    """Change tickets (CSV): id, title, requester, approver, approved_at, objects separated by semicolons, cluster."""
     return csvs.document(paths, Ticket, {"objects": ";"}, columns=columns, key=("id",))

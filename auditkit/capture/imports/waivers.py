@@ -15,7 +15,10 @@ from auditkit.kinds import Record
 
 
 class Waiver(Record):
-    """One approved exception; `scope` are shell patterns by column of the check's population, all of which must match."""
+    """One approved exception; `scope` are shell patterns by column of the check's population, all of which must match.
+
+    It is of `cluster` alone; without it, of each.
+    """
 
     source: ClassVar[str] = "waivers"
     plural: ClassVar[str] = "waivers"
@@ -30,6 +33,7 @@ class Waiver(Record):
     approved_on: date | None = None
     compensating_control: str | None = None
     ticket: str | None = None
+    cluster: str | None = None
 
 
 # Blanks are nobody's name and no reason.
@@ -51,6 +55,7 @@ class _Written(_Section):
     approved_on: date | None = None
     compensating_control: _Said | None = None
     ticket: _Said | None = None
+    cluster: _Said | None = None
 
 
 class _File(_Section):
@@ -59,7 +64,7 @@ class _File(_Section):
 
 @reader(Waiver, dated=False)
 def read(paths: Sequence[Path]) -> Document:
-    """Waivers (TOML): [[waiver]] with id, check, scope, reason, expires, requester, approver, approved_on, ticket."""
+    """Waivers (TOML): [[waiver]] with id, check, scope, reason, expires, requester, approver, approved_on, ticket, cluster."""
     written = [waiver for path in paths for waiver in _file(path).waiver]
     twice = [f"waiver {id}: stands there {n} times" for id, n in Counter(w.id for w in written).items() if n > 1]
     if twice:

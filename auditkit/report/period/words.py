@@ -24,7 +24,7 @@ CAVEATS = (
 
 def caveats(period: Period) -> tuple[str, ...]:
     """What this evidence cannot show."""
-    several = "Tickets and waivers name no cluster: one explains a change, or covers a deviation, of that name in each."
+    several = "A ticket or waiver that names no cluster explains a change, or covers a deviation, of that name in each."
     return (*CAVEATS, several) if len(period.clusters) > 1 else CAVEATS
 
 
