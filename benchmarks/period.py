@@ -35,6 +35,7 @@ SECTIONS = ("criteria", "source", "procedure", "population", "results", "chart",
 
 def follow(place: Path, pack: Path, days: int) -> None:
     """Make the listings of the first days of a store, and print month by month what it takes."""
+    pack.mkdir(parents=True)
     history = History(place)
     first = history.captures[0].taken_at.date()
     asked = Period(start=first, end=first + timedelta(days=days - 1), schedule="daily")

@@ -239,7 +239,7 @@ def test_pages_and_sheets_name_the_clusters(done: PeriodRun) -> None:
         assert "east, north, west" in paper.objective().text
         assert "west" in paper.results().text
         assert "Nothing is known of north: no capture." in paper.conclusion().text
-        assert "Tickets and waivers name no cluster" in paper.caveats().text
+        assert "A ticket or waiver that names no cluster" in paper.caveats().text
         # Zero deviations or bindings of a cluster that was never read would look like a clean one.
         assert ("<td>north</td>" in paper.results().text) == (name == "coverage")
         assert paper.chart()._repr_png_().startswith(b"\x89PNG")
